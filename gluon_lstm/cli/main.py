@@ -1,0 +1,54 @@
+"""`gluon-lstm`: which command is meant, and how its errors are said."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from gluon_lstm import __version__
+from gluon_lstm.cli import cache, clean, evaluate, generate, train
+from gluon_lstm.cli.options import Parser
+
+COMMANDS = {"train": train, "generate": generate, "evaluate": evaluate, "clean": clean, "cache": cache}
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def parser() -> Parser:
+    """The whole command line. Importing it costs little: each command imports what it needs when it runs."""
+    whole = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
+    whole.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").split(": ", 1)[1].split("\n")[0]
+        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    return whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for an interrupt."""
+    args = parser().parse_args(argv)
+    try:
+        return COMMANDS[args.command].run(args)
+    except BrokenPipeError:  # whoever read our output has gone; nothing is left to say, not even on exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, ImportError) as error:
+        print(f"gluon-lstm: {_sentence(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("gluon-lstm: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def script() -> NoReturn:
+    """The entry point of the installed command."""
+    sys.exit(main())

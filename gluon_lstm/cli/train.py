@@ -1,0 +1,104 @@
+"""gluon-lstm train: train an LSTM on files of posts"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gluon_lstm.cli.options import (
+    add_cache,
+    add_cleaning,
+    add_files,
+    cache_folder,
+    cleaning_options,
+    reading_options,
+)
+from gluon_lstm.cli.terminal import notice, progress
+
+# option -> (field of the recipe, type, metavar, help); a default is the recipe's
+VALUES: dict[str, tuple[str, type, str, str]] = {
+    "--epochs": ("epochs", int, "N", "end after N times through the text"),
+    "--steps": ("steps", int, "N", "end after N updates"),
+    "--minutes": ("minutes", float, "M", "end after M minutes of training"),
+    "--batch-size": ("batch_size", int, "N", "lanes read side by side"),
+    "--seq-len": ("seq_len", int, "T", "time steps of one window"),
+    "--hidden": ("hidden", int, "H", "hidden units"),
+    "--learning-rate": ("learning_rate", float, "X", "of an update; the highest, where there is a schedule"),
+    "--clip": ("clip", float, "X", "longest gradient; 0: no clipping"),
+    "--dropout": ("dropout", float, "P", "share of the hidden states set to 0 before Why"),
+    "--input-dropout": ("input_dropout", float, "P", "share of the input rows set to 0"),
+    "--warmup": ("warmup", float, "X", "share of the run in which the learning rate rises"),
+    "--validation": ("validation", float, "X", "share of the text held back"),
+    "--patience": ("patience", float, "X", "share of the run without a better validation that ends it; 0: never"),
+    "--sample-every": ("sample_every", int, "N", "write a sample each N updates"),
+    "--sample-length": ("sample_length", int, "N", "characters of a sample"),
+    "--temperature": ("temperature", float, "X", "of the samples"),
+    "--seed": ("seed", int, "S", "initial weights, order, dropout and samples come from it"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_files(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the run")
+    parser.add_argument("--tokenizer", choices=["char", "janome", "janome-chars"], default="char")
+    parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
+    parser.add_argument("--recipe", choices=["standard", "notes"], default="standard", help="(default: standard)")
+    parser.add_argument("--layout", choices=["contiguous", "notebook"], help="how the text is cut into windows")
+    parser.add_argument("--optimizer", choices=["adam", "sgd"], help="how gradients change weights")
+    parser.add_argument("--schedule", choices=["cosine", "halving", "constant"], help="of the learning rate")
+    parser.add_argument("--weights", choices=["standard", "notes"], help="how the weights begin")
+    for option, (_, kind, metavar, help) in VALUES.items():
+        parser.add_argument(option, type=kind, metavar=metavar, help=help)
+    parser.add_argument("--ctx", default="auto", metavar="C", help="auto, cpu, gpu or gpu:K (default: auto)")
+    parser.add_argument("--prefix", default="こんにち", metavar="TEXT", help="how samples begin (default: こんにち)")
+    group = parser.add_argument_group("tokens and their cache")
+    group.add_argument("--min-count", type=int, metavar="N", help="least count of a token (default: words 2, others 1)")
+    group.add_argument("--max-vocab", type=int, metavar="V", help="largest vocabulary")
+    add_cache(group)  # type: ignore[arg-type]
+    group.add_argument("--no-cache", action="store_true", help="keep nothing between runs")
+    add_cleaning(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from gluon_lstm.text.codec import TextSettings
+    from gluon_lstm.text.corpus import CorpusOptions, prepare
+    from gluon_lstm.training.folder import check_free
+    from gluon_lstm.training.recipe import recipe_of
+
+    recipe = recipe_of(args.recipe, **_overrides(args))
+    raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
+    settings = TextSettings(args.tokenizer, raw, cleaning_options(args))
+    check_free(args.out)
+    if args.ctx.startswith("gpu"):
+        _choose_device(args.ctx)  # a GPU that is not there should be heard of before the text is read
+    options = CorpusOptions(
+        reading=reading_options(args),
+        validation=recipe.validation,
+        min_count=args.min_count,
+        max_vocab=args.max_vocab,
+        cache=None if args.no_cache else cache_folder(args),
+    )
+    corpus = prepare(args.files, settings, options, notice, progress)
+    ctx = _choose_device(args.ctx)  # MXNet is imported here, behind the processes that Janome runs in
+
+    from gluon_lstm.training.run import Run
+
+    training = Run(corpus, recipe, args.out, ctx, args.prefix, notice, progress)
+    for line in training.opening():
+        notice(line)
+    training.run()
+    notice(f"{args.out}: write with `gluon-lstm generate {args.out} --prefix {args.prefix}`")
+    return 0
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """What the user gave of the recipe's values."""
+    names = [name for name, *_ in VALUES.values()] + ["layout", "optimizer", "schedule", "weights"]
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _choose_device(name: str) -> Any:
+    from gluon_lstm.context import choose
+
+    return choose(name)

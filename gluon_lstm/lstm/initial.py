@@ -1,0 +1,39 @@
+"""Weights before training, as NumPy arrays drawn from a generator that is passed in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gluon_lstm.model import GATES, Configuration
+
+
+def notes(configuration: Configuration, V: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """As notes 003 have it: every weight and every bias is 0.01 times a standard normal number."""
+    shapes = configuration.shapes(V)
+    return {name: (0.01 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+
+
+def standard(configuration: Configuration, V: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """What lets an LSTM learn from its first step on.
+
+    Recurrent weights orthogonal (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120), so that a signal keeps its length
+    on the way through time; the forget gate's bias 1 (Jozefowicz, Zaremba & Sutskever 2015, "An Empirical Exploration
+    of Recurrent Network Architectures", section 4), so that the cell remembers until it learns to forget; a row of an
+    input weight is the embedding of one token, so its scale does not depend on V; the output weights as Glorot & Bengio
+    2010, equation 16; all other biases 0.
+    """
+    H = configuration.hidden
+    shapes = configuration.shapes(V)
+    arrays = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
+    for k in GATES:
+        arrays[f"Wx{k}"][:] = rng.uniform(-1, 1, (V, H)) * np.sqrt(3 / H)
+        arrays[f"Wh{k}"][:] = orthogonal(H, rng)
+    arrays["bf"][:] = 1
+    arrays["Why"][:] = rng.uniform(-1, 1, (H, V)) * np.sqrt(6 / (H + V))
+    return arrays
+
+
+def orthogonal(H: int, rng: np.random.Generator) -> np.ndarray:
+    """A random orthogonal (H, H) matrix, uniform over them all (Mezzadri 2007, arXiv:math-ph/0609050)."""
+    Q, R = np.linalg.qr(rng.standard_normal((H, H)))
+    return Q * np.sign(np.diag(R))

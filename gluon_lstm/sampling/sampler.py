@@ -1,0 +1,72 @@
+"""Logits -> one token id. Pure functions: what is random comes from a generator that is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How bold the choice is.
+
+    `temperature` divides the logits (0: always the most likely token); `top_k` keeps the K most likely tokens; `top_p`
+    the fewest that together have probability P (Holtzman et al. 2020, arXiv:1904.09751); `repetition_penalty` R > 1
+    makes the last `repetition_window` tokens less likely (Keskar et al. 2019, arXiv:1909.05858, section 4.1).
+    """
+
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float = 1.0
+    repetition_window: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"--top-k {self.top_k}: use at least 1")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"--top-p {self.top_p}: use more than 0 and at most 1")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise ValueError(f"--repetition-penalty {self.repetition_penalty}: use more than 0; 1 changes nothing")
+
+
+def probabilities(
+    logits: np.ndarray, options: SamplingOptions, illegal: Collection[int] = (), recent: Sequence[int] = ()
+) -> np.ndarray:
+    """The distribution that the next id is drawn from: logits (V,) -> float64 (V,), 0 for every id in `illegal`.
+
+    Raises ValueError when no id is left to draw.
+    """
+    z = logits.astype(np.float64)
+    if options.repetition_penalty != 1 and len(recent):
+        ids = np.unique(np.asarray(recent[-options.repetition_window :]))
+        z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
+    z[list(illegal)] = -np.inf
+    best = int(z.argmax())
+    if z[best] == -np.inf:
+        raise ValueError("no token is left to draw: every one of the vocabulary is ruled out")
+    if options.temperature == 0 or options.top_k == 1:
+        return np.eye(1, len(z), best)[0]
+    with np.errstate(over="ignore"):  # a very low temperature sends all but the best to minus infinity, as it should
+        z = (z - z[best]) / options.temperature
+    if options.top_k is not None and options.top_k < len(z):
+        z[np.argsort(-z, kind="stable")[options.top_k :]] = -np.inf  # ties: the lower id stays
+    p = np.exp(z)
+    p /= p.sum()
+    if options.top_p is not None:
+        order = np.argsort(-p, kind="stable")
+        before = np.cumsum(p[order]) - p[order]  # the probability of everything likelier
+        p[order[before >= options.top_p]] = 0
+        p /= p.sum()
+    return p
+
+
+def draw(p: np.ndarray, rng: np.random.Generator) -> int:
+    """One id from the distribution p (V,), by one uniform number (inverse of the cumulative distribution)."""
+    cumulative = np.cumsum(p)
+    id = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    return min(id, int(np.flatnonzero(p)[-1]))  # rounding must not reach past the last possible id

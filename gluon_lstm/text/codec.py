@@ -1,0 +1,81 @@
+"""Text <-> ids: the settings that turn a post into tokens, and the vocabulary that turns tokens into ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.tokenizers import BOUNDARY, TOKENIZERS, make_tokenizer
+from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
+
+UNKNOWN_TEXT = "\N{REPLACEMENT CHARACTER}"  # what <unk> looks like if somebody decodes it
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How text becomes tokens. Travels inside the model file, so that a prefix is treated as the posts were.
+
+    With `raw` there are no posts: one stream of code points, nothing cleaned.
+    """
+
+    tokenizer: str = "char"
+    raw: bool = False
+    cleaning: CleaningOptions = field(default_factory=CleaningOptions)
+
+    def __post_init__(self) -> None:
+        if self.tokenizer not in TOKENIZERS:
+            raise ValueError(f"unknown tokenizer {self.tokenizer!r}: use one of {', '.join(TOKENIZERS)}")
+        if self.raw and self.tokenizer != "char":
+            raise ValueError(f"raw text is a stream of characters: the tokenizer {self.tokenizer!r} cannot read it")
+
+    @property
+    def tokens_from(self) -> str:
+        """The tokenizer that is really used."""
+        return "codepoint" if self.raw else self.tokenizer
+
+    @property
+    def specials(self) -> list[str]:
+        """The special tokens, in the order of their ids."""
+        if self.raw:
+            return [UNKNOWN]
+        return [UNKNOWN, END_OF_POST, *([BOUNDARY] if self.tokenizer == "janome-chars" else [])]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TextSettings:
+        """The settings `to_json` wrote; ValueError or TypeError when they are not."""
+        return cls(**{**values, "cleaning": CleaningOptions(**values["cleaning"])})
+
+
+class Codec:
+    """A tokenizer and a vocabulary: text to ids, and back."""
+
+    def __init__(self, settings: TextSettings, vocabulary: Vocabulary) -> None:
+        self.settings = settings
+        self.vocabulary = vocabulary
+        self.tokenizer = make_tokenizer(settings.tokens_from)
+        self.end_of_post = vocabulary.special(END_OF_POST)  # None for a raw text
+        self.boundary = vocabulary.special(BOUNDARY)  # None but for janome-chars
+
+    def ids(self, token: str) -> list[int]:
+        """The ids of one token, as many as it takes to spell it."""
+        if self.boundary is not None and token == BOUNDARY:
+            return [self.boundary]
+        return self.vocabulary.ids(token, self.tokenizer.spell)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a cleaned text, without an end of post."""
+        return [id for token in self.tokenizer.tokens(text) for id in self.ids(token)]
+
+    def piece(self, id: int) -> str:
+        """What one id adds to a text: an end of post is a line end, a word boundary nothing."""
+        if id >= self.vocabulary.specials:
+            return self.vocabulary.tokens[id]
+        return {self.vocabulary.unknown: UNKNOWN_TEXT, self.end_of_post: "\n"}.get(id, "")
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(map(self.piece, ids))

@@ -1,0 +1,331 @@
+"""From files to a memory map of ids: read, clean, tokenize, count, number; each only when it was not done before.
+
+Two stages are kept in the cache folder, each under a key made of the contents of the files and the settings it depends
+on: the tokens (`tokens-…`, the slow part for Janome) and the ids (`ids-…`, with the vocabulary). Nothing grows with the
+text but the files: ids are read through a memory map.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Union
+
+import numpy as np
+
+from gluon_lstm.progress import Notice, Progress, ignore, silent
+from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.fingerprint import fingerprint
+from gluon_lstm.text.parallel import tokenize_posts
+from gluon_lstm.text.reading import ReadingOptions, TextError, read_posts, read_text
+from gluon_lstm.text.tokenizers import BOUNDARY, clusters
+from gluon_lstm.text.vocabulary import Vocabulary
+
+CACHE_FORMAT = 1  # raised whenever the same files and settings would give other tokens or ids
+BLOCK = 1 << 20  # tokens handled at once
+Paths = Sequence[Union[str, "os.PathLike[str]"]]
+END = 0  # the number of an end of post in the token stage; the tokens of the text follow from 1
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """What else decides the ids: how files are read, what is held back, what the vocabulary keeps.
+
+    `min_count` None: 2 for words, 1 for characters. `cache` None: nothing is kept.
+    """
+
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    validation: float = 0.05
+    min_count: int | None = None
+    max_vocab: int | None = None
+    cache: Path | None = None
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"--validation {self.validation}: the part held back is at least 0 and less than 1")
+        if self.min_count is not None and self.min_count < 1:
+            raise ValueError(f"--min-count {self.min_count}: use at least 1")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text as ids. `ids[:split]` is for training, `ids[split:]` is held back; posts are closed by an end of post."""
+
+    ids: np.ndarray  # int32, a memory map
+    split: int
+    codec: Codec
+    fingerprint: str  # of the contents of the files
+    posts: int  # 0 for a raw text
+    characters: int  # code points, end of posts not counted
+    held_units: int  # code points of the held-back part, plus one for each of its posts
+    cleaning: dict[str, int]  # what cleaning did, as the `clean` command counts it; empty for a raw text
+
+    @property
+    def train(self) -> np.ndarray:
+        return self.ids[: self.split]
+
+    @property
+    def held_back(self) -> np.ndarray:
+        return self.ids[self.split :]
+
+
+def default_cache() -> Path:
+    """The user's cache folder for this package."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "gluon-lstm"
+
+
+def clear_cache(cache: Path) -> int:
+    """Remove every stage kept in `cache`, and nothing else there; return the bytes set free."""
+    freed = 0
+    for entry in sorted(cache.glob("*")) if cache.is_dir() else ():
+        if entry.name.startswith(("tokens-", "ids-", ".making-")):
+            freed += sum(file.stat().st_size for file in entry.glob("*") if file.is_file())
+            shutil.rmtree(entry)
+    return freed
+
+
+def prepare(
+    paths: Paths,
+    settings: TextSettings,
+    options: CorpusOptions | None = None,
+    notice: Notice = ignore,
+    progress: Progress = silent,
+) -> Corpus:
+    """The ids of the posts (or, with `settings.raw`, of the text) in `paths`, from the cache where they are.
+
+    Raises TextError for a file that cannot be read or holds nothing, ValueError for settings that cannot be met,
+    OSError for a folder that cannot be read or written.
+    """
+    options = options or CorpusOptions()
+    contents = fingerprint(paths, options.reading)
+    text_key = _key(contents, settings.to_json())
+    ids_key = _key(text_key, options.validation, options.min_count, options.max_vocab)
+    if options.cache is not None:
+        cache = options.cache
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    else:
+        cache = Path(tempfile.mkdtemp(prefix="gluon-lstm-"))
+
+    def make_tokens(folder: Path) -> None:
+        write = _write_raw_tokens if settings.raw else _write_post_tokens
+        write(folder, paths, settings, options, notice, progress)
+
+    def make_ids(folder: Path) -> None:
+        _write_ids(folder, _stage(cache, f"tokens-{text_key}", make_tokens), settings, options)
+
+    try:
+        corpus = _open(_stage(cache, f"ids-{ids_key}", make_ids), settings, contents)
+    except BaseException:
+        if options.cache is None:
+            shutil.rmtree(cache, ignore_errors=True)
+        raise
+    if options.cache is None:
+        weakref.finalize(corpus, shutil.rmtree, cache, ignore_errors=True)
+    return corpus
+
+
+def _key(*parts: Any) -> str:
+    text = json.dumps([CACHE_FORMAT, *parts], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _stage(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder `name` of the cache, made under another name and renamed when it is whole."""
+    folder = cache / name
+    if _is_whole(folder):
+        return folder
+    making = Path(tempfile.mkdtemp(prefix=".making-", dir=cache))  # private to the user
+    try:
+        make(making)
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        try:
+            making.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # not just another run that was first
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return (folder / "array").stat().st_size == _about(folder)["bytes"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "about.json").read_text(encoding="utf-8"))
+
+
+def _finish(folder: Path, **about: Any) -> None:
+    about["bytes"] = (folder / "array").stat().st_size
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+class _TokenWriter:
+    """Numbers tokens in the order they are first seen, and appends the numbers to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.numbers: dict[str, int] = defaultdict(lambda: len(self.numbers) + 1)
+        self._file = open(folder / "array", "wb")  # noqa: SIM115 (closed by __exit__)
+
+    def __enter__(self) -> _TokenWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, tokens: Sequence[str]) -> None:
+        array("I", map(self.numbers.__getitem__, tokens)).tofile(self._file)
+
+    def end_post(self) -> None:
+        array("I", [END]).tofile(self._file)
+
+
+def _write_post_tokens(
+    folder: Path, paths: Paths, settings: TextSettings, options: CorpusOptions, notice: Notice, progress: Progress
+) -> None:
+    """The token stage of posts. They are cleaned into a file first: then the slow part knows how much there is."""
+    cleaner = Cleaner(settings.cleaning)
+    cleaned = folder / "cleaned.jsonl"
+    posts = characters = 0
+    with open(cleaned, "w", encoding="ascii") as out, progress("reading", None, "posts") as advance:
+        for post in cleaner.clean_posts(read_posts(paths, options.reading, notice)):
+            out.write(json.dumps(post) + "\n")
+            posts += 1
+            characters += len(post)
+            advance(1)
+    if not posts:
+        raise TextError(
+            f"no post is left of the {cleaner.counts['read']} that were read: see what cleaning drops with"
+            " `gluon-lstm clean`, and keep it with its options"
+        )
+    with (
+        open(cleaned, encoding="ascii") as lines,
+        _TokenWriter(folder) as writer,
+        progress("tokenizing", characters, "characters") as advance,
+    ):
+        for tokens in tokenize_posts(map(json.loads, lines), settings.tokens_from, options.processes, advance):
+            writer.write(tokens)
+            writer.end_post()
+    cleaned.unlink()
+    _finish(folder, tokens=list(writer.numbers), posts=posts, characters=characters, cleaning=dict(cleaner.counts))
+
+
+def _write_raw_tokens(
+    folder: Path, paths: Paths, settings: TextSettings, options: CorpusOptions, notice: Notice, progress: Progress
+) -> None:
+    characters = 0
+    with _TokenWriter(folder) as writer, progress("reading", None, "characters") as advance:
+        for chunk in read_text(paths, options.reading, notice):
+            writer.write(chunk)  # a str is the sequence of its code points
+            characters += len(chunk)
+            advance(len(chunk))
+    _finish(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
+
+
+def _write_ids(folder: Path, tokens_folder: Path, settings: TextSettings, options: CorpusOptions) -> None:
+    """The id stage: split, vocabulary of the training part, ids of both parts."""
+    about = _about(tokens_folder)
+    tokens: list[str] = about["tokens"]
+    stream = np.memmap(tokens_folder / "array", dtype=np.uint32, mode="r")
+    split = _split(stream, about["posts"], options.validation)
+    codec = Codec(settings, _vocabulary(_counts(stream[:split], len(tokens)), tokens, settings, options))
+
+    spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
+    lengths = np.array([len(ids) for ids in spelled])
+    flat = np.array([id for ids in spelled for id in ids], dtype=np.int32)
+    offsets = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    units = np.array([1, *(0 if token == BOUNDARY and codec.boundary is not None else len(token) for token in tokens)])
+    written = {}
+    with open(folder / "array", "wb") as file:
+        for part, numbers in (("train", stream[:split]), ("held_back", stream[split:])):
+            written[part] = 0
+            for block in _blocks(numbers):
+                ids = _expand(flat, offsets[block], lengths[block])
+                ids.tofile(file)
+                written[part] += len(ids)
+    _finish(
+        folder,
+        split=written["train"],
+        held_units=sum(int(units[block].sum()) for block in _blocks(stream[split:])),
+        vocabulary=codec.vocabulary.tokens,
+        specials=codec.vocabulary.specials,
+        **{key: about[key] for key in ("posts", "characters", "cleaning")},
+    )
+
+
+def _split(stream: np.ndarray, posts: int, validation: float) -> int:
+    """Where the held-back part begins: the last posts, or with no posts characters; at least one, if there are two."""
+    total = posts or len(stream)
+    held = max(int(total * validation), 1) if validation and total > 1 else 0
+    if not posts:
+        return total - held
+    seen = at = 0
+    for block in _blocks(stream):
+        ends = np.flatnonzero(block == END)
+        if seen + len(ends) >= posts - held:
+            return at + int(ends[posts - held - seen - 1]) + 1
+        seen += len(ends)
+        at += len(block)
+    return at
+
+
+def _counts(stream: np.ndarray, tokens: int) -> np.ndarray:
+    counts = np.zeros(tokens + 1, dtype=np.int64)
+    for block in _blocks(stream):
+        counts += np.bincount(block, minlength=tokens + 1)
+    return counts
+
+
+def _vocabulary(counts: np.ndarray, tokens: list[str], settings: TextSettings, options: CorpusOptions) -> Vocabulary:
+    seen = {token: int(n) for token, n in zip(tokens, counts[1:]) if n}
+    characters: dict[str, int] | None = None
+    if settings.tokens_from == "janome":
+        characters = defaultdict(int)
+        for word, n in seen.items():
+            for cluster in clusters(word):
+                characters[cluster] += n
+    if BOUNDARY in settings.specials:
+        seen.pop(BOUNDARY, None)
+    min_count = options.min_count or (1 if characters is None else 2)
+    return Vocabulary.from_counts(seen, settings.specials, min_count, options.max_vocab, characters)
+
+
+def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """flat[offset : offset + length] for each pair, one behind the other."""
+    before = np.cumsum(lengths) - lengths
+    return flat[np.repeat(offsets - before, lengths) + np.arange(int(lengths.sum()))]
+
+
+def _blocks(stream: np.ndarray) -> Iterator[np.ndarray]:
+    for at in range(0, len(stream), BLOCK):
+        yield np.asarray(stream[at : at + BLOCK])
+
+
+def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
+    about = _about(folder)
+    return Corpus(
+        ids=np.memmap(folder / "array", dtype=np.int32, mode="r"),
+        split=about["split"],
+        codec=Codec(settings, Vocabulary(about["vocabulary"], about["specials"])),
+        fingerprint=contents,
+        posts=about["posts"],
+        characters=about["characters"],
+        held_units=about["held_units"],
+        cleaning=about["cleaning"],
+    )

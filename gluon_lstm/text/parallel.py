@@ -1,0 +1,207 @@
+"""Tokenize many posts, with Janome in as many processes as there are cores.
+
+Janome is pure Python, so only processes make it faster. They are fresh interpreters that talk over pipes, not forks of
+this one: MXNet's engine threads do not survive a fork, a script needs no ``if __name__ == "__main__"``, and a worker
+whose parent is gone, however it went, reads the end of its input and ends too.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import traceback
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
+from typing import Callable, Union
+
+from gluon_lstm.text.tokenizers import make_tokenizer
+
+Chunk = list[str]  # posts: what is sent to a process at a time
+Reply = Union[list[list[str]], str]  # the tokens of each post of a chunk; or a traceback, where that failed
+Worker = subprocess.Popen  # of this module's _serve
+
+CHUNK_CHARACTERS = 8_192  # about half a second of Janome's work, a few milliseconds of sending
+CHUNKS_PER_PROCESS = 3  # one in work, one ready, one waiting for its turn in the order
+WORTH_PROCESSES = 20_000  # characters; below, starting Python and loading the dictionary costs more than it brings
+
+
+def tokenize_posts(
+    posts: Iterable[str],
+    name: str,
+    processes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[list[str]]:
+    """The tokens of each post, in the order of the posts.
+
+    ``processes`` is how many work at once (None: one for each core). ``char`` and ``codepoint`` are quicker than any
+    pipe, and run here; so does a small input, and all of it where no process can be started.
+    ``progress`` is told the number of characters of each piece of work when it is done.
+
+    Posts are read only as far ahead as the processes need, so they may be endless. Leaving the loop early, an error or
+    Ctrl-C ends the processes at once.
+    """
+    if processes is not None and processes < 1:
+        raise ValueError(f"processes must be 1 or more, not {processes}")
+    if processes is None:
+        processes = available_cores()
+    tokenize = make_tokenizer(name).tokens  # here, not in the generator: a wrong name is told at once
+    chunks = _chunks(posts)
+    report = progress or (lambda characters: None)
+    if processes == 1 or not name.startswith("janome"):
+        return _in_this_process(chunks, tokenize, report)
+    return _in_processes_if_worth_it(chunks, tokenize, name, processes, report)
+
+
+def available_cores() -> int:
+    """The cores this process may use, which on a shared machine can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _chunks(posts: Iterable[str]) -> Iterator[Chunk]:
+    chunk: Chunk = []
+    size = 0
+    for post in posts:
+        chunk.append(post)
+        size += len(post) + 1  # an empty post counts too, or endless empty posts would never fill a chunk
+        if size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _characters(chunk: Chunk) -> int:
+    return sum(map(len, chunk))
+
+
+def _in_this_process(
+    chunks: Iterable[Chunk], tokenize: Callable[[str], list[str]], report: Callable[[int], None]
+) -> Iterator[list[str]]:
+    for chunk in chunks:
+        for post in chunk:
+            yield tokenize(post)
+        report(_characters(chunk))
+
+
+def _in_processes_if_worth_it(
+    chunks: Iterator[Chunk],
+    tokenize: Callable[[str], list[str]],
+    name: str,
+    processes: int,
+    report: Callable[[int], None],
+) -> Iterator[list[str]]:
+    first: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        first.append(chunk)
+        size += _characters(chunk)
+        if size >= WORTH_PROCESSES:
+            break
+    workers = _start_workers(name, processes) if size >= WORTH_PROCESSES else []
+    everything = chain(first, chunks)
+    if workers:
+        yield from _in_processes(everything, workers, report)
+    else:
+        yield from _in_this_process(everything, tokenize, report)
+
+
+# --- this side of the pipes ----------------------------------------------------------------------------------------
+
+
+def _in_processes(
+    chunks: Iterable[Chunk], workers: list[Worker], report: Callable[[int], None]
+) -> Iterator[list[str]]:
+    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def ask(chunk: Chunk) -> list[list[str]]:
+        worker = idle.get()  # never waits: there is a thread for each worker
+        try:
+            reply = _ask(worker, chunk)
+        finally:
+            idle.put(worker)
+        if isinstance(reply, str):
+            raise RuntimeError(f"a tokenizer process failed:\n{reply}")
+        return reply
+
+    # A thread for each worker waits at its pipe, so that no worker has to wait for the consumer of the tokens.
+    threads = ThreadPoolExecutor(len(workers))
+    in_flight: deque[tuple[int, Future[list[list[str]]]]] = deque()
+
+    def oldest() -> Iterator[list[str]]:
+        characters, future = in_flight.popleft()
+        yield from future.result()
+        report(characters)
+
+    try:
+        for chunk in chunks:
+            in_flight.append((_characters(chunk), threads.submit(ask, chunk)))
+            if len(in_flight) >= CHUNKS_PER_PROCESS * len(workers):
+                yield from oldest()
+        while in_flight:
+            yield from oldest()
+    finally:
+        for worker in workers:
+            worker.kill()  # whatever it is doing: the threads then read the end of its output
+        threads.shutdown(cancel_futures=True)
+        for worker in workers:
+            with suppress(OSError), worker:  # closes the pipes and waits for the process to be gone
+                pass
+
+
+def _start_workers(name: str, count: int) -> list[Worker]:
+    """As many as can be started, which may be none."""
+    workers: list[Worker] = []
+    if not sys.executable:  # Python inside another program
+        return workers
+    path = [str(entry) for entry in sys.path]
+    code = f"import sys; sys.path[:] = {path!r}; from {__name__} import _serve; _serve({name!r})"
+    with suppress(OSError):
+        for _ in range(count):
+            workers.append(subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    return workers
+
+
+def _ask(worker: Worker, chunk: Chunk) -> Reply:
+    assert worker.stdin and worker.stdout  # for mypy: both are pipes
+    try:
+        pickle.dump(chunk, worker.stdin, pickle.HIGHEST_PROTOCOL)
+        worker.stdin.flush()
+        return pickle.load(worker.stdout)
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise RuntimeError(f"a tokenizer process ended before its work, with code {worker.wait()}") from error
+
+
+# --- the other side ------------------------------------------------------------------------------------------------
+
+
+def _serve(name: str) -> None:
+    """What a worker runs: a chunk from standard input, its tokens to standard output, until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends us without a traceback
+    tokenizer = None
+    while True:
+        try:
+            chunk: Chunk = pickle.load(sys.stdin.buffer)
+        except (EOFError, pickle.UnpicklingError):
+            return
+        reply: Reply
+        try:
+            tokenizer = tokenizer or make_tokenizer(name)
+            reply = [tokenizer.tokens(post) for post in chunk]
+        except Exception:
+            reply = traceback.format_exc()
+        try:
+            pickle.dump(reply, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+            sys.stdout.buffer.flush()
+        except OSError:
+            os._exit(1)  # the parent is gone; a normal exit would flush once more, and complain

@@ -1,0 +1,291 @@
+"""Text to tokens, and back to exactly the same text.
+
+    char          one token is what a reader sees as one character: an extended grapheme cluster (👨‍👩‍👧 is one)
+    janome        one token is a word, as Janome and its dictionary cut it
+    janome-chars  characters again, with BOUNDARY between the words Janome sees
+    codepoint     one token is one Unicode code point: for text that is read as one raw stream
+
+>>> make_tokenizer("janome").tokens("今日は良い天気です\\n(^^)/ https://example.com/")
+['今日', 'は', '良い', '天気', 'です', '\\n', '(^^)/', ' ', 'https://example.com/']
+>>> make_tokenizer("janome-chars").tokens("今日は晴れ")
+['今', '日', '<word>', 'は', '<word>', '晴', 'れ']
+
+Three things hold for every tokenizer and every string, lone surrogates included:
+
+    tokenizer.text(tokenizer.tokens(text)) == text
+    a newline is a token of its own
+    no token begins or ends inside a grapheme cluster (``codepoint`` excepted)
+
+Nothing here normalises: what a post should look like is the business of cleaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Any, Protocol
+
+import regex
+
+TOKENIZERS: tuple[str, ...] = ("char", "janome", "janome-chars")
+
+# No text has this token: every other token of janome-chars is one grapheme cluster, and "<" and "w" never share one.
+# A text that spells <word> out becomes the six tokens < w o r d >.
+BOUNDARY = "<word>"
+
+
+class Tokenizer(Protocol):
+    """What the rest of the package may ask of a tokenizer."""
+
+    name: str
+
+    def tokens(self, text: str) -> list[str]:
+        """Cut a text into tokens."""
+
+    def text(self, tokens: Iterable[str]) -> str:
+        """Join tokens into the text they came from."""
+
+    def spell(self, token: str) -> list[str]:
+        """Cut a token the vocabulary does not know into smaller ones; [] when there is nothing smaller."""
+
+
+def make_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of that name: one of TOKENIZERS, or "codepoint"."""
+    kinds = {kind.name: kind for kind in (CharTokenizer, CodepointTokenizer, JanomeTokenizer, JanomeCharsTokenizer)}
+    if name not in kinds:
+        raise ValueError(f"unknown tokenizer {name!r}: choose one of {', '.join(sorted(kinds))}")
+    return kinds[name]()
+
+
+# --- grapheme clusters ---------------------------------------------------------------------------------------------
+
+# \X keeps \r\n together; a newline must stay a token of its own.
+_find_clusters = regex.compile(r"\r|\X").findall
+
+# Characters that never join a neighbour: their text is one cluster per code point, and list() is twice as fast as \X.
+# Left out on purpose: the kana voicing marks U+3099, U+309A and the half-width ﾞ ﾟ, which join the kana before them.
+_is_plain = re.compile(r"[\n -~、-〩〱-〼〾〿ぁ-ゖ゛-ヿ一-鿿！-ﾝ‐-‧]*").fullmatch
+
+
+def clusters(text: str) -> list[str]:
+    """The extended grapheme clusters of a text, \\r and \\n always apart."""
+    return list(text) if _is_plain(text) else _find_clusters(text)
+
+
+def _spell(token: str) -> list[str]:
+    """A word into its clusters, a cluster into its code points, a code point into nothing."""
+    if len(token) <= 1:
+        return []
+    parts = clusters(token)
+    return parts if len(parts) > 1 else list(token)
+
+
+class CharTokenizer:
+    """One grapheme cluster, one token."""
+
+    name = "char"
+
+    def tokens(self, text: str) -> list[str]:
+        return clusters(text)
+
+    def text(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+    def spell(self, token: str) -> list[str]:
+        return _spell(token)
+
+
+class CodepointTokenizer:
+    """One code point, one token."""
+
+    name = "codepoint"
+
+    def tokens(self, text: str) -> list[str]:
+        return list(text)
+
+    def text(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+    def spell(self, token: str) -> list[str]:
+        return []
+
+
+# --- words ---------------------------------------------------------------------------------------------------------
+
+# A kaomoji is told from an ordinary parenthesis by its inside: only characters faces are drawn with, and at least one
+# that hardly anything else is written with. So (笑), (1), (...) and (株) are left to Janome; some rarer faces are too.
+_FACE_MARK = r"\^＾´｀`ωдДΔ∀▽△∇◇≧≦￣ﾟ゜_＿;；♡"
+_FACE = (
+    rf"[(（](?=[^()（）\n]{{0,11}}[{_FACE_MARK}])"
+    rf"[{_FACE_MARK}'\"・･。°.,*＊oO0οoＯ○〇●◎◉□口ロﾛεεз3３θσ∂TＴQvVｖxXｘ×ｪェﾍヘへノﾉ益皿Д+\-−ー=＝~～〜<>＜＞|｜:：!！?？#＃ 　]"
+    rf"{{2,12}}[)）]"
+)
+_KAOMOJI = (
+    rf"(?<![A-Za-z])([moｍｏ])[ヽ]?{_FACE}\1(?![A-Za-z])"  # m(_ _)m
+    rf"|[ヽヾ＼\\Σ⊂┐┌]?{_FACE}(?:[ﾉ／/ゞ┘┐]|ノ(?![ァ-ヶー]))?"  # ヽ(´ー｀)ノ
+)
+
+# What Janome would lose or cut to pieces, each a token of its own. Everything between is given to Janome.
+_WHOLE = regex.compile(
+    "|".join(
+        (
+            r"\n",
+            r"[^\S\n]+|[\x1c-\x1f]+",  # str.strip, which Janome uses, counts the four separators as space; regex does not
+            r"[\ud800-\udfff]",  # a lone surrogate cannot be encoded, and Janome encodes
+            r"(?i:https?)://[!-~]+(?<![].,:;!?'\"()<>{}[])",
+            r"(?<![0-9A-Za-z_.])[@＠][0-9A-Za-z_]+",
+            r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\ufe0f?\u20e3)\X",  # emoji
+            r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
+            _KAOMOJI,
+        )
+    )
+)
+
+# Janome lets an unknown word grow to 1,024 characters, and tries that anew at every character of ！！！！… or ｗｗｗｗ….
+# No vocabulary keeps words this long, and with a limit such a run costs no more than other text.
+_LONGEST_UNKNOWN_WORD = 32
+
+
+class JanomeTokenizer:
+    """One word, one token; so are a newline, other white space, a URL, a mention, a hashtag, an emoji and a kaomoji."""
+
+    name = "janome"
+
+    def __init__(self) -> None:
+        from janome.tokenizer import Tokenizer as Janome  # here, not above: it loads a dictionary of 80 MB
+
+        self._janome = Janome(wakati=True, max_unknown_length=_LONGEST_UNKNOWN_WORD)
+        self._janome.matcher = _Matcher(self._janome.matcher)
+
+    def tokens(self, text: str) -> list[str]:
+        words: list[str] = []
+        done = 0
+        for match in _WHOLE.finditer(text):
+            start, end = match.span()
+            if start > done:
+                words += self._dictionary_words(text[done:start])
+            words.append(text[start:end])
+            done = end
+        if done < len(text):
+            words += self._dictionary_words(text[done:])
+        return words if _is_plain(text) else _without_split_clusters(text, words)
+
+    def text(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+    def spell(self, token: str) -> list[str]:
+        return _spell(token)
+
+    def _dictionary_words(self, piece: str) -> list[str]:
+        words = list(self._janome.tokenize(piece))
+        return words if "".join(words) == piece else _with_lost_pieces(piece, words)
+
+
+class JanomeCharsTokenizer(JanomeTokenizer):
+    """Grapheme clusters, with BOUNDARY wherever one word touches the next.
+
+    White space, a newline included, already parts the words beside it: no BOUNDARY stands next to it, nor at the start
+    or end of a text. Without BOUNDARY the tokens are those of ``char``.
+    """
+
+    name = "janome-chars"
+
+    def tokens(self, text: str) -> list[str]:
+        found: list[str] = []
+        parted = True
+        for word in super().tokens(text):
+            is_space = word.isspace()
+            if not (parted or is_space):
+                found.append(BOUNDARY)
+            found += clusters(word)
+            parted = is_space
+        return found
+
+    def text(self, tokens: Iterable[str]) -> str:
+        return "".join(token for token in tokens if token != BOUNDARY)
+
+    def spell(self, token: str) -> list[str]:
+        return [] if token == BOUNDARY else _spell(token)
+
+
+def _with_lost_pieces(piece: str, words: Iterable[str]) -> list[str]:
+    """The words where they stand in the piece, and whatever lies between them as tokens too."""
+    complete: list[str] = []
+    done = 0
+    for word in words:
+        start = piece.find(word, done)
+        if start < 0:
+            continue  # not in the text at all: its place is filled from the text itself
+        if start > done:
+            complete.append(piece[done:start])
+        complete.append(word)
+        done = start + len(word)
+    if done < len(piece):
+        complete.append(piece[done:])
+    return complete
+
+
+def _without_split_clusters(text: str, words: Iterable[str]) -> list[str]:
+    """Glue words whose border lies inside a grapheme cluster: か + U+3099, a letter and its accent, ｶ + ﾞ."""
+    cluster_ends = set(accumulate(map(len, clusters(text))))
+    whole: list[str] = []
+    begun, position = "", 0
+    for word in words:
+        position += len(word)
+        begun += word
+        if position in cluster_ends:
+            whole.append(begun)
+            begun = ""
+    return whole
+
+
+class _Matcher:
+    """Janome's dictionary look-up, with the same answers and half the time for the whole tokenizer.
+
+    Janome's own matcher reads the arcs of each state one after another from packed bytes. This one unfolds a state into
+    a dict when it is first visited.
+    """
+
+    _MOST_STATES = 100_000  # about 80 MB; a novel visits 40,000
+
+    def __init__(self, packed: Any) -> None:
+        from janome import fst
+
+        self._final, self._last = fst.FLAG_FINAL_ARC, fst.FLAG_LAST_ARC
+        self._packed = packed
+        self._states: list[dict[int, Any]] = [{} for _ in packed.dict_data]
+
+    def run(self, word: bytes, common_prefix_match: bool = True) -> tuple[bool, list[bytes]]:
+        """Every dictionary entry that is a prefix of ``word``: the only question Janome's tokenizer asks."""
+        found: list[bytes] = []
+        for part, states in enumerate(self._states):
+            address, read = 0, b""
+            for byte in word + b"\0":  # one more turn, for the entry that ends with the word itself
+                state = states.get(address)
+                if state is None:
+                    if len(states) >= self._MOST_STATES:
+                        states.clear()
+                    state = states[address] = self._unfold(part, address)
+                endings, arcs = state
+                for ending in endings:
+                    found.append(read + ending)
+                if byte not in arcs:
+                    break
+                output, address = arcs[byte]
+                read += output
+        return bool(found), found
+
+    def _unfold(self, part: int, address: int) -> tuple[list[bytes], dict[int, tuple[bytes, int]]]:
+        """The state at an address: what ends in it, and where each next byte leads."""
+        endings: list[bytes] = []
+        arcs: dict[int, tuple[bytes, int]] = {}
+        while True:
+            flag, label, output, final_output, target, size = self._packed.next_arc(self._packed.dict_data[part], address)
+            if flag & self._final:
+                endings = final_output
+            else:
+                arcs[label] = output, address + target
+            if flag & self._last:
+                return endings, arcs
+            address += size

@@ -1,0 +1,121 @@
+"""Everything a training run is told: two recipes, and what each of their values may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+SCHEDULES = ("cosine", "halving", "constant")
+LAYOUTS = ("contiguous", "notebook")
+OPTIMIZERS = ("adam", "sgd")
+WEIGHTS = ("standard", "notes")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    `clip` is the longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the
+    share of the hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input
+    weights; `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
+    """
+
+    name: str = "standard"
+    hidden: int = 256
+    batch_size: int = 32
+    seq_len: int = 64
+    weights: str = "standard"
+    optimizer: str = "adam"
+    learning_rate: float = 4e-3
+    schedule: str = "cosine"
+    warmup: float = 0.02
+    clip: float | None = 1.0
+    dropout: float = 0.25
+    input_dropout: float = 0.0
+    layout: str = "contiguous"
+    validation: float = 0.05
+    patience: float | None = 0.25
+    epochs: int | None = 30
+    steps: int | None = None
+    minutes: float | None = None
+    sample_every: int | None = None
+    sample_length: int = 200
+    temperature: float = 0.8
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("hidden", "batch_size", "seq_len", "epochs", "steps", "sample_every"), 1)
+        least.update(sample_length=0, seed=0)
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ValueError(f"--{_option(name)} {value}: use at least {low}")
+        for name in ("learning_rate", "clip", "patience", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"--{_option(name)} {value}: use more than 0")
+        for name in ("dropout", "input_dropout", "warmup", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
+        allowed = {"schedule": SCHEDULES, "layout": LAYOUTS, "optimizer": OPTIMIZERS, "weights": WEIGHTS}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"--{_option(name)} {getattr(self, name)}: use one of {', '.join(values)}")
+
+
+STANDARD = Recipe()
+
+# As notes 003 publish it.
+NOTES = Recipe(
+    name="notes",
+    weights="notes",
+    optimizer="sgd",
+    learning_rate=2.0,
+    schedule="halving",
+    clip=None,
+    dropout=0.0,
+    validation=0.0,
+    patience=None,
+    epochs=2000,
+    sample_length=1024,
+    temperature=0.1,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (STANDARD, NOTES)}
+
+
+def recipe_of(name: str, **values: Any) -> Recipe:
+    """The recipe `name` with some of its values changed.
+
+    Any limit that is given stands alone, without the recipe's own; `clip` and `patience` 0 turn those off. Raises
+    ValueError for a value that cannot be.
+    """
+    if values.keys() & {"epochs", "steps", "minutes"}:
+        values = {"epochs": None, "steps": None, "minutes": None, **values}
+    for switch in ("clip", "patience"):
+        if values.get(switch) == 0:
+            values[switch] = None
+    return replace(RECIPES[name], **values)
+
+
+def learning_rate(recipe: Recipe, epoch: int, done: float) -> float:
+    """The learning rate in `epoch` (from 0), when the share `done` (0 to 1) of the run is behind.
+
+    `halving` halves it whenever epoch + 1 is a multiple of 100 (notes 003); `cosine` rises over the warm-up and then
+    falls to 0 along half a cosine wave (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+    """
+    if recipe.schedule == "halving":
+        return recipe.learning_rate * 0.5 ** ((epoch + 1) // 100)
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if done < recipe.warmup:
+        return recipe.learning_rate * max(done / recipe.warmup, 0.01)
+    fraction = (done - recipe.warmup) / (1 - recipe.warmup)
+    return recipe.learning_rate * max(0.5 * (1 + math.cos(math.pi * min(fraction, 1.0))), 1e-3)
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

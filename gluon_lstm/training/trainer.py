@@ -1,0 +1,98 @@
+"""One update: a window of ids -> loss -> gradients of the 14 arrays -> new arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gluon_lstm.compat import mx
+from gluon_lstm.lstm import initial, scratch
+from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.model import Configuration
+from gluon_lstm.training.loss import average_cross_entropy
+from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
+from gluon_lstm.training.recipe import Recipe
+
+
+class TrainingError(ValueError):
+    """Training that went astray; the message says where and what to change."""
+
+
+def random(recipe: Recipe, purpose: str, count: int = 0) -> np.random.Generator:
+    """The generator for one purpose and occasion of a run: nothing random has a state that must be kept."""
+    return np.random.default_rng([recipe.seed, *purpose.encode(), count])
+
+
+class Trainer:
+    """The weights of one run on one device, and the way they are changed."""
+
+    def __init__(
+        self, recipe: Recipe, V: int, ctx: Any = None, arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """`arrays`: weights to begin with, instead of new ones as the recipe wants them."""
+        self.recipe = recipe
+        if arrays is None:
+            make = initial.standard if recipe.weights == "standard" else initial.notes
+            arrays = make(Configuration(recipe.hidden), V, random(recipe, "weights"))
+        self.W = Parameters(arrays, ctx)
+        self.optimizer: Optimizer = Adam(self.W) if recipe.optimizer == "adam" else SGD()
+        self.steps = 0
+
+    def begin_state(self, N: int) -> tuple[Any, Any]:
+        """The zero state (h, c), each (N, H)."""
+        return scratch.begin_state(N, self.W)
+
+    def update(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any, rate: float) -> tuple[float, Any, Any]:
+        """One step of training on ids x, y (T, N): the loss before it (nats a token), and the state carried on.
+
+        Raises TrainingError, with the weights left as they were, when the loss or the gradients are not finite.
+        """
+        loss, h, c = self.gradients(x, y, h, c)
+        scale = 1.0
+        if self.recipe.clip:
+            norm = global_norm(self.W)
+            scale = clipping(norm, self.recipe.clip) if np.isfinite(norm) else np.nan
+        value = float(loss.asscalar())
+        if not np.isfinite(value) or not np.isfinite(scale):
+            raise TrainingError(
+                f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
+                " gradients have exploded; use a smaller --learning-rate or a smaller --clip"
+            )
+        self.optimizer.update(self.W, rate, scale)
+        self.steps += 1
+        return value, h, c
+
+    def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
+        """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
+        ctx = self.W.ctx
+        ids = mx.nd.array(x, ctx=ctx, dtype="int32")
+        targets = mx.nd.array(y, ctx=ctx, dtype="int32")
+        keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
+        keep_hidden = self._mask("hidden states", self.recipe.dropout, (x.size, self.W.H))
+        with mx.autograd.record():
+            hidden, h, c = scratch.lstm(ids, h, c, self.W, keep_rows)
+            if keep_hidden is not None:
+                hidden = hidden * keep_hidden
+            loss = average_cross_entropy(scratch.output(hidden, self.W), targets)
+        loss.backward()
+        return loss, h.detach(), c.detach()
+
+    def time_step(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Seconds that one update takes, measured without changing anything. The first of two runs warms MXNet up."""
+        for _ in range(2):
+            start = time.perf_counter()
+            self.gradients(x, y, *self.begin_state(x.shape[1]))[0].asscalar()
+        return time.perf_counter() - start
+
+    def _mask(self, purpose: str, P: float, shape: tuple[int, ...]) -> Any:
+        """Dropout: 0 for a share P of the places, 1 / (1 - P) for the others; None where P is 0.
+
+        It acts on what goes upward, never on the recurrence (Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329).
+        """
+        if not P:
+            return None
+        kept = random(self.recipe, purpose, self.steps).random(shape, dtype=np.float32) >= P
+        return mx.nd.array(kept * np.float32(1 / (1 - P)), ctx=self.W.ctx)

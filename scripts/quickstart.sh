@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# From a clean clone to generated posts: makes .venv, trains for two minutes on the posts in data/, and writes posts that
+# begin with こんにち. PYTHON=/path/to/python3.12 chooses the Python.
+set -eu
+. "$(dirname "$0")/_venv.sh"
+
+find_python
+has_mxnet_wheel "$python" ||
+    fail "Training is not possible here, because MXNet 1.9.1 has wheels for Linux (glibc) on x86-64 and aarch64 and macOS on x86-64 only: use one of those, WSL2, Colab or a Linux container."
+ensure_venv "" 100
+
+cd "$root"
+out=runs/quickstart
+n=1
+while [ -e "$out" ]; do
+    n=$((n + 1))
+    out=runs/quickstart-$n
+done
+
+"$venv/bin/python" -m gluon_lstm train data/posts_ja.txt --out "$out" --minutes 2 </dev/null
+"$venv/bin/python" -m gluon_lstm generate "$out" --prefix こんにち --posts 5 --seed 1 </dev/null
+
+cat <<END
+
+Next, with posts of your own, in $root:
+  .venv/bin/gluon-lstm train my_posts.txt --out runs/mine
+  .venv/bin/gluon-lstm generate runs/mine --prefix こんにち
+END

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Every check there is: ruff, mypy and all tests, in a .venv that is made if need be. Arguments go to pytest.
+# PYTHON=/path/to/python3.12 chooses the Python.
+set -eu
+. "$(dirname "$0")/_venv.sh"
+
+ensure_venv "[test]" 130
+
+cd "$root"
+"$venv/bin/python" -m ruff check --quiet .
+"$venv/bin/python" -m mypy
+"$venv/bin/python" -m pytest "$@" </dev/null
