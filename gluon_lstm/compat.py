@@ -107,10 +107,10 @@ def load_mxnet() -> Any:
             except ModuleNotFoundError as error:
                 if error.name == "mxnet":
                     raise MXNetMissing(NOT_INSTALLED) from None
-                raise MXNetMissing(f"MXNet needs a package that is not installed: `pip install {error.name}`.") from error
-            except OSError as error:  # a shared library is not there, most often OpenMP's in a slim container
+                raise MXNetMissing(f"MXNet needs a package that is missing: `pip install {error.name}`.") from error
+            except OSError as error:  # a shared library: slim containers lack the one of OpenMP
                 raise MXNetMissing(
-                    f"MXNet cannot be loaded ({error}); if libgomp.so.1 is missing, `apt-get install libgomp1` brings it."
+                    f"MXNet cannot be loaded ({error}): if it names libgomp.so.1, `apt-get install libgomp1`."
                 ) from error
 
 

@@ -84,7 +84,7 @@ sys.exit((sys.platform, platform.machine()) not in wheels or musl)'
 }
 
 install() { # PYTHON REQUIREMENT...: MXNet goes in by itself where pip would refuse its numpy<2
-    "$1" -m pip install --quiet --no-warn-conflicts --constraint "$root/constraints.txt" "${@:2}" </dev/null
+    "$1" -m pip install --quiet --no-warn-conflicts --constraint "$root/constraints.txt" "${@:2}" </dev/null || return
     if "$1" -c 'import sys; sys.exit(sys.version_info < (3, 13))' && has_mxnet_wheel "$1"; then
         "$1" -m pip install --quiet --no-deps --constraint "$root/constraints.txt" mxnet </dev/null
     fi
@@ -104,13 +104,13 @@ holds() { # EXTRAS: whether .venv has them, in their present state
 }
 
 ensure_venv() { # EXTRAS ("" or "[test]") MEGABYTES: makes .venv, or leaves it alone when it is in order
+    find_python
+    echo "Python $("$python" -c 'import platform; print(platform.python_version())') ($python)"
     if holds "[test]" || holds "$1"; then return; fi
     if holds ""; then
-        echo "Adding what the tests need to .venv"
+        echo "Adding what the tests need to .venv (about 30 MB to download)"
     else
-        find_python
-        echo "Making .venv with Python $("$python" -c 'import platform; print(platform.python_version())') ($python);" \
-            "about $2 MB are downloaded the first time"
+        echo "Making .venv (about $2 MB to download)"
         "$python" -m venv --clear "$venv"
     fi
     rm -f "$venv/installed"*

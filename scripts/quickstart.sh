@@ -2,12 +2,13 @@
 # From a clean clone to generated posts: makes .venv, trains for two minutes on the posts in data/, and writes posts that
 # begin with こんにち. PYTHON=/path/to/python3.12 chooses the Python.
 set -eu
+# shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
 
 find_python
 has_mxnet_wheel "$python" ||
     fail "Training is not possible here, because MXNet 1.9.1 has wheels for Linux (glibc) on x86-64 and aarch64 and macOS on x86-64 only: use one of those, WSL2, Colab or a Linux container."
-ensure_venv "" 100
+ensure_venv "" 110
 
 cd "$root"
 out=runs/quickstart

@@ -2,9 +2,10 @@
 # Every check there is: ruff, mypy and all tests, in a .venv that is made if need be. Arguments go to pytest.
 # PYTHON=/path/to/python3.12 chooses the Python.
 set -eu
+# shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
 
-ensure_venv "[test]" 130
+ensure_venv "[test]" 135
 
 cd "$root"
 "$venv/bin/python" -m ruff check --quiet .

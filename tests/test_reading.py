@@ -170,26 +170,30 @@ def test_an_encoding_asked_for_is_kept_to(tmp_path):
     path = save(tmp_path / "a.txt", "猫\nｶﾞ\n犬".encode("cp932"))
     assert posts_of(path, encoding="Shift-JIS") == ["猫", "ｶﾞ", "犬"]
     assert "line 1, byte 0 (the first byte is 0) is not valid utf8" in refusal(path, encoding="utf8")
-    assert "line 2, byte 4 " in refusal(save(path, "ab\r\n".encode() + b"\xff"), encoding="euc_jp")
+    assert "line 2, byte 4 " in refusal(save(path, b"ab\r\n\xff"), encoding="euc_jp")
     assert "--encoding" in refusal(path, encoding="utf-16")  # which asks for a byte order mark
     for unknown in ("utf-9", "hex", "a\0b", ""):
-        if unknown:
-            assert "is not a text encoding" in refusal(path, encoding=unknown)
+        assert "is not a text encoding" in refusal(path, encoding=unknown)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08abc", b"SQLite format 3\0", b"PK\x03\x04", b"\0" * 100, random.Random(1).randbytes(5000)],
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\x1f\x8b\x08abc",
+        b"SQLite format 3\0",
+        b"PK\x03\x04",
+        b"\0" * 100,
+        random.Random(1).randbytes(5000),
+    ],
 )
 def test_binary_files_are_refused(tmp_path, content):
     assert "a.txt looks like a binary file" in refusal(save(tmp_path / "a.txt", content))
 
 
 @pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
-@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.json", "a.jsonl", "tweets.js"])
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.json", "a.jsonl"])
 def test_empty_files_are_refused(tmp_path, content, name):
-    if name == "tweets.js" and content not in (b"", codecs.BOM_UTF8):
-        pytest.skip("an archive is UTF-8")
     assert f"{name} is empty" in refusal(save(tmp_path / name, content))
 
 
@@ -227,7 +231,6 @@ def test_folders_give_their_text_by_path_and_files_the_order_given(tmp_path):
     assert posts_of(tmp_path, notice=told.append) == ["1", "2", "3"]
     assert told == [f"{tmp_path}: ignored 2 files of other kinds"]
     assert list(read_posts([tmp_path / "c.jsonl", tmp_path / "b", tmp_path / "a.TXT"])) == ["3", "2", "1"]
-    assert "holds no file of these kinds" in refusal(tmp_path / ".git" / ".." / ".git") if False else True
     (tmp_path / "empty").mkdir()
     assert "empty holds no file of these kinds" in refusal(tmp_path / "empty")
 
@@ -261,7 +264,7 @@ def test_posts_cut_by_a_stray_delimiter_or_quotation_mark_are_refused(tmp_path):
     assert "line 3 has 2 cells and the first row 1" in refusal(save(tmp_path / "a.csv", "text\n猫\nそれ,これ\n"))
     assert "line 2 has 2 cells" in refusal(save(tmp_path / "a.csv", "猫\nそれ,これ\n"))
     assert "line 2: a quotation mark opens" in refusal(save(tmp_path / "a.csv", 'text\n"猫\n犬\n鳥\n'))
-    path = save(tmp_path / "b.csv", b'text\n"' + b"a\n" * (encodings.MAX_POST // 2 + 1))
+    path = save(tmp_path / "b.csv", b'text\n"' + (b"a" * 999_999 + b"\n") * 17)
     limit = csv.field_size_limit()
     assert "line 2: field larger than field limit" in refusal(path)
     assert csv.field_size_limit() == limit
@@ -290,7 +293,11 @@ def test_line_ends_of_tables(tmp_path):
 
 
 def test_shapes_and_fields_of_json(tmp_path):
-    records = [{"text": "短", "full_text": "長", "user": {"name": "猫", "text": "他"}, "n": 1}, "文字列", {"text": "二"}]
+    records = [
+        {"text": "短", "full_text": "長", "user": {"name": "猫", "text": "他"}, "n": 1},
+        "文字列",
+        {"text": "二"},
+    ]
     expected = ["長", "文字列", "二"]
     for shape in (records, {"meta": {"text": "x", "l": [[]]}, "statuses": records, "z": "y"}, {"data": records}):
         assert posts_of(save(tmp_path / "a.json", json.dumps(shape))) == expected
@@ -324,8 +331,8 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
         ("a.json", "3", "holds no posts"),
         ("a.json", '["a",\n' + "[" * 100_000, "line 2: a list stands"),
         ("a.json", '["a",\n{"b":' + "[" * 100_000, "line 2: lists and objects are nested more than 100 deep"),
-        ("a.json", '["' + "a" * (encodings.MAX_POST + 9), "holds a word longer than 16,777,216 characters"),
-        ("a.json", '["' + "あ" * (encodings.MAX_POST + 9), "line 1: a record is longer than 16,777,216 characters"),
+        ("a.json", '["' + "a" * 2_000_000, "holds a word longer than 1,048,576 characters"),
+        ("a.json", '["a",\n{"text": "' + "あ" * 2_000_000, "line 2: a record is longer than 1,000,000 characters"),
         ("a.jsonl", '"a"\r"b"\r\n\n{"text": "c"\n', "line 4: this is not JSON"),
         ("a.jsonl", '"a"\n["b"]\n', "line 2: a list stands where a post should be"),
         ("a.jsonl", '"a" "b"\n', "line 1: this is not JSON"),
@@ -333,7 +340,8 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
     ],
     ids=range(15),
 )
-def test_broken_json_is_refused_by_line(tmp_path, name, content, said):
+def test_broken_json_is_refused_by_line(tmp_path, monkeypatch, name, content, said):
+    monkeypatch.setattr(archive, "MAX_POST", 1_000_000)  # the bound itself would take a second to reach
     message = refusal(save(tmp_path / name, content))
     assert said in message and message.startswith(str(tmp_path / name)) and "\n" not in message
 
@@ -341,9 +349,9 @@ def test_broken_json_is_refused_by_line(tmp_path, name, content, said):
 # ---- Twitter archives
 
 TRAPS = [
-    "data/direct-messages.js", "data/account.js", "data/deleted-tweets.js", "data/tweetdeck.js", "data/tweet-headers.js",
-    "data/tweets-media/1.jpg", "data/tweets_media/tweets.js", "data/tweets.js.bak", "data/note-tweet.js",
-    "data/tweets-partial.js", "assets/data/tweets.js", "tweets.txt", "Your archive.html",
+    "data/direct-messages.js", "data/account.js", "data/deleted-tweets.js", "data/tweetdeck.js",
+    "data/tweet-headers.js", "data/tweets-media/1.jpg", "data/tweets_media/tweets.js", "data/tweets.js.bak",
+    "data/note-tweet.js", "data/tweets-partial.js", "assets/data/tweets.js", "tweets.txt", "Your archive.html",
 ]  # fmt: skip
 
 
@@ -448,6 +456,7 @@ def test_damaged_and_foreign_archives_are_refused(tmp_path):
     assert "line 1 does not begin with window.YTD.tweets.part0" in message
     assert "line 2: this is not JSON" in refusal(save(tmp_path / "tweets.js", "window.YTD.tweets.part0 = [\n{]"))
     assert "holds no posts" in refusal(save(tmp_path / "tweets.js", "window.YTD.tweets.part0 = [ ]"))
+    assert "tweets.js is empty" in refusal(save(tmp_path / "tweets.js", codecs.BOM_UTF8))
     assert "byte 28 " in refusal(save(tmp_path / "tweets.js", b'window.YTD.tweets.part0 = ["\xff"]'))
 
 
@@ -508,7 +517,7 @@ def test_any_kana_is_recognized_in_any_encoding(codec, posts, data):
         ("nasty/derived_crlf_open2ch2000.txt", "utf-8", 2000, "怪我の度合いやなぁ"),
         ("nasty/derived_nul_in_utf8.txt", "utf-8", 2000, "怪我の\0度合いやなぁ"),
         ("nasty/derived_one_line_neko.txt", "utf-8", 1, None),
-        ("nasty/iso2022jp_ude.txt", "iso2022_jp", 39, "=" * 40),
+        ("nasty/iso2022jp_ude.txt", "iso2022_jp", 39, "=" * 72),
         ("nasty/utf16le_nuls_Localizable.strings.txt", "utf-16", 244, "/* name of this language */"),
         ("nasty/utf8_bom_neko.txt", "utf-8-sig", 2374, "吾輩は猫である"),
     ],
@@ -520,14 +529,6 @@ def test_real_text_is_what_python_decodes(name, codec, count, first):
     assert len(posts) == count and posts == expected
     assert posts[0] == first or first is None
     assert "".join(read_text([CORPORA / name])) == text
-
-
-@needs_corpora
-def test_the_same_novel_in_two_encodings_reads_alike():
-    shift_jis = posts_of(CORPORA / "soseki_neko_aozora_sjis_crlf.txt")
-    utf_8 = posts_of(CORPORA / "nasty" / "utf8_bom_neko.txt")
-    assert shift_jis[:2] == utf_8[:2] == ["吾輩は猫である", "夏目漱石"]
-    assert len(set(shift_jis) & set(utf_8)) > 2000
 
 
 @needs_corpora

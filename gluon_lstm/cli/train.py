@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", choices=["char", "janome", "janome-chars"], default="char")
     parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
     parser.add_argument("--recipe", choices=["standard", "notes"], default="standard", help="(default: standard)")
+    parser.add_argument("--cell", choices=["fast", "scratch"], help="scratch: the code to read; fast: the same, sooner")
     parser.add_argument("--layout", choices=["contiguous", "notebook"], help="how the text is cut into windows")
     parser.add_argument("--optimizer", choices=["adam", "sgd"], help="how gradients change weights")
     parser.add_argument("--schedule", choices=["cosine", "halving", "constant"], help="of the learning rate")
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     """What the user gave of the recipe's values."""
-    names = [name for name, *_ in VALUES.values()] + ["layout", "optimizer", "schedule", "weights"]
+    names = [name for name, *_ in VALUES.values()] + ["cell", "layout", "optimizer", "schedule", "weights"]
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 

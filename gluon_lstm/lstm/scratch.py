@@ -44,6 +44,29 @@ def output(h: Any, W: Parameters) -> Any:
     return nd.dot(h, W.Why) + W.by
 
 
+def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
+    """Loss of one window (nats a token) and the last h, c: ids x, y (T, N), state h, c (N, H).
+
+    `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H), where given, multiply the input rows and the hidden states on
+    their way to `Why` (dropout).
+    """
+    hidden, h, c = lstm(x, h, c, W, keep_rows)
+    if keep_hidden is not None:
+        hidden = hidden * keep_hidden
+    return average_cross_entropy(output(hidden, W), y), h, c
+
+
+def average_cross_entropy(logits: Any, y: Any) -> Any:
+    """The mean over time of the mean cross-entropy over the batch: logits (T*N, V), ids y (T, N) -> (1,), nats a token.
+
+    Every step has as many lanes as every other, so that is the mean over all T*N predictions. The value is that of
+    notes 003; their `y * log(softmax)` is 0 times minus infinity, NaN, as soon as a probability underflows, while
+    log-softmax stays finite.
+    """
+    logp = nd.log_softmax(logits)
+    return -nd.mean(nd.pick(logp, y.reshape(-1)))
+
+
 def rows(x: Any, Wx: Any, keep: Any = None) -> list[Any]:
     """The rows of Wx (V, H) named by ids x (T, N): T arrays (N, H).
 

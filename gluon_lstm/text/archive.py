@@ -12,19 +12,21 @@ import re
 import sqlite3
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any, Union
 
 import ijson
 
-from .encodings import MAX_POST, TextError, blocks, decoded, lines
+from gluon_lstm.progress import Notice
+from gluon_lstm.text.encodings import BLOCK, MAX_POST, TextError, blocks, decoded, lines
 
 Record = Union[str, "dict[str, str]"]  # a bare string, or the strings inside an object by dotted name
 
 _ITEM = ""  # stands in a path for "some place in a list"
 _HOMES = ((_ITEM,), ("statuses", _ITEM), ("data", _ITEM))  # of records: a list; what the Twitter search APIs answer
 _MAX_DEPTH = 100
+_MAX_WORD = 1 << 20  # characters of _ESCAPE_CHARACTERS in a row
 _ESCAPE_CHARACTERS = "0123456789abcdefABCDEFu\\"
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
@@ -90,7 +92,7 @@ class _Pieces:
     """The file that ijson reads: a JSON text by lines (or parts of long ones), so that an error can name its line."""
 
     def __init__(self, chunks: Iterable[str], name: str, first_line: int) -> None:
-        self.held = 0  # characters given since the last record ended: a bound on what ijson and `records` hold
+        self.held = 0  # characters given since the last record ended: a bound on what ijson and `_records` hold
         self._name = name
         self._line = self._next_line = first_line
         self._pieces = (piece for chunk in chunks for piece in io.StringIO(chunk, newline=""))
@@ -98,13 +100,22 @@ class _Pieces:
     def read(self, size: int = -1) -> bytes:
         if size == 0:  # how ijson asks whether a file gives bytes
             return b""
+        pieces = [self._next_piece()]
+        # With each read yajl begins a long string anew: reads that double keep that from taking quadratic time.
+        enough = 2 * self.held if self.held > BLOCK else 0
+        while pieces[-1] and self.held < enough:
+            pieces.append(self._next_piece())
+        return "".join(pieces).encode("utf-8")
+
+    def _next_piece(self) -> str:
         piece = next(self._pieces, "")
-        self._line = self._next_line
-        self._next_line += piece.endswith(("\n", "\r"))
+        if piece:
+            self._line = self._next_line
+            self._next_line += piece.endswith(("\n", "\r"))
         self.held += len(piece)
         if self.held > MAX_POST:
             raise self.error(f"a record is longer than {MAX_POST:,} characters")
-        return piece.encode("utf-8")
+        return piece
 
     def error(self, what: str) -> TextError:
         return TextError(f"{self._name}: line {self._line}: {what}; mend the file there, or take that part out")
@@ -132,8 +143,8 @@ def _without_lone_surrogates(chunks: Iterable[str], name: str) -> Iterator[str]:
         text = rest + chunk
         end = len(text.rstrip(_ESCAPE_CHARACTERS))  # no escape, and no pair of them, lies across this place
         rest = text[end:]
-        if len(rest) > MAX_POST:
-            raise TextError(f"{name} holds a word longer than {MAX_POST:,} characters; this is not a file of posts")
+        if len(rest) > _MAX_WORD:
+            raise TextError(f"{name} holds a word longer than {_MAX_WORD:,} characters; this is not a file of posts")
         yield _ESCAPE.sub(_mended, text[:end])
     yield _ESCAPE.sub(_mended, rest)
 
@@ -152,7 +163,7 @@ def is_archive_folder(path: str) -> bool:
     return any(_tweets_files(_names_near_the_top(path)))
 
 
-def archive_posts(path: str, notice: Callable[[str], None]) -> Iterator[str]:
+def archive_posts(path: str, notice: Notice) -> Iterator[str]:
     """The posts of a Twitter archive (folder, .zip, or its tweets.js), oldest first: by date, then by number.
 
     They are sorted in a temporary database which spills to disk. Posts without a date come first. Raises TextError when
@@ -169,9 +180,9 @@ def archive_posts(path: str, notice: Callable[[str], None]) -> Iterator[str]:
         raise TextError(f"{path} holds no posts; give the archive of an account that has posted")
 
 
-def _dated_posts(path: str, notice: Callable[[str], None]) -> Iterator[tuple[float, str, str]]:
+def _dated_posts(path: str, notice: Notice) -> Iterator[tuple[float, str, str]]:
     undated = textless = 0
-    for name, file_blocks in _tweets_files_of(path, notice):
+    for name, file_blocks in tweets_files_of(path, notice):
         chunks = _after_assignment(decoded(file_blocks, "utf-8", name), name)
         for record in _records(chunks, ((_ITEM,),), name, 1):
             if isinstance(record, str):
@@ -209,7 +220,7 @@ def _after_assignment(chunks: Iterator[str], name: str) -> Iterator[str]:
     yield from chunks
 
 
-def _tweets_files_of(path: str, notice: Callable[[str], None]) -> Iterator[tuple[str, Iterator[bytes]]]:
+def tweets_files_of(path: str, notice: Notice) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Each file of posts: its name for messages and its bytes."""
     if os.path.isdir(path):
         inside = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
@@ -226,7 +237,7 @@ def _tweets_files_of(path: str, notice: Callable[[str], None]) -> Iterator[tuple
         raise TextError(f"{path} is not a zip file, or is damaged; download it again")
 
 
-def _chosen(path: str, names: Collection[str], notice: Callable[[str], None]) -> list[str]:
+def _chosen(path: str, names: Collection[str], notice: Notice) -> list[str]:
     chosen = _tweets_files(names)
     if not chosen:
         raise TextError(

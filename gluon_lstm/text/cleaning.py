@@ -1,9 +1,8 @@
 """From posts as they were written to posts as the model reads them: an ordered list of `str -> str` steps.
 
->>> cleaner = Cleaner()
->>> cleaner.clean("@taro_yamada おはよーーーーー！！！！！ｗｗｗｗｗ https://t.co/abc")
+>>> Cleaner().clean("@taro_yamada おはよーーーーー！！！！！ｗｗｗｗｗ https://t.co/abc")
 '@ おはよーーー!!!www'
->>> cleaner.clean("RT @hanako: ほかの人のことば") is None
+>>> Cleaner().clean("RT @hanako: ほかの人のことば") is None
 True
 >>> list(Cleaner(CleaningOptions(mentions="remove", width="keep")).clean_posts(["@a ﾈｺ＆犬", "", "ﾈｺ＆犬"]))
 ['ﾈｺ＆犬']
@@ -23,10 +22,9 @@ from os.path import commonprefix
 
 import jaconv
 
-from .duplicates import SeenPosts
+from gluon_lstm.text.duplicates import SeenPosts
 
 Step = Callable[[str], str]
-
 
 _CUT = "\ufdd0"  # stands where something was cut out; Unicode has set it aside for uses such as this
 # The look-behind tries each run of white space once only: without it a long run costs the square of its length.
@@ -112,7 +110,7 @@ _HEADS, _LATER_HEAD = rf"\A(?:\s*{_RT}+(?:\s?[:：])?)+", rf"{_RT}*\s?[:：]"
 # As on Twitter, but also after !#$%&*, which a full-width ！ may have become. Twitter takes no name followed by an @;
 # here only one of one or two characters is passed over so, for the sake of faces: (@_@) (＠o＠).
 _AT = r"[@＠](?:(?<![A-Za-z0-9_@＠].)|(?<=(?i:RT).))"
-_MENTION = rf"{_AT}(?!{_NAME}{{1,2}}[@＠]){_NAME}+(?:/[A-Za-z][A-Za-z0-9_-]*)?"
+_MENTION = rf"{_AT}(?!{_NAME}{{1,2}}[@＠]){_NAME}+(?:[@＠]{_NAME}+)*(?:/[A-Za-z][A-Za-z0-9_-]*)?"
 _NAMED = re.compile(_MENTION)
 
 
@@ -134,7 +132,7 @@ _HASHTAG = rf"{_BEFORE_TAG}[#＃](?![\ufe0f\u20e3ﾞﾟ゛゜])(?=[\p{{Nd}}_]*\p
 
 # Emoji are what is drawn in colour, of itself or asked to by a selector or a skin tone, and the signs commonly typed as
 # emoji without the selector; then all that is joined to it. Signs of text (★♪♂♥©) stay.
-_ONE = rf"(?:\p{{Emoji_Presentation}}|\p{{Emoji}}(?=[\ufe0f\p{{EMod}}])|[☀☁☂☃☎☝☠☹☺✂✈✉✌✍❄❣❤](?!\ufe0e))"
+_ONE = r"(?:\p{Emoji_Presentation}|\p{Emoji}(?=[\ufe0f\p{EMod}])|[☀☁☂☃☎☝☠☹☺✂✈✉✌✍❄❣❤](?!\ufe0e))"
 _JOINED = r"(?:[\ufe0f\p{EMod}\U000e0020-\U000e007f]|\u200d\p{Extended_Pictographic}?)*"
 _EMOJI = rf"[0-9#*]\ufe0f?\u20e3|(?![0-9#*]){_ONE}{_JOINED}"
 
@@ -230,7 +228,6 @@ def settle(post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str
 
     This ends: every change makes the post shorter, or leaves its length and lessens the characters that have a
     plainer form (full-width ASCII, half-width kana, other line ends), which no step of equal length brings in.
-    Settling twice is settling once, by definition.
     """
     at = 0
     while at < len(steps):
@@ -238,8 +235,7 @@ def settle(post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str
         after = step(post)
         if after != post and changed:
             changed(name, post, after)
-        at = at + 1 if after == post else 0
-        post = after
+        at, post = at + 1 if after == post else 0, after
     return post
 
 

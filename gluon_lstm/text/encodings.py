@@ -9,8 +9,10 @@ import codecs
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
+
+from gluon_lstm.progress import Notice
 
 BLOCK = 1 << 18  # bytes read at once; a chunk of decoded text is never longer than this many characters plus one
 _SAMPLE = 1 << 16  # bytes on which readings are compared
@@ -61,7 +63,7 @@ def check_encoding(encoding: str) -> None:
         ) from None
 
 
-def find_encoding(path: str, notice: Callable[[str], None]) -> str:
+def find_encoding(path: str, notice: Notice) -> str:
     """The name of the codec that reads the file, found by looking through the whole of it once.
 
     A byte order mark decides; then the escapes of ISO-2022-JP in 7-bit text; then valid UTF-8. What is left is read as

@@ -6,9 +6,10 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 
-from gluon_lstm.text.archive import _tweets_files_of
+from gluon_lstm.progress import ignore
+from gluon_lstm.text.archive import tweets_files_of
 from gluon_lstm.text.encodings import blocks
-from gluon_lstm.text.reading import ReadingOptions, _is_archive, _kind, _sources
+from gluon_lstm.text.reading import ReadingOptions, is_archive, kind_of, sources_of
 
 
 def fingerprint(paths: Sequence[str | os.PathLike[str]], options: ReadingOptions) -> str:
@@ -17,7 +18,7 @@ def fingerprint(paths: Sequence[str | os.PathLike[str]], options: ReadingOptions
     Raises TextError and OSError as `read_posts` does for files that are not there or are none of posts.
     """
     digest = hashlib.blake2b(repr(options).encode(), digest_size=16)
-    for path in _sources(paths, options, lambda line: None):
+    for path in sources_of(paths, options):
         for kind, content in _contents(path):
             inner = hashlib.blake2b(kind.encode())
             for block in content:
@@ -27,9 +28,9 @@ def fingerprint(paths: Sequence[str | os.PathLike[str]], options: ReadingOptions
 
 
 def _contents(path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
-    if _is_archive(path):
-        for _, content in _tweets_files_of(path, lambda line: None):
+    if is_archive(path):
+        for _, content in tweets_files_of(path, ignore):
             yield ".js", content
     else:
         with open(path, "rb") as file:
-            yield _kind(path), blocks(file)
+            yield kind_of(path), blocks(file)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
@@ -25,7 +25,7 @@ from gluon_lstm.text.tokenizers import make_tokenizer
 
 Chunk = list[str]  # posts: what is sent to a process at a time
 Reply = Union[list[list[str]], str]  # the tokens of each post of a chunk; or a traceback, where that failed
-Worker = subprocess.Popen  # of this module's _serve
+Worker = subprocess.Popen[bytes]  # of this module's _serve
 
 CHUNK_CHARACTERS = 8_192  # about half a second of Janome's work, a few milliseconds of sending
 CHUNKS_PER_PROCESS = 3  # one in work, one ready, one waiting for its turn in the order
@@ -37,7 +37,7 @@ def tokenize_posts(
     name: str,
     processes: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[list[str]]:
+) -> Generator[list[str], None, None]:
     """The tokens of each post, in the order of the posts.
 
     ``processes`` is how many work at once (None: one for each core). ``char`` and ``codepoint`` are quicker than any
@@ -85,7 +85,7 @@ def _characters(chunk: Chunk) -> int:
 
 def _in_this_process(
     chunks: Iterable[Chunk], tokenize: Callable[[str], list[str]], report: Callable[[int], None]
-) -> Iterator[list[str]]:
+) -> Generator[list[str], None, None]:
     for chunk in chunks:
         for post in chunk:
             yield tokenize(post)
@@ -98,7 +98,7 @@ def _in_processes_if_worth_it(
     name: str,
     processes: int,
     report: Callable[[int], None],
-) -> Iterator[list[str]]:
+) -> Generator[list[str], None, None]:
     first: list[Chunk] = []
     size = 0
     for chunk in chunks:
@@ -119,7 +119,7 @@ def _in_processes_if_worth_it(
 
 def _in_processes(
     chunks: Iterable[Chunk], workers: list[Worker], report: Callable[[int], None]
-) -> Iterator[list[str]]:
+) -> Generator[list[str], None, None]:
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         idle.put(worker)
@@ -164,11 +164,13 @@ def _start_workers(name: str, count: int) -> list[Worker]:
     workers: list[Worker] = []
     if not sys.executable:  # Python inside another program
         return workers
-    path = [str(entry) for entry in sys.path]
+    package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = [*map(str, sys.path), package_root]  # the root too: "" in the path is another folder after a chdir
     code = f"import sys; sys.path[:] = {path!r}; from {__name__} import _serve; _serve({name!r})"
     with suppress(OSError):
         for _ in range(count):
-            workers.append(subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            command = [sys.executable, "-c", code]
+            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     return workers
 
 

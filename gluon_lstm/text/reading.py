@@ -10,11 +10,19 @@ import csv
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .archive import Record, archive_posts, is_archive_folder, is_tweets_file, records_of_json, records_of_lines
-from .encodings import BLOCK, MAX_POST, TextError, blocks, check_encoding, decoded, find_encoding, lines
+from gluon_lstm.progress import Notice, ignore
+from gluon_lstm.text.archive import (
+    Record,
+    archive_posts,
+    is_archive_folder,
+    is_tweets_file,
+    records_of_json,
+    records_of_lines,
+)
+from gluon_lstm.text.encodings import BLOCK, MAX_POST, TextError, blocks, check_encoding, decoded, find_encoding, lines
 
 __all__ = ["ReadingOptions", "TextError", "read_posts", "read_text"]
 
@@ -24,13 +32,6 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES_OF_JSON = {".jsonl", ".ndjson"}
 _STRUCTURED = {*_DELIMITERS, ".json", *_LINES_OF_JSON}  # any other kind is plain text
 _IN_FOLDERS = {".txt", *_STRUCTURED}  # a folder may hold anything: there a name must say that it is text
-
-
-Notice = Callable[[str], None]
-
-
-def _ignore(message: str) -> None:
-    """What is done with notices unless asked otherwise."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ReadingOptions:
 
 
 def read_posts(
-    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = _ignore
+    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = ignore
 ) -> Iterator[str]:
     """The posts of files and folders, in the order given, one at a time.
 
@@ -65,26 +66,28 @@ def read_posts(
     Missing files are reported at the call, everything else while reading. Raises TextError, which says what is wrong,
     where and what to do, and OSError for a file that cannot be opened.
     """
-    sources = _sources(paths, options, notice)
+    sources = sources_of(paths, options, notice)
     return (post for path in sources for post in _posts(path, options, notice))
 
 
 def read_text(
-    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = _ignore
+    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = ignore
 ) -> Iterator[str]:
     """The files as one stream of text, in chunks of at most a mebibyte; the paths are those of `read_posts`.
 
     Line ends become \\n, byte order marks go, nothing else is changed. Files other than plain text give their posts
     joined by newlines. A file that does not end its last line has that done before the next file begins.
     """
-    sources = _sources(paths, options, notice)
+    sources = sources_of(paths, options, notice)
     return _joined(_text(path, options, notice) for path in sources)
 
 
 # ---- which files
 
 
-def _sources(paths: Sequence[str | os.PathLike[str]], options: ReadingOptions, notice: Notice) -> list[str]:
+def sources_of(
+    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions, notice: Notice = ignore
+) -> list[str]:
     """The files to read and the folders that are archives; everything that can be refused without opening it is."""
     if options.encoding is not None:
         check_encoding(options.encoding)
@@ -104,14 +107,14 @@ def _sources_at(path: str, notice: Notice) -> list[str]:
         return [path] if is_archive_folder(path) else _sources_inside(path, notice)
     if not stat.S_ISREG(mode):
         raise TextError(f"{path} is a pipe or a device, which cannot be read twice; save the text in a file")
-    if _kind(path) == ".js" and not is_tweets_file(os.path.basename(path)):
+    if kind_of(path) == ".js" and not is_tweets_file(os.path.basename(path)):
         raise TextError(f"{path} is not a file of posts; of a Twitter archive only tweets.js or tweet.js is read")
     return [path]
 
 
 def _sources_inside(folder: str, notice: Notice) -> list[str]:
     found = list(_walk(folder))
-    readable = [path for path in found if _kind(path) in _IN_FOLDERS or os.path.isdir(path)]
+    readable = [path for path in found if kind_of(path) in _IN_FOLDERS or os.path.isdir(path)]
     if not readable:
         kinds = ", ".join(sorted(_IN_FOLDERS))
         raise TextError(f"{folder} holds no file of these kinds: {kinds}; check its name, or give files by name")
@@ -132,7 +135,7 @@ def _walk(folder: str) -> Iterator[str]:
             yield from _walk(path)
 
 
-def _kind(path: str) -> str:
+def kind_of(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
@@ -140,10 +143,10 @@ def _kind(path: str) -> str:
 
 
 def _posts(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
-    if _is_archive(path):
+    if is_archive(path):
         return archive_posts(path, notice)
     chunks = _chunks(path, options, notice)
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind in _DELIMITERS:
         return _posts_of_table(_rows(chunks, _DELIMITERS[kind], path), options.column, path, notice)
     if kind == ".json":
@@ -154,7 +157,7 @@ def _posts(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
 
 
 def _text(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
-    if not _is_archive(path) and _kind(path) not in _STRUCTURED:
+    if not is_archive(path) and kind_of(path) not in _STRUCTURED:
         yield from map(_with_newlines, _chunks(path, options, notice))
         return
     before = ""
@@ -174,12 +177,12 @@ def _joined(texts: Iterable[Iterator[str]]) -> Iterator[str]:
             last = chunk
 
 
-def _is_archive(path: str) -> bool:
-    return os.path.isdir(path) or _kind(path) == ".zip" or is_tweets_file(os.path.basename(path))
+def is_archive(path: str) -> bool:
+    return os.path.isdir(path) or kind_of(path) == ".zip" or is_tweets_file(os.path.basename(path))
 
 
 def _chunks(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
-    encoding = options.encoding or find_encoding(path, notice)
+    encoding = find_encoding(path, notice) if options.encoding is None else options.encoding
     with open(path, "rb") as file:
         yield from decoded(blocks(file), encoding, path)
 

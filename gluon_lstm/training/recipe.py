@@ -10,18 +10,21 @@ SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
 WEIGHTS = ("standard", "notes")
+CELLS = ("fast", "scratch")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a model is trained.
 
+    `cell` is the code that computes the LSTM, `scratch` the readable one, `fast` the same numbers sooner;
     `clip` is the longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the
     share of the hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input
     weights; `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
     """
 
     name: str = "standard"
+    cell: str = "fast"
     hidden: int = 256
     batch_size: int = 32
     seq_len: int = 64
@@ -60,7 +63,7 @@ class Recipe:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
-        allowed = {"schedule": SCHEDULES, "layout": LAYOUTS, "optimizer": OPTIMIZERS, "weights": WEIGHTS}
+        allowed = {"schedule": SCHEDULES, "layout": LAYOUTS, "optimizer": OPTIMIZERS, "weights": WEIGHTS, "cell": CELLS}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use one of {', '.join(values)}")

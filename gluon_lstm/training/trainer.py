@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm import initial, scratch
+from gluon_lstm.lstm import fast, initial, scratch
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Configuration
-from gluon_lstm.training.loss import average_cross_entropy
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
 from gluon_lstm.training.recipe import Recipe
 
@@ -39,6 +38,8 @@ class Trainer:
             arrays = make(Configuration(recipe.hidden), V, random(recipe, "weights"))
         self.W = Parameters(arrays, ctx)
         self.optimizer: Optimizer = Adam(self.W) if recipe.optimizer == "adam" else SGD()
+        # The fast cell looks into the memory of the arrays, which on a GPU NumPy cannot.
+        self.cell: Any = fast if recipe.cell == "fast" and self.W.ctx.device_type == "cpu" else scratch
         self.steps = 0
 
     def begin_state(self, N: int) -> tuple[Any, Any]:
@@ -73,10 +74,7 @@ class Trainer:
         keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
         keep_hidden = self._mask("hidden states", self.recipe.dropout, (x.size, self.W.H))
         with mx.autograd.record():
-            hidden, h, c = scratch.lstm(ids, h, c, self.W, keep_rows)
-            if keep_hidden is not None:
-                hidden = hidden * keep_hidden
-            loss = average_cross_entropy(scratch.output(hidden, self.W), targets)
+            loss, h, c = self.cell.loss(ids, targets, h, c, self.W, keep_rows, keep_hidden)
         loss.backward()
         return loss, h.detach(), c.detach()
 

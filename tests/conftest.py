@@ -1,0 +1,45 @@
+"""Weights and windows that several tests begin from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gluon_lstm.model import Configuration
+
+
+@pytest.fixture
+def weights():
+    """make(V, H, scale): 14 float64 arrays, every one different, so that no two can be exchanged unnoticed."""
+
+    def make(V: int, H: int, scale: float = 0.5, seed: int = 0) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([seed, V, H])
+        return {name: scale * rng.standard_normal(shape) for name, shape in Configuration(H).shapes(V).items()}
+
+    return make
+
+
+@pytest.fixture
+def window():
+    """make(T, N, V, H): ids x, y (T, N), and a carried state h, c (N, H) that is not zero."""
+
+    def make(T: int, N: int, V: int, H: int, seed: int = 1) -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng([seed, T, N, V, H])
+        x, y = rng.integers(V, size=(2, T, N))
+        return x, y, np.tanh(rng.standard_normal((N, H))), rng.standard_normal((N, H))
+
+    return make
+
+
+@pytest.fixture
+def assert_same():
+    """Compare two dicts of gradients (or weights) name by name; print both arrays where they differ."""
+
+    def compare(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], rtol: float, atol: float) -> None:
+        assert list(found) == list(wanted)
+        for name, array in wanted.items():
+            assert found[name].shape == array.shape, name
+            if not np.allclose(found[name], array, rtol=rtol, atol=atol):
+                pytest.fail(f"{name} differs\nfound\n{found[name]}\nwanted\n{array}")
+
+    return compare

@@ -1,0 +1,111 @@
+"""MXNet runs on this Python and this NumPy, and NumPy is left as it was found."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+
+def run(code):
+    """Run it in a fresh interpreter, whose NumPy nobody has touched yet, and return what it printed."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_gradient():
+    from gluon_lstm.compat import mx
+
+    x = mx.nd.array([[1.0, 2.0], [3.0, 4.0]])
+    x.attach_grad()
+    with mx.autograd.record():
+        y = (x * x).sum()
+    y.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), 2 * x.asnumpy())
+
+
+def test_gluon_lstm_trains_a_step():
+    from gluon_lstm.compat import mx
+
+    lstm = mx.gluon.rnn.LSTM(hidden_size=8, num_layers=2)
+    lstm.initialize()
+    trainer = mx.gluon.Trainer(lstm.collect_params(), "adam")
+    inputs = mx.nd.random.normal(shape=(5, 3, 4))  # (T, N, D)
+    with mx.autograd.record():
+        output, (h, c) = lstm(inputs, lstm.begin_state(3))
+        loss = (output**2).sum()
+    loss.backward()
+    trainer.step(3)
+    mx.nd.waitall()
+    assert output.shape == (5, 3, 8)
+    assert h.shape == c.shape == (2, 3, 8)
+
+
+def test_numpy_is_left_as_it_was():
+    added = run(
+        "import sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "import numpy as np, numpy.fft, numpy.random, numpy.testing\n"  # submodules that MXNet imports
+        "before = dict(vars(np))\n"
+        "from gluon_lstm.compat import mx\n"
+        "after = vars(np)\n"
+        "assert all(after[name] is value for name, value in before.items())\n"
+        "print(*sorted(set(after) - set(before)))\n"
+    ).split()
+    assert set(added) <= {"bool", "Inf"}
+
+
+def test_names_that_mxnet_reads_later_stay():
+    from gluon_lstm.compat import mx
+
+    array = mx.np.array([1.0, 2.0, 3.0])
+    assert array[array > 1].tolist() == [2.0, 3.0]  # reads numpy.bool
+    assert np.Inf == float("inf") and np.bool in (bool, np.bool_)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy 1.26, for the names it still has
+def test_lent_names_work_inside_mxnet_and_are_given_back():
+    from gluon_lstm.compat import mx
+
+    assert np.isinf(mx.np.PINF) and np.isnan(mx.np.NaN)
+    assert mx.np.alltrue(mx.np.array([1, 1]))
+    assert mx.np.trapz(mx.np.array([1.0, 2.0, 3.0])) == 4.0
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        assert not hasattr(np, "PZERO") and not hasattr(np, "npv")
+        with pytest.raises(NotImplementedError, match=r"numpy\.npv no longer exists"):
+            mx.np.npv(0.1, [1, 2])
+
+
+def test_import_is_silent_even_where_warnings_are_errors():
+    code = "import numpy\nfrom gluon_lstm.compat import mx"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_import_after_a_failed_one():
+    run(
+        "try:\n"
+        "    import mxnet\n"
+        "except Exception:\n"
+        "    pass\n"
+        "from gluon_lstm.compat import mx\n"
+        "mx.nd.ones(2).asnumpy()\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [("mxnet", "WSL2, Colab or a Linux container"), ("requests", "pip install requests")],
+)
+def test_without_mxnet_one_sentence_says_what_to_do(missing, advice):
+    message = run(
+        "import sys\n"
+        f"sys.modules[{missing!r}] = None\n"  # makes its import fail as if it were not installed
+        "try:\n"
+        "    from gluon_lstm.compat import mx\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    assert advice in message
+    assert message.count("\n") == 1
