@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
@@ -20,6 +22,14 @@ from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 SPECIALS = [UNKNOWN, END_OF_POST]
 COUNTS = st.dictionaries(st.text("abあい漢😀", min_size=1, max_size=2), st.integers(1, 5), min_size=1, max_size=12)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_dictionary():
+    """Janome loads its dictionary once for all tests: it takes longer than they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
+        yield
 
 
 def sample(posts: int) -> list[str]:
