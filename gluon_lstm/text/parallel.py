@@ -7,8 +7,8 @@ whose parent is gone, however it went, reads the end of its input and ends too.
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import queue
 import signal
 import subprocess
@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
-from typing import Callable, Union
+from typing import IO, Callable, Union
 
 from gluon_lstm.text.tokenizers import make_tokenizer
 
@@ -177,11 +177,23 @@ def _start_workers(name: str, count: int) -> list[Worker]:
 def _ask(worker: Worker, chunk: Chunk) -> Reply:
     assert worker.stdin and worker.stdout  # for mypy: both are pipes
     try:
-        pickle.dump(chunk, worker.stdin, pickle.HIGHEST_PROTOCOL)
-        worker.stdin.flush()
-        return pickle.load(worker.stdout)
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        raise RuntimeError(f"a tokenizer process ended before its work, with code {worker.wait()}") from error
+        _send(chunk, worker.stdin)
+        reply = worker.stdout.readline()
+    except OSError:
+        reply = b""
+    if not reply.endswith(b"\n"):
+        raise RuntimeError(f"a tokenizer process ended before its work, with code {worker.wait()}")
+    return _received(reply)
+
+
+def _send(message: Chunk | Reply, pipe: IO[bytes]) -> None:
+    # Surrogates pass as they are: as escapes, two lone ones side by side would come out as one character.
+    pipe.write(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    pipe.flush()
+
+
+def _received(line: bytes) -> Reply:
+    return json.loads(line.decode("utf-8", "surrogatepass"))
 
 
 # --- the other side ------------------------------------------------------------------------------------------------
@@ -191,19 +203,14 @@ def _serve(name: str) -> None:
     """What a worker runs: a chunk from standard input, its tokens to standard output, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends us without a traceback
     tokenizer = None
-    while True:
-        try:
-            chunk: Chunk = pickle.load(sys.stdin.buffer)
-        except (EOFError, pickle.UnpicklingError):
-            return
+    for line in sys.stdin.buffer:
         reply: Reply
         try:
             tokenizer = tokenizer or make_tokenizer(name)
-            reply = [tokenizer.tokens(post) for post in chunk]
+            reply = [tokenizer.tokens(post) for post in _received(line)]
         except Exception:
             reply = traceback.format_exc()
         try:
-            pickle.dump(reply, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
-            sys.stdout.buffer.flush()
+            _send(reply, sys.stdout.buffer)
         except OSError:
             os._exit(1)  # the parent is gone; a normal exit would flush once more, and complain
