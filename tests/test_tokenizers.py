@@ -406,7 +406,7 @@ def test_wrong_settings_are_told_at_once():
 
 
 def test_an_error_in_a_process_comes_through_with_its_traceback(workers):
-    posts = [*numbered_posts(200), b"not a str", *numbered_posts(200)]
+    posts = [*numbered_posts(200), ["not", "a str"], *numbered_posts(200)]
     with pytest.raises(RuntimeError, match=r"(?s)a tokenizer process failed.*Traceback.*TypeError"):
         list(tokenize_posts(posts, "janome", processes=2))  # type: ignore[arg-type]
     assert len(workers) == 2

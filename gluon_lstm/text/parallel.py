@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
-from typing import IO, Callable, Union
+from typing import IO, Any, Callable, Union
 
 from gluon_lstm.text.tokenizers import make_tokenizer
 
@@ -192,7 +192,7 @@ def _send(message: Chunk | Reply, pipe: IO[bytes]) -> None:
     pipe.flush()
 
 
-def _received(line: bytes) -> Reply:
+def _received(line: bytes) -> Any:
     return json.loads(line.decode("utf-8", "surrogatepass"))
 
 
