@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import Corpus, CorpusOptions, clear_cache, default_cache, prepare
 from gluon_lstm.text.reading import ReadingOptions, TextError
+from gluon_lstm.text.tokenizers import clusters
 
 CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 RAW = TextSettings(raw=True)
@@ -97,6 +99,12 @@ def test_ids_are_the_cleaned_posts(tmp_path, tokenizer):
     assert corpus.cleaning == cleaner.counts
 
 
+def shown(post: str, seen: set[str]) -> str:
+    """A post read with the tokens `seen`: an unseen cluster falls to its code points, an unseen one of them is U+FFFD."""
+    parts = (part for cluster in clusters(post) for part in ([cluster] if cluster in seen else cluster))
+    return "".join(part if part in seen else "\ufffd" for part in parts)
+
+
 POST = st.text("あいabc漢 か\u3099👨\u200d👧<>\t😀", min_size=1, max_size=8).filter(str.strip)
 
 
@@ -110,9 +118,8 @@ def test_the_last_posts_are_held_back(posts, validation):
         held = 0 if len(posts) == 1 or not percent else max(1, len(posts) * percent // 100)
         train, held_back = posts[: len(posts) - held], posts[len(posts) - held :]
         assert texts_of(corpus, corpus.train) == train
-        seen = set("".join(train))
-        shown = ["".join(character if character in seen else "\ufffd" for character in post) for post in held_back]
-        assert (texts_of(corpus, corpus.held_back) if held else []) == shown
+        seen = {token for post in train for token in clusters(post)}
+        assert (texts_of(corpus, corpus.held_back) if held else []) == [shown(post, seen) for post in held_back]
         assert corpus.held_units == sum(len(post) + 1 for post in held_back)
 
 
@@ -177,6 +184,13 @@ def test_nothing_left_is_an_error_that_says_why(tmp_path):
         prepare([path], TextSettings())
     with pytest.raises(TextError, match="is empty"):
         prepare([written(tmp_path / "empty.txt", "")], RAW)
+
+
+def test_posts_without_a_single_character_are_an_error_that_says_why(tmp_path):
+    path = posts_file(tmp_path, ["", "", ""])
+    with pytest.raises(ValueError, match=".") as caught:
+        prepare([path], TextSettings(cleaning=KEEP_ALL))
+    assert "None" not in str(caught.value)  # nobody gave a --max-vocab that could be to blame
 
 
 @pytest.mark.parametrize("values", [{"validation": 1}, {"validation": -0.1}, {"min_count": 0}, {"max_vocab": 2}])
@@ -274,15 +288,21 @@ def test_a_damaged_entry_is_made_anew(tmp_path, damage, name, stages):
     assert same(prepare([path], TextSettings(), other), prepare([path], TextSettings(), CorpusOptions(min_count=2)))
 
 
-@pytest.mark.parametrize("about", ["{}", "[]", "1", '{"bytes": 4}', "\ufeff"])
-def test_an_entry_with_a_wrong_description_is_made_anew(tmp_path, about):
-    path, options = posts_file(tmp_path, ["犬", "猫"]), CorpusOptions(cache=tmp_path / "cache")
-    first = prepare([path], TextSettings(), options)
-    size = (next((tmp_path / "cache").glob("ids-*")) / "array").stat().st_size
-    for stage in ("ids-", "tokens-"):
-        file = next((tmp_path / "cache").glob(f"{stage}*")) / "about.json"
-        file.write_text(about.replace("4", str(size)), encoding="utf-8")
-    assert same(prepare([path], TextSettings(), options), first)
+@pytest.mark.parametrize("name", ["array", "about.json"])
+@pytest.mark.parametrize("stage", ["ids-", "tokens-"])
+def test_an_entry_with_changed_bytes_is_made_anew(tmp_path, name, stage):
+    """As a power cut or a worn disk leaves a file: as long as it was, with other bytes in it."""
+    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    expected = prepare([path], TextSettings())
+    prepare([path], TextSettings(), options)
+    file = next((tmp_path / "cache").glob(f"{stage}*")) / name
+    good = file.read_bytes()
+    changed = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(0, len(good), 11)]
+    for content in (bytes(len(good)), *changed):
+        for ids_entry in (tmp_path / "cache").glob("ids-*") if stage == "tokens-" else ():
+            shutil.rmtree(ids_entry)
+        file.write_bytes(content)
+        assert same(prepare([path], TextSettings(), options), expected)
 
 
 @pytest.mark.parametrize("where", ["tokenize_posts", "_write_ids", "_finish"])

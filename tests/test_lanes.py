@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +119,9 @@ def test_contiguous_reads_each_lane_on_and_each_token_once(MNT, start):
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(1, 8), st.integers(1, 12), st.integers(0, 999))
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(1, 8), st.integers(1, 12), st.integers(0, 999)
+)
 def test_contiguous_with_posts(lengths, N, T, start):
     """Lanes begin posts, go on where they were, and leave out or read twice no more than their shift explains."""
     posts = np.concatenate([[2] * length + [END] for length in lengths])
@@ -166,7 +167,7 @@ def test_fit_shrinks_only_what_has_to_be(tokens, N, T):
     assert 1 <= n <= N
     assert 1 <= t <= T
     assert windows_per_epoch(tokens, n, t) >= 1
-    if N * T <= tokens:
+    if tokens >= N * T:
         assert (n, t) == (N, T)
     assert t == min(T, tokens)
     assert n == N or (n + 1) * t > tokens
@@ -178,5 +179,3 @@ def test_fit_by_hand():
     assert fit(64, 32, 64) == (1, 64)
     assert fit(63, 32, 64) == (1, 63)
     assert fit(2, 32, 64) == (1, 2)
-    with pytest.raises(ValueError, match="at least two"):
-        fit(1, 32, 64)

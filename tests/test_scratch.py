@@ -233,5 +233,5 @@ def test_parameters_are_copies_that_go_there_and_back(weights):
 def test_parameters_name_what_is_missing(weights):
     arrays = weights(4, 3)
     del arrays["Wxf"], arrays["by"]
-    with pytest.raises(ValueError, match="lack Wxf, by$"):
+    with pytest.raises(ValueError, match=r"lack Wxf, by$"):
         Parameters(arrays)

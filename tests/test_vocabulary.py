@@ -206,5 +206,5 @@ def test_what_is_no_vocabulary_is_refused(tokens, specials):
 
 
 def test_a_vocabulary_without_room_is_refused():
-    with pytest.raises(ValueError, match="--max-vocab 2 .* at least 3"):
+    with pytest.raises(ValueError, match=r"--max-vocab 2 .* at least 3"):
         Vocabulary.from_counts({"犬": 3}, SPECIALS, max_vocab=2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from gluon_lstm import __version__
 from gluon_lstm.cli import cache, clean, evaluate, generate, train
@@ -47,8 +46,3 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
-
-
-def script() -> NoReturn:
-    """The entry point of the installed command."""
-    sys.exit(main())

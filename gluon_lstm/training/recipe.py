@@ -117,7 +117,7 @@ def learning_rate(recipe: Recipe, epoch: int, done: float) -> float:
     if done < recipe.warmup:
         return recipe.learning_rate * max(done / recipe.warmup, 0.01)
     fraction = (done - recipe.warmup) / (1 - recipe.warmup)
-    return recipe.learning_rate * max(0.5 * (1 + math.cos(math.pi * min(fraction, 1.0))), 1e-3)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
 
 
 def _option(name: str) -> str:

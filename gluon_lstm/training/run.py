@@ -167,13 +167,18 @@ class Run:
         validates = bool(len(self.corpus.held_back)) and (ends or self._validation_is_due(ends_epoch))
         if validates or ends or ends_epoch or self.trainer.steps % RECORD_STEPS == 0:
             self._record(rate, self._validate() if validates else None, told=validates or ends or ends_epoch)
-        every = self.recipe.sample_every
-        each_epoch = self.recipe.name == "notes" and ends_epoch
-        if self.trainer.steps % every == 0 if every else ends or each_epoch or self._is_time(self._sampled_at):
+        if self._sample_is_due(ends, ends_epoch):
             self._sample()
         if self._is_time(self._saved_at):
             self.model().save(self.out / LAST)
             self._saved_at = self.seconds
+
+    def _sample_is_due(self, ends: bool, ends_epoch: bool) -> bool:
+        if self.recipe.sample_every:
+            return self.trainer.steps % self.recipe.sample_every == 0
+        if self.recipe.name == "notes":  # which print one behind each epoch
+            return ends_epoch
+        return ends or self._is_time(self._sampled_at)
 
     def _is_time(self, last: float) -> bool:
         return self.seconds - last >= OFTEN
