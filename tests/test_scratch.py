@@ -111,7 +111,7 @@ def whole_state(x, y, h, c, W):
 
 @cells
 def test_the_trainer_cuts_the_graph_between_windows(weights, window, assert_same, cell):
-    """Carried as it is, the state would bring gradients of the window before into this one."""
+    """A window's gradients are its own, though the same weights made the state that it begins with."""
     x, y, h, c = window(6, 4, 5, 3)
     W = weights(5, 3)
     trainer = Trainer(replace(STANDARD, hidden=3, dropout=0.0, cell=cell), 5, arrays=W)
