@@ -255,7 +255,8 @@ def one_line(argv: list[str], capsys, folder: Path) -> str:
     assert code == 2, (out, err)
     assert out == ""
     assert err.startswith("gluon-lstm") and err.endswith("\n") and err.count("\n") == 1, err
-    gc.collect()
+    if on_disk(folder) != before:
+        gc.collect()  # a corpus that nobody holds any more goes with its files
     assert on_disk(folder) == before
     return err
 

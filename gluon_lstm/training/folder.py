@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -19,6 +20,6 @@ def check_free(out: Path) -> None:
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise NotADirectoryError(20, "not a folder, so no run can be written in it", str(nearest))
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder, so no run can be written in it", str(nearest))
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(13, "this folder cannot be written in", str(nearest))
+        raise PermissionError(errno.EACCES, "this folder cannot be written in", str(nearest))
