@@ -55,6 +55,17 @@ def corpus_of(tmp_path):
 
 
 @pytest.fixture
+def curve():
+    """For a test that asks for it the curve is drawn, a fifth of a second; for others it is not."""
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    if "curve" not in request.fixturenames:
+        monkeypatch.setattr(run_module.history, "draw", lambda *arguments: None)
+
+
+@pytest.fixture
 def validate_often(monkeypatch):
     """At the end of every epoch, however little time the training between two of them takes."""
     monkeypatch.setattr(run_module, "VALIDATION_SHARE", math.inf)
@@ -232,7 +243,7 @@ def test_weights_gone_astray_end_the_run_with_the_last_good_ones(posts, corpus_o
 
 @pytest.mark.filterwarnings("ignore:No artists")  # asked about below
 @pytest.mark.parametrize(("done", "validation"), [(0, 0.1), (1, 0.0), (17, 0.1)])
-def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, monkeypatch, done, validation):
+def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, monkeypatch, curve, done, validation):
     update = Trainer.update
 
     def interrupted(self, *arguments):
@@ -252,7 +263,7 @@ def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, 
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_interrupt_before_the_first_record_is_met_without_a_warning(posts, corpus_of, tmp_path, monkeypatch):
+def test_an_interrupt_before_the_first_record_is_met_without_a_warning(posts, corpus_of, tmp_path, monkeypatch, curve):
     """There is nothing to draw in the curve then, and nothing to name in its legend."""
 
     def interrupted(self, *arguments):
@@ -264,7 +275,7 @@ def test_an_interrupt_before_the_first_record_is_met_without_a_warning(posts, co
         run.run()
 
 
-def test_without_validation_there_is_no_best(posts, corpus_of, tmp_path):
+def test_without_validation_there_is_no_best(posts, corpus_of, tmp_path, curve):
     out = tmp_path / "out"
     run = trained(corpus_of(posts, validation=0.0), SMALL, out)
     assert sorted(path.name for path in out.iterdir()) == [
@@ -316,7 +327,7 @@ def test_a_run_that_gets_no_better_ends_when_patience_does(posts, corpus_of, tmp
     assert patience < run.trainer.steps - better[-1].step <= patience + run.steps_per_epoch
 
 
-@pytest.mark.parametrize("limit", [dict(steps=33), dict(epochs=2), dict(epochs=50, patience=0.1)])
+@pytest.mark.parametrize("limit", [dict(steps=33), dict(epochs=2), dict(epochs=30, patience=0.1)])
 def test_the_last_record_and_the_last_sample_are_those_of_the_last_step(
     posts, corpus_of, tmp_path, validate_often, limit
 ):

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, Callable, ClassVar
 
 import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import NAMES
+from gluon_lstm.machine import available_cores
+from gluon_lstm.model import NAMES, Configuration
 
 PACKED = "ifog"
+STEPS = 8  # that are handed to another thread at once
 ROWS = 128  # of the softmax that are done at once, so that they stay in the processor's cache
 
 
@@ -37,7 +40,12 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
 
 
 class _Window(mx.autograd.Function):  # type: ignore[misc]
-    """Forward and backward over one window, as one operator that autograd knows."""
+    """Forward and backward over one window, as one operator that autograd knows.
+
+    The steps follow one another, so one thread does them. What hangs on a step but on no other is handed to the other
+    threads in chunks: the way from h to the logits, their loss and back to dL/dh in `forward`, the weight gradients in
+    `backward`. So the gradient of the loss is there, up to a factor, when `forward` ends.
+    """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, keep_rows: Any, keep_hidden: Any) -> None:
         super().__init__()
@@ -46,86 +54,146 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
         self.keep_hidden = None if keep_hidden is None else keep_hidden.asnumpy()
 
     def forward(self, *inputs: Any) -> Any:
+        mx.nd.waitall()  # MXNet may still be copying gradients out of the buffers: what NumPy does there, it cannot see
         *params, h0, c0 = map(view, inputs)
-        W = dict(zip(NAMES, params))
+        self.W = W = dict(zip(NAMES, params))
         T, N = self.x.shape
-        H, V = W["Why"].shape
         self.ctx = inputs[-1].context
-        self.buffers = b = _buffers(T, N, H, V, self.ctx)
+        self.buffers = b = _Buffers.take(T, N, *W["Why"].shape, self.ctx)
         _pack(W, b)
         _gather(self.x, W, b, self.keep_rows)
         b.h[0], b.c[0] = h0.T, c0.T
-        with np.errstate(over="ignore"):  # an exponential that overflows makes a gate 0, as it should
+        with np.errstate(over="ignore"), _Others() as others:  # an exponential that overflows makes a gate 0: right
             for t in range(T):
                 _step(t, b)
-        b.hidden.reshape(T, N, H)[:] = b.h[1:].transpose(0, 2, 1)
-        if self.keep_hidden is not None:
-            b.hidden *= self.keep_hidden
-        self.Why = W["Why"]
-        np.dot(b.hidden, W["Why"], out=b.z)
-        total = _softmax_gradient(b.z, W["by"], self.y.reshape(-1))
+                if (t + 1) % STEPS == 0 or t + 1 == T:
+                    others.do(self._head, t - t % STEPS, t + 1)
+        total = sum(others.results)
         return tuple(mx.nd.array(a, ctx=self.ctx) for a in ([total / (T * N)], b.h[T].T, b.c[T].T))
+
+    def _head(self, start: int, end: int) -> float:
+        """Steps start to end (not included): logits, loss (the sum of it), and dL/dh through the logits."""
+        b, Why = self.buffers, self.W["Why"]
+        H, N = b.h.shape[1:]
+        rows = slice(start * N, end * N)
+        hidden = b.hidden[rows]
+        hidden.reshape(-1, N, H)[:] = b.h[start + 1 : end + 1].transpose(0, 2, 1)
+        if self.keep_hidden is not None:
+            hidden *= self.keep_hidden[rows]
+        z = np.dot(hidden, Why, out=b.z[rows])
+        total = _softmax_gradient(z, self.W["by"], self.y.reshape(-1)[rows])
+        dh = np.dot(z, Why.T, out=b.dhidden[rows])
+        if self.keep_hidden is not None:
+            dh *= self.keep_hidden[rows]
+        b.dh[start:end] = dh.reshape(-1, N, H).transpose(0, 2, 1)
+        return total
 
     def backward(self, dloss: Any, dh_last: Any, dc_last: Any) -> Any:
         b, (T, N) = self.buffers, self.x.shape
-        H = b.h.shape[1]
-        b.z *= dloss.asscalar() / (T * N)  # (T*N, V): dL/dlogits
-        np.dot(b.hidden.T, b.z, out=b.grads["Why"])
-        np.dot(b.ones, b.z, out=b.grads["by"])
-        np.dot(b.z, self.Why.T, out=b.hidden)  # (T*N, H): dL/dh, as far as it comes from the outputs
-        if self.keep_hidden is not None:
-            b.hidden *= self.keep_hidden
-        b.dh[:] = b.hidden.reshape(T, N, H).transpose(0, 2, 1)
+        factor = dloss.asscalar() / (T * N)
+        b.dh *= factor
         b.dh[T - 1] += view(dh_last).T
         b.dc[:] = view(dc_last).T
-        for t in reversed(range(T)):
-            _step_backward(t, b)
-        self._weight_gradients(b)
+        with _Others() as others:
+            others.do(self._output_gradients, factor)
+            for t in reversed(range(T)):
+                _step_backward(t, b)
+                if t % STEPS == 0:
+                    others.do(self._unfold, t, min(t + STEPS, T))
+        with _Others() as others:
+            others.do(self._recurrent_gradients)
+            others.do(self._input_gradients)
         dh0 = np.dot(b.Wh_back, b.a[0])
-        return (*(b.grad_arrays[name] for name in NAMES), *(mx.nd.array(a.T, ctx=self.ctx) for a in (dh0, b.dc)))
+        grads = (*(b.grad_arrays[name] for name in NAMES), *(mx.nd.array(a.T, ctx=self.ctx) for a in (dh0, b.dc)))
+        b.give_back()
+        return grads
 
-    def _weight_gradients(self, b: Any) -> None:
-        T, N = self.x.shape
+    def _output_gradients(self, factor: float) -> None:
+        b = self.buffers
+        for name, rows in (("Why", b.hidden.T), ("by", b.ones)):
+            np.dot(rows, b.z, out=b.grads[name])
+            b.grads[name] *= factor
+
+    def _unfold(self, start: int, end: int) -> None:
+        """Steps start to end: dL/d(the gates' sums) and the h they saw, one row for each prediction."""
+        b = self.buffers
+        H, N = b.h.shape[1:]
+        b.dA[start * N : end * N].reshape(-1, N, 4 * H)[:] = b.a[start:end].transpose(0, 2, 1)
+        b.h_prev[start * N : end * N].reshape(-1, N, H)[:] = b.h[start:end].transpose(0, 2, 1)
+
+    def _recurrent_gradients(self) -> None:
+        b = self.buffers
         H = b.h.shape[1]
-        b.dA.reshape(T, N, 4 * H)[:] = b.a.transpose(0, 2, 1)
-        b.hidden.reshape(T, N, H)[:] = b.h[:T].transpose(0, 2, 1)
-        np.dot(b.hidden.T, b.dA, out=b.dWh)
+        np.dot(b.h_prev.T, b.dA, out=b.dWh)
         db = np.dot(b.ones, b.dA)
-        if self.keep_rows is not None:
-            b.dA *= self.keep_rows.reshape(T * N, 1)
-        ids, rows = _sum_by_id(self.x.reshape(-1), b.dA)
         for k, gate in enumerate(PACKED):
-            part = slice(k * H, (k + 1) * H)
-            b.grads[f"Wh{gate}"][:] = b.dWh[:, part]
-            b.grads[f"b{gate}"][:] = db[part]
+            b.grads[f"Wh{gate}"][:] = b.dWh[:, k * H : (k + 1) * H]
+            b.grads[f"b{gate}"][:] = db[k * H : (k + 1) * H]
+
+    def _input_gradients(self) -> None:
+        b = self.buffers
+        H = b.h.shape[1]
+        dA = b.dA if self.keep_rows is None else b.dA * self.keep_rows.reshape(-1, 1)
+        ids, rows = _sum_by_id(self.x.reshape(-1), dA)
+        for k, gate in enumerate(PACKED):
             b.grads[f"Wx{gate}"].fill(0)
-            b.grads[f"Wx{gate}"][ids] = rows[:, part]
+            b.grads[f"Wx{gate}"][ids] = rows[:, k * H : (k + 1) * H]
+
+
+class _Others:
+    """The other threads: work handed to them is done when the block ends, by this thread too once it has come there."""
+
+    def __enter__(self) -> _Others:
+        self._handed: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        return self
+
+    def do(self, work: Callable[..., Any], *arguments: Any) -> None:
+        self._handed.append((_threads().submit(work, *arguments), work, arguments))
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind:
+            return
+        # What nobody has begun is taken back, from the end; the rest is waited for.
+        mine = {future: work(*arguments) for future, work, arguments in reversed(self._handed) if future.cancel()}
+        self.results = [mine[future] if future in mine else future.result() for future, _, _ in self._handed]
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(available_cores() - 1, 1), "gluon-lstm")
 
 
 class _Buffers:
-    """Everything a window of one size needs."""
+    """Everything a window of one size needs. One set is kept for the next window of the same size."""
+
+    spare: ClassVar[list[_Buffers]] = []
 
     def __init__(self, T: int, N: int, H: int, V: int, ctx: Any) -> None:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, np.float32)
 
+        self.size = (T, N, H, V, ctx)
         self.Wh, self.bias = empty(4 * H, H), empty(4 * H, 1)  # times -1, and -2 for g: what the exponential sees
         self.Wh_back = empty(H, 4 * H)
         self.a = empty(T, 4 * H, N)  # what the exponential sees, then the gates, then dL/d(the gates' sums)
         self.gathered, self.dA = empty(T * N, H), empty(T * N, 4 * H)
         self.h, self.c, self.tanh_c = empty(T + 1, H, N), empty(T + 1, H, N), empty(T, H, N)
         self.product, self.one, self.two = empty(4 * H, N), empty(H, N), empty(H, N)
-        self.hidden, self.z = empty(T * N, H), empty(T * N, V)
+        self.hidden, self.dhidden, self.h_prev = empty(T * N, H), empty(T * N, H), empty(T * N, H)
+        self.z = empty(T * N, V)
         self.dh, self.dc, self.dWh = empty(T, H, N), empty(H, N), empty(H, 4 * H)
         self.ones = np.ones(T * N, np.float32)
-        shapes = {"Why": (H, V), "by": (V,)}
-        for k in PACKED:
-            shapes.update({f"Wx{k}": (V, H), f"Wh{k}": (H, H), f"b{k}": (H,)})
-        self.grad_arrays = {name: mx.nd.zeros(shape, ctx) for name, shape in shapes.items()}
+        shapes = Configuration(H).shapes(V)
+        self.grad_arrays = {name: mx.nd.zeros(shapes[name], ctx) for name in NAMES}
         self.grads = {name: view(array) for name, array in self.grad_arrays.items()}
 
+    @classmethod
+    def take(cls, *size: Any) -> _Buffers:
+        spare = cls.spare.pop() if cls.spare else None
+        return spare if spare and spare.size == size else cls(*size)
 
-_buffers = lru_cache(maxsize=1)(_Buffers)
+    def give_back(self) -> None:
+        self.spare[:] = [self]
 
 
 def view(array: Any) -> np.ndarray:

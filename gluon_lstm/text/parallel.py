@@ -21,6 +21,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any, Callable, Union
 
+from gluon_lstm.machine import available_cores
 from gluon_lstm.text.tokenizers import make_tokenizer
 
 Chunk = list[str]  # posts: what is sent to a process at a time
@@ -57,13 +58,6 @@ def tokenize_posts(
     if processes == 1 or not name.startswith("janome"):
         return _in_this_process(chunks, tokenize, report)
     return _in_processes_if_worth_it(chunks, tokenize, name, processes, report)
-
-
-def available_cores() -> int:
-    """The cores this process may use, which on a shared machine can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _chunks(posts: Iterable[str]) -> Iterator[Chunk]:
