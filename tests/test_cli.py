@@ -45,7 +45,7 @@ def own_folders(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def posts(tmp_path) -> Path:
     path = tmp_path / "posts.txt"
-    path.write_text("\n".join(POSTS) + "\n", encoding="utf-8", newline="\n")
+    path.write_bytes(("\n".join(POSTS) + "\n").encode())
     return path
 
 
@@ -53,7 +53,7 @@ def posts(tmp_path) -> Path:
 def trained(tmp_path_factory) -> Path:
     """The folder of a training run of two steps."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "posts.txt").write_text("\n".join(POSTS) + "\n", encoding="utf-8", newline="\n")
+    (folder / "posts.txt").write_bytes(("\n".join(POSTS) + "\n").encode())
     command = ["train", str(folder / "posts.txt"), "--out", str(folder / "run"), "--no-cache", "--seed", "3", *TINY]
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         assert main(command) == 0

@@ -150,7 +150,7 @@ def test_progress_counts_every_token_once():
 
 
 def written(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8", newline="")
+    path.write_bytes(text.encode())
     return path
 
 

@@ -41,7 +41,7 @@ def sample(posts: int) -> list[str]:
 
 
 def prepared(folder: Path, posts: list[str], tokenizer: str = "char", **options):
-    (folder / "posts.txt").write_text("\n".join(posts) + "\n", encoding="utf-8", newline="\n")
+    (folder / "posts.txt").write_bytes(("\n".join(posts) + "\n").encode())
     return prepare([folder / "posts.txt"], TextSettings(tokenizer), CorpusOptions(**options))
 
 
