@@ -26,6 +26,7 @@ from gluon_lstm.model import NAMES, Configuration
 
 PACKED = "ifog"
 STEPS = 8  # that are handed to another thread at once
+NOT_FINITE: Any = {"all": "ignore"}  # whether all numbers are finite is the trainer's question, and a gate may be 0
 ROWS = 128  # of the softmax that are done at once, so that they stay in the processor's cache
 
 
@@ -63,7 +64,7 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
         _pack(W, b)
         _gather(self.x, W, b, self.keep_rows)
         b.h[0], b.c[0] = h0.T, c0.T
-        with np.errstate(over="ignore"), _Others() as others:  # an exponential that overflows makes a gate 0: right
+        with _Others() as others:
             for t in range(T):
                 _step(t, b)
                 if (t + 1) % STEPS == 0 or t + 1 == T:
@@ -144,18 +145,23 @@ class _Others:
     """The other threads: work handed to them is done when the block ends, by this thread too once it has come there."""
 
     def __enter__(self) -> _Others:
-        self._handed: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self._handed: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self._errors = np.errstate(**NOT_FINITE)
+        self._errors.__enter__()
         return self
 
     def do(self, work: Callable[..., Any], *arguments: Any) -> None:
-        self._handed.append((_threads().submit(work, *arguments), work, arguments))
+        def quietly() -> Any:
+            with np.errstate(**NOT_FINITE):  # which is set for each thread
+                return work(*arguments)
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if kind:
-            return
+        self._handed.append((_threads().submit(quietly), quietly))
+
+    def __exit__(self, *error: Any) -> None:
         # What nobody has begun is taken back, from the end; the rest is waited for.
-        mine = {future: work(*arguments) for future, work, arguments in reversed(self._handed) if future.cancel()}
-        self.results = [mine[future] if future in mine else future.result() for future, _, _ in self._handed]
+        mine = {future: work() for future, work in reversed(self._handed) if future.cancel()}
+        self.results = [mine[future] if future in mine else future.result() for future, _ in self._handed]
+        self._errors.__exit__(*error)
 
 
 @lru_cache(maxsize=1)

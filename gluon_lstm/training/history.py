@@ -71,6 +71,7 @@ def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | No
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("loss, nats a token")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
     with written_whole(path, "wb") as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -58,6 +58,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"--{_option(name)} {value}: use more than 0")
+        if self.learning_rate > 1e30:
+            raise ValueError(f"--learning-rate {self.learning_rate}: use at most 1e30")
         for name in ("dropout", "input_dropout", "warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")

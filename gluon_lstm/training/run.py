@@ -53,6 +53,8 @@ class Run:
         self.corpus, self.recipe, self.out = corpus, recipe, out
         self.notice, self.progress = notice, progress
         self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx)
+        if len(corpus.train) < 2:
+            raise ValueError("the text has one token only: a model needs at least two to learn what follows what")
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
         self.N, self.T = lanes.fit(usable, recipe.batch_size, recipe.seq_len)
         self.steps_per_epoch = lanes.windows_per_epoch(usable, self.N, self.T)
@@ -163,7 +165,7 @@ class Run:
 
     def _measure(self, rate: float, ends_epoch: bool) -> None:
         """Whatever is due behind a step: a record, validation, a sample, the weights on disk."""
-        ends = self.done >= 1
+        ends = self.is_over  # where patience ends it, only after one more validation
         validates = bool(len(self.corpus.held_back)) and (ends or self._validation_is_due(ends_epoch))
         if validates or ends or ends_epoch or self.trainer.steps % RECORD_STEPS == 0:
             self._record(rate, self._validate() if validates else None, told=validates or ends or ends_epoch)

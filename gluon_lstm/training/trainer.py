@@ -15,6 +15,8 @@ from gluon_lstm.model import Configuration
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
 from gluon_lstm.training.recipe import Recipe
 
+LONGEST = 1e30  # of an update by SGD: far from what float32 can hold, so that weights stay finite numbers
+
 
 class TrainingError(ValueError):
     """Training that went astray; the message says where and what to change."""
@@ -52,12 +54,10 @@ class Trainer:
         Raises TrainingError, with the weights left as they were, when the loss or the gradients are not finite.
         """
         loss, h, c = self.gradients(x, y, h, c)
-        scale = 1.0
-        if self.recipe.clip:
-            norm = global_norm(self.W)
-            scale = clipping(norm, self.recipe.clip) if np.isfinite(norm) else np.nan
+        norm = global_norm(self.W)
+        scale = clipping(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())
-        if not np.isfinite(value) or not np.isfinite(scale):
+        if not np.isfinite(value) or not rate * scale * norm < LONGEST:  # which NaN is not, either
             raise TrainingError(
                 f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
                 " gradients have exploded; use a smaller --learning-rate or a smaller --clip"
