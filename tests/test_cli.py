@@ -531,19 +531,43 @@ def until(condition: Callable[[], bool], child: subprocess.Popen[str], seconds: 
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent a Ctrl-C")
-def test_ctrl_c_while_training_keeps_the_weights(posts, tmp_path):
-    run = tmp_path / "run"
-    # A shell may start background work with interrupts switched off, which children inherit.
-    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    limits = ["--minutes", "5", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
-    child = process("train", posts, "--out", run, "--no-cache", *limits, before=listening)
-    try:
-        until(lambda: (run / "history.jsonl").exists(), child)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
+# A shell may start background work with interrupts switched off, which children inherit.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SMALL = ["--no-cache", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
+
+
+def stopped(child: subprocess.Popen[str], run: Path) -> None:
+    """The process ends as interrupted, with the weights it had by then in the folder of the run."""
+    out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, "")
     assert err.endswith("gluon-lstm: interrupted\n") and "Traceback" not in err
     assert Model.load(run / "last.safetensors").about["steps"] > 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent a Ctrl-C")
+def test_ctrl_c_while_training_keeps_the_weights(posts, tmp_path):
+    run = tmp_path / "run"
+    child = process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=LISTENING)
+    try:
+        until(lambda: (run / "history.jsonl").exists(), child)
+        child.send_signal(signal.SIGINT)
+        stopped(child, run)
+    finally:
+        child.kill()
+
+
+def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
+    """Python drops what is raised in a destructor, and training frees an array at every turn."""
+    code = LISTENING + (
+        "from gluon_lstm.training.trainer import Trainer\n"
+        "class Freed:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        for _ in range(1000): pass\n"
+        "def update(self, *window, real=Trainer.update):\n"
+        "    if self.steps == 3: Freed()\n"
+        "    return real(self, *window)\n"
+        "Trainer.update = update\n"
+    )
+    run = tmp_path / "run"
+    stopped(process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)

@@ -15,6 +15,7 @@ from gluon_lstm.cli.options import (
     reading_options,
 )
 from gluon_lstm.cli.terminal import notice, progress
+from gluon_lstm.machine import leave_cores_to_the_fast_cell
 
 # option -> (field of the recipe, type, metavar, help); a default is the recipe's
 VALUES: dict[str, tuple[str, type, str, str]] = {
@@ -62,12 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.text.codec import TextSettings
-    from gluon_lstm.text.corpus import CorpusOptions, prepare
-    from gluon_lstm.training.folder import check_free
     from gluon_lstm.training.recipe import recipe_of
 
     recipe = recipe_of(args.recipe, **_overrides(args))
+    if recipe.cell == "fast":
+        leave_cores_to_the_fast_cell()
+
+    from gluon_lstm.text.codec import TextSettings
+    from gluon_lstm.text.corpus import CorpusOptions, prepare
+    from gluon_lstm.training.folder import check_free
+
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
     settings = TextSettings(args.tokenizer, raw, cleaning_options(args))
     check_free(args.out)
