@@ -61,7 +61,7 @@ def test_real_posts_come_back(text_settings):
 
 @pytest.mark.parametrize("text_settings", KINDS, ids=NAMES)
 @given(text=POSTS, other=POSTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_text_of_known_characters_comes_back(text_settings, text, other):
     codec = codec_of(text_settings, [text], words_of=[other, text[::2]])
     assert codec.decode(codec.encode(text)) == text

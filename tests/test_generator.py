@@ -378,7 +378,7 @@ def test_the_nearest_known_character(known, character, expected):
 
 
 @given(st.text(max_size=20), st.sampled_from([CHAR, JANOME, CHARS_OF_WORDS, RAW]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_prefix_is_continued_by_exactly_as_much_as_asked_for(prefix, text_settings):
     table = {} if text_settings == RAW else {END: {"あ": 1.0}}
     model = bigram(text_settings, ["あ", "い", "\n", "こんにちは"], {**table, "あ": {"い": 0.5, "あ": 0.5}})

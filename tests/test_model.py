@@ -268,7 +268,7 @@ def small(tmp_path_factory) -> tuple[Path, bytes, Model]:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_mutated_file_is_refused_or_equal(small, data):
     path, content, model = small
     refused_or_equal(path, data.draw(mutations(content)), model)

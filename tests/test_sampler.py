@@ -151,7 +151,7 @@ IDS = st.integers(0, 6)
     st.sets(IDS, max_size=6),
     st.lists(IDS, max_size=8),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_combination_is_its_definition(logits, options, illegal, recent):
     expected = by_definition(logits, options, illegal, recent)
     p = probabilities(np.array(logits), options, illegal, recent)
@@ -191,7 +191,7 @@ def test_what_cuts_nothing_changes_nothing(logits, temperature, more):
     st.floats(0.01, 100),
     st.sets(st.integers(0, 7)),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_extreme_logits_and_options_never_give_nan(logits, temperature, top_k, top_p, penalty, illegal):
     illegal = {id for id in illegal if id < len(logits)}
     if len(illegal) == len(logits):
