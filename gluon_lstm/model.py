@@ -87,8 +87,8 @@ class Model:
             "vocabulary": self.vocabulary.tokens,
             "specials": self.vocabulary.specials,
             "about": dict(self.about),
-            "checksum": checksum(arrays),
         }
+        header["checksum"] = checksum(header, arrays)
         with written_whole(path, "wb") as file:
             file.write(save(arrays, metadata={KEY: json.dumps(header)}))
 
@@ -129,9 +129,10 @@ def model_file(path: str | os.PathLike[str]) -> Path:
     raise ModelError(f"{path}: a folder without {BEST} or {LAST}; give the --out folder of a training run")
 
 
-def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over the names, shapes, types and bytes of arrays, in the order of their names."""
-    digest = hashlib.sha256()
+def checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over the description and over the names, shapes, types and bytes of the arrays, in the order of names."""
+    described = json.loads(json.dumps({key: value for key, value in header.items() if key != "checksum"}))
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -148,10 +149,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})[KEY])
             arrays = {name: file.get_tensor(name) for name in NAMES}
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not a model of gluon-lstm, or damaged; give a file or folder of `train`") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(f"{path}: written in a format this version does not know; update gluon-lstm")
-    if header.get("checksum") != checksum(arrays):
-        raise ModelError(f"{path}: damaged: its weights are not those that were saved")
+    if header.get("checksum") != checksum(header, arrays):
+        raise ModelError(f"{path}: damaged: what is in it is not what was saved")
     return header, arrays

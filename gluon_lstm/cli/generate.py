@@ -27,10 +27,10 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.sampling.generator import Generator, fresh_seed, generator_of
     from gluon_lstm.sampling.sampler import SamplingOptions
 
-    for name in ("length", "posts", "count"):
+    for name, least in (("length", 1), ("posts", 1), ("count", 1), ("seed", 0)):
         value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} {value}: use at least 1")
+        if value is not None and value < least:
+            raise ValueError(f"--{name} {value}: use at least {least}")
     options = SamplingOptions(args.temperature, args.top_k, args.top_p, args.repetition_penalty)
     generator = Generator(Model.load(args.model), options, notice)
     prefix = generator.prefix(args.prefix)

@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"gluon-lstm: {_sentence(error)}", file=sys.stderr)
         return BAD_INPUT
+    except MemoryError as error:
+        print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         print("gluon-lstm: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -42,7 +42,8 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the run")
-    parser.add_argument("--tokenizer", choices=["char", "janome", "janome-chars"], default="char")
+    tokenizers = ["char", "janome", "janome-chars"]
+    parser.add_argument("--tokenizer", choices=tokenizers, default="char", help="(default: char)")
     parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
     parser.add_argument("--recipe", choices=["standard", "notes"], default="standard", help="(default: standard)")
     parser.add_argument("--cell", choices=["fast", "scratch"], help="scratch: the code to read; fast: the same, sooner")
@@ -76,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
     settings = TextSettings(args.tokenizer, raw, cleaning_options(args))
     check_free(args.out)
-    if args.ctx.startswith("gpu"):
-        _choose_device(args.ctx)  # a GPU that is not there should be heard of before the text is read
+    if args.ctx not in ("auto", "cpu"):
+        _choose_device(args.ctx)  # a device that is not there should be heard of before the text is read
     options = CorpusOptions(
         reading=reading_options(args),
         validation=recipe.validation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -91,12 +91,15 @@ class Generator:
             yield self.codec.piece(id)[len(reading.opening) :], False
             h, c = self.cell.step(np.array([id]), h, c)
             written.append(id)
-        may_end = bool(reading.opening)
+        boundary = self.codec.boundary
+        # An end of post ends something; a word boundary stands before a word, so at least every second token is text.
+        behind_end, behind_boundary = not reading.opening, False
         while True:
-            illegal: Collection[int] = [unknown] if may_end or end is None else [unknown, end]
+            ruled_out = [unknown, end if behind_end or behind_boundary else None, boundary if behind_boundary else None]
+            illegal = [id for id in ruled_out if id is not None]
             id = draw(probabilities(self.cell.logits(h[0]), self.options, illegal, written), rng)
-            may_end = id != end
-            yield self.codec.piece(id), not may_end
+            behind_end, behind_boundary = id == end, id == boundary
+            yield self.codec.piece(id), behind_end
             h, c = self.cell.step(np.array([id]), h, c)
             written.append(id)
             del written[: -self.options.repetition_window]

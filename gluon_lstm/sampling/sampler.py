@@ -32,6 +32,8 @@ class SamplingOptions:
             raise ValueError(f"--top-p {self.top_p}: use more than 0 and at most 1")
         if not 0 < self.repetition_penalty < float("inf"):
             raise ValueError(f"--repetition-penalty {self.repetition_penalty}: use more than 0; 1 changes nothing")
+        if self.repetition_window < 1:
+            raise ValueError(f"a repetition window of {self.repetition_window} tokens: use at least 1")
 
 
 def probabilities(
@@ -57,7 +59,7 @@ def probabilities(
         z[np.argsort(-z, kind="stable")[options.top_k :]] = -np.inf  # ties: the lower id stays
     p = np.exp(z)
     p /= p.sum()
-    if options.top_p is not None:
+    if options.top_p is not None and options.top_p < 1:
         order = np.argsort(-p, kind="stable")
         before = np.cumsum(p[order]) - p[order]  # the probability of everything likelier
         p[order[before >= options.top_p]] = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -17,6 +18,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Callable, Union
 
@@ -34,6 +36,8 @@ from gluon_lstm.text.vocabulary import Vocabulary
 CACHE_FORMAT = 1  # raised whenever the same files and settings would give other tokens or ids
 BLOCK = 1 << 20  # tokens handled at once
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
+_ENTRY = re.compile(r"(tokens|ids)-[0-9a-f]{32}|\.making-.{8}")
+SPLITTERS = ("janome", "jaconv", "regex")  # libraries whose next version may clean or cut a text in another way
 END = 0  # the number of an end of post in the token stage; the tokens of the text follow from 1
 
 
@@ -90,7 +94,7 @@ def clear_cache(cache: Path) -> int:
     """Remove every stage kept in `cache`, and nothing else there; return the bytes set free."""
     freed = 0
     for entry in sorted(cache.glob("*")) if cache.is_dir() else ():
-        if entry.name.startswith(("tokens-", "ids-", ".making-")):
+        if _ENTRY.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
             freed += sum(file.stat().st_size for file in entry.glob("*") if file.is_file())
             shutil.rmtree(entry)
     return freed
@@ -110,7 +114,7 @@ def prepare(
     """
     options = options or CorpusOptions()
     contents = fingerprint(paths, options.reading)
-    text_key = _key(contents, settings.to_json())
+    text_key = _key(contents, settings.to_json(), [version(name) for name in SPLITTERS])
     ids_key = _key(text_key, options.validation, options.min_count, options.max_vocab)
     if options.cache is not None:
         cache = options.cache
@@ -162,9 +166,19 @@ def _stage(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return (folder / "array").stat().st_size == _about(folder)["bytes"]
-    except (OSError, ValueError, KeyError):
+        return (folder / "digest").read_text(encoding="ascii") == _digest(folder)
+    except (OSError, ValueError):
         return False
+
+
+def _digest(folder: Path) -> str:
+    """Of what an entry holds: a disk or a power cut can change a file without changing its length."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in ("about.json", "array"):
+        with open(folder / name, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -172,8 +186,8 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _finish(folder: Path, **about: Any) -> None:
-    about["bytes"] = (folder / "array").stat().st_size
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    (folder / "digest").write_text(_digest(folder), encoding="ascii")
 
 
 class _TokenWriter:
@@ -209,6 +223,8 @@ def _write_post_tokens(
             posts += 1
             characters += len(post)
             advance(1)
+    if posts and not characters:
+        raise TextError(f"there is not a single character in the {posts} posts that were read")
     if not posts:
         raise TextError(
             f"no post is left of the {cleaner.counts['read']} that were read: see what cleaning drops with"

@@ -27,7 +27,7 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     p = (counts + 1) / (counts.sum() + V)
 
     first = corpus.codec.end_of_post
-    before = np.concatenate(([held[0] if first is None else first], held[:-1])).astype(np.int64)
+    before = np.concatenate(([train[-1] if first is None else first], held[:-1])).astype(np.int64)
     wanted, where = np.unique(before * V + held, return_inverse=True)
     found = np.zeros(len(wanted), dtype=np.int64)
     for at in range(0, max(len(train) - 1, 0), BLOCK):

@@ -11,6 +11,7 @@ LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
 WEIGHTS = ("standard", "notes")
 CELLS = ("fast", "scratch")
+SWITCHES = ("clip", "patience")  # None means off, which is 0 as an option
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Recipe:
         for name in ("learning_rate", "clip", "patience", "minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"--{_option(name)} {value}: use more than 0")
+                turned_off = ", or 0 to turn it off" if name in SWITCHES else ""
+                raise ValueError(f"--{_option(name)} {value}: use more than 0{turned_off}")
         if self.learning_rate > 1e30:
             raise ValueError(f"--learning-rate {self.learning_rate}: use at most 1e30")
         for name in ("dropout", "input_dropout", "warmup", "validation"):
@@ -100,7 +102,7 @@ def recipe_of(name: str, **values: Any) -> Recipe:
     """
     if values.keys() & {"epochs", "steps", "minutes"}:
         values = {"epochs": None, "steps": None, "minutes": None, **values}
-    for switch in ("clip", "patience"):
+    for switch in SWITCHES:
         if values.get(switch) == 0:
             values[switch] = None
     return replace(RECIPES[name], **values)

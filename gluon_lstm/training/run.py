@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +24,7 @@ from gluon_lstm.training import history
 from gluon_lstm.training.baselines import baselines
 from gluon_lstm.training.folder import CURVE, HISTORY, SAMPLES
 from gluon_lstm.training.history import History, Record
+from gluon_lstm.training.interrupt import heard_between_steps
 from gluon_lstm.training.recipe import Recipe, learning_rate
 from gluon_lstm.training.trainer import Trainer, random
 
@@ -101,12 +101,16 @@ class Run:
             f" {self.expected_seconds() / 60:.1f} minutes",
         ]
         if self.baselines:
-            bits = len(corpus.held_back) / corpus.held_units / math.log(2)  # nats a token to bits a character
-            told = [f"{name} {loss:.3f} = {loss * bits:.3f}" for name, loss in self.baselines.items()]
+            told = [f"{name} {loss:.3f} = {self._bits(loss):.3f}" for name, loss in self.baselines.items()]
             lines.append(f"without a network, in nats a token = bits a character: {'; '.join(told)}")
         elif self.recipe.validation:
             lines.append("the text is too short to hold a part of it back")
         return lines
+
+    def _bits(self, loss: float) -> float:
+        """Nats a token on the held-back part as bits a character."""
+        held, unknown = self.corpus.held_back, self.corpus.codec.vocabulary.unknown
+        return Score(loss * len(held), len(held), int(np.sum(held == unknown)), self.corpus.held_units).bpc
 
     def expected_seconds(self) -> float:
         """About how long the run will take, from the time of one update."""
@@ -126,9 +130,9 @@ class Run:
         """
         self.out.mkdir(parents=True, exist_ok=True)
         try:
-            with self.progress("training", None, "tokens") as advance:
+            with self.progress("training", None, "tokens") as advance, heard_between_steps() as check:
                 while not self.is_over:
-                    self._run_epoch(advance)
+                    self._run_epoch(advance, check)
                     self.epoch += 1
         finally:
             self.model().save(self.out / LAST)
@@ -139,7 +143,7 @@ class Run:
         about = {"gluon_lstm": __version__, "steps": self.trainer.steps, "recipe": asdict(self.recipe)}
         return Model(Configuration(self.recipe.hidden), self.corpus.codec, self.trainer.W.to_numpy(), about)
 
-    def _run_epoch(self, advance: Advance) -> None:
+    def _run_epoch(self, advance: Advance, check: Callable[[], None]) -> None:
         h, c = self.trainer.begin_state(self.N)
         for k, (x, y) in enumerate(self._windows(), start=1):
             start = perf_counter()
@@ -151,6 +155,7 @@ class Run:
             self.moving_loss = loss if self.moving_loss is None else 0.99 * self.moving_loss + 0.01 * loss  # notes 003
             advance(x.size, round(self.tokens / self.done))
             self._measure(rate, ends_epoch=k == self.steps_per_epoch)
+            check()
             if self.is_over:
                 return
 
