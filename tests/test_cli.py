@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from gluon_lstm.model import Model
 from gluon_lstm.sampling.evaluation import evaluate
 from gluon_lstm.sampling.generator import Generator, generator_of
 from gluon_lstm.sampling.sampler import SamplingOptions
-from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
 
 README = Path(__file__).parents[1] / "README.md"
 TINY = ["--steps", "2", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
@@ -571,3 +572,12 @@ def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
     )
     run = tmp_path / "run"
     stopped(process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)
+
+
+def test_the_cleaning_options_are_the_policies(posts):
+    """They are written out in the command line, which may not import cleaning only to show its help."""
+    actions = {action.dest: action for action in commands()["clean"]._actions}
+    for field in fields(CleaningOptions):
+        assert actions[field.name].default == field.default
+        if field.name in POLICIES:
+            assert actions[field.name].choices == list(POLICIES[field.name])

@@ -12,7 +12,6 @@ and the products run faster.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Callable, ClassVar
@@ -26,8 +25,9 @@ from gluon_lstm.model import NAMES, Configuration
 
 PACKED = "ifog"
 STEPS = 8  # that are handed to another thread at once
+SMALL, LARGE = 1e-20, 1e20  # sums of exponentials between which float32 loses nothing
 NOT_FINITE: Any = {"all": "ignore"}  # whether all numbers are finite is the trainer's question, and a gate may be 0
-ROWS = 128  # of the softmax that are done at once, so that they stay in the processor's cache
+CACHED = 1 << 16  # numbers of a softmax that are done at once, so that they stay in the processor's cache
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
@@ -69,29 +69,27 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
                 _step(t, b)
                 if (t + 1) % STEPS == 0 or t + 1 == T:
                     others.do(self._head, t - t % STEPS, t + 1)
-        total = sum(others.results)
-        return tuple(mx.nd.array(a, ctx=self.ctx) for a in ([total / (T * N)], b.h[T].T, b.c[T].T))
+        return tuple(mx.nd.array(a, ctx=self.ctx) for a in ([sum(others.results)], b.h[T].T, b.c[T].T))
 
     def _head(self, start: int, end: int) -> float:
-        """Steps start to end (not included): logits, loss (the sum of it), and dL/dh through the logits."""
+        """Steps start to end (not included): logits, their share of the loss, and dL/dh through them."""
         b, Why = self.buffers, self.W["Why"]
         H, N = b.h.shape[1:]
         rows = slice(start * N, end * N)
-        hidden = b.hidden[rows]
+        hidden = b.hidden[rows, :H]
         hidden.reshape(-1, N, H)[:] = b.h[start + 1 : end + 1].transpose(0, 2, 1)
         if self.keep_hidden is not None:
             hidden *= self.keep_hidden[rows]
-        z = np.dot(hidden, Why, out=b.z[rows])
-        total = _softmax_gradient(z, self.W["by"], self.y.reshape(-1)[rows])
-        dh = np.dot(z, Why.T, out=b.dhidden[rows])
+        loss = _softmax_loss(b.hidden[rows], b.Why_by, self.y.reshape(-1)[rows], b.z[rows], 1 / len(b.z))
+        dh = np.dot(b.z[rows], Why.T, out=b.dhidden[rows])
         if self.keep_hidden is not None:
             dh *= self.keep_hidden[rows]
         b.dh[start:end] = dh.reshape(-1, N, H).transpose(0, 2, 1)
-        return total
+        return loss
 
     def backward(self, dloss: Any, dh_last: Any, dc_last: Any) -> Any:
-        b, (T, N) = self.buffers, self.x.shape
-        factor = dloss.asscalar() / (T * N)
+        b, T = self.buffers, len(self.x)
+        factor = dloss.asscalar()  # 1, but where the loss is only a part of another
         b.dh *= factor
         b.dh[T - 1] += view(dh_last).T
         b.dc[:] = view(dc_last).T
@@ -111,9 +109,8 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
 
     def _output_gradients(self, factor: float) -> None:
         b = self.buffers
-        for name, rows in (("Why", b.hidden.T), ("by", b.ones)):
-            np.dot(rows, b.z, out=b.grads[name])
-            b.grads[name] *= factor
+        np.dot(b.hidden.T, b.z, out=b.dWhy_by)
+        b.dWhy_by *= factor
 
     def _unfold(self, start: int, end: int) -> None:
         """Steps start to end: dL/d(the gates' sums) and the h they saw, one row for each prediction."""
@@ -185,13 +182,18 @@ class _Buffers:
         self.gathered, self.dA = empty(T * N, H), empty(T * N, 4 * H)
         self.h, self.c, self.tanh_c = empty(T + 1, H, N), empty(T + 1, H, N), empty(T, H, N)
         self.product, self.one, self.two = empty(4 * H, N), empty(H, N), empty(H, N)
-        self.hidden, self.dhidden, self.h_prev = empty(T * N, H), empty(T * N, H), empty(T * N, H)
-        self.z = empty(T * N, V)
+        self.Why_by = empty(H + 1, V)  # one product for h . Why + by: behind each h stands a 1
+        self.hidden, self.dhidden, self.h_prev = empty(T * N, H + 1), empty(T * N, H), empty(T * N, H)
+        self.hidden[:, H] = 1
+        self.z = empty(T * N, V)  # the logits, then dL/d(logits)
         self.dh, self.dc, self.dWh = empty(T, H, N), empty(H, N), empty(H, 4 * H)
         self.ones = np.ones(T * N, np.float32)
         shapes = Configuration(H).shapes(V)
         self.grad_arrays = {name: mx.nd.zeros(shapes[name], ctx) for name in NAMES}
+        dWhy_by = mx.nd.zeros((H + 1, V), ctx)
+        self.grad_arrays.update(Why=dWhy_by[:H], by=dWhy_by[H])  # which share its memory
         self.grads = {name: view(array) for name, array in self.grad_arrays.items()}
+        self.dWhy_by = view(dWhy_by)
 
     @classmethod
     def take(cls, *size: Any) -> _Buffers:
@@ -220,6 +222,7 @@ def _pack(W: dict[str, np.ndarray], b: Any) -> None:
         np.multiply(W[f"Wh{gate}"].T, factor, out=b.Wh[part])
         np.multiply(W[f"b{gate}"], factor, out=b.bias[part, 0])
         b.Wh_back[:, part] = W[f"Wh{gate}"]
+    b.Why_by[:H], b.Why_by[H] = W["Why"], W["by"]
 
 
 def _factor(gate: str) -> np.float32:
@@ -297,29 +300,35 @@ def _step_backward(t: int, b: Any) -> None:
     f *= b.c[t]
 
 
-def _softmax_gradient(z: np.ndarray, by: np.ndarray, y: np.ndarray) -> float:
-    """Turns logits without their bias, z (T*N, V), into softmax minus one-hot in place; returns the summed loss."""
+def _softmax_loss(h: np.ndarray, Why_by: np.ndarray, y: np.ndarray, z: np.ndarray, share: float) -> float:
+    """`share` of the summed loss of rows h (R, H + 1), and in z (R, V) of its gradient: softmax minus one-hot."""
+    np.dot(h, Why_by, out=z)
+    rows = max(CACHED // z.shape[1], 1)
     total = 0.0
-    for at in range(0, len(z), ROWS):
-        block, targets = z[at : at + ROWS], y[at : at + ROWS]
-        block += by
-        block -= block.max(axis=1, keepdims=True)
+    for at in range(0, len(z), rows):
+        block, targets = z[at : at + rows], y[at : at + rows]
         which = np.arange(len(block))
         picked = block[which, targets]
         np.exp(block, out=block)
         sums = block.sum(axis=1)
+        if not (sums.min() > SMALL and sums.max() < LARGE):  # logits far from 0, which seldom are: with their maximum
+            np.dot(h[at : at + rows], Why_by, out=block)
+            largest = block.max(axis=1, keepdims=True)
+            block -= largest
+            picked -= largest[:, 0]
+            np.exp(block, out=block)
+            sums = block.sum(axis=1)
         total += float(np.sum(np.log(sums) - picked, dtype=np.float64))
-        block /= sums[:, None]
-        block[which, targets] -= 1
-    return total
+        block *= (share / sums)[:, None]
+        block[which, targets] -= np.float32(share)
+    return total * share
 
 
 def _sum_by_id(ids: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different ids, and for each the sum of its rows."""
     order = np.argsort(ids, kind="stable")
-    different, starts = np.unique(ids[order], return_index=True)
-    sums = np.empty((len(different), rows.shape[1]), rows.dtype)
-    ends: Sequence[int] = [*starts[1:], len(ids)]
-    for k, (start, end) in enumerate(zip(starts, ends)):
-        np.add.reduce(rows[order[start:end]], axis=0, out=sums[k])
+    different, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
+    sums = rows[order[starts]]  # the first row of each, which for most is the only one
+    for k in np.flatnonzero(counts > 1):
+        np.add.reduce(rows[order[starts[k] : starts[k] + counts[k]]], axis=0, out=sums[k])
     return different, sums

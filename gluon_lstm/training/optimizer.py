@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.model import GATES
 
 
 class Optimizer(Protocol):
@@ -23,9 +24,23 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; both bias corrections folded into the step, section 2)."""
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; both bias corrections folded into the step, section 2).
 
-    def __init__(self, W: Parameters, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+    The learning rate counts `input_rate` times for the rows of the input weights and `output_rate` times for `Why`. A
+    row changes only where its token occurs, and alone, while in a stack with an embedding all tokens share the matrix
+    behind it: at one rate for all, the rows would be learned last.
+    """
+
+    def __init__(
+        self,
+        W: Parameters,
+        input_rate: float = 1.0,
+        output_rate: float = 1.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self.rates = {**{f"Wx{k}": input_rate for k in GATES}, "Why": output_rate}
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.steps = 0
         self.moments: dict[str, tuple[Any, Any]] = {
@@ -38,8 +53,8 @@ class Adam:
         for name, param in W.items():
             mean, variance = self.moments[name]
             mx.nd.adam_update(
-                param, param.grad, mean, variance, out=param,
-                lr=rate, beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, rescale_grad=scale,
+                param, param.grad, mean, variance, out=param, lr=rate * self.rates.get(name, 1.0),
+                beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, rescale_grad=scale,
             )  # fmt: skip
 
 

@@ -18,10 +18,11 @@ SWITCHES = ("clip", "patience")  # None means off, which is 0 as an option
 class Recipe:
     """How a model is trained.
 
-    `cell` is the code that computes the LSTM, `scratch` the readable one, `fast` the same numbers sooner;
-    `clip` is the longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the
-    share of the hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input
-    weights; `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
+    `cell` is the code that computes the LSTM, `scratch` the readable one, `fast` the same numbers sooner; `input_rate`
+    and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`; `clip`
+    is the longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share
+    of the hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input weights;
+    `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
     """
 
     name: str = "standard"
@@ -31,7 +32,9 @@ class Recipe:
     seq_len: int = 64
     weights: str = "standard"
     optimizer: str = "adam"
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
+    input_rate: float = 100.0
+    output_rate: float = 6.0
     schedule: str = "cosine"
     warmup: float = 0.02
     clip: float | None = 1.0
@@ -55,13 +58,14 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"--{_option(name)} {value}: use at least {low}")
-        for name in ("learning_rate", "clip", "patience", "minutes"):
+        for name in ("clip", "patience", "minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 turned_off = ", or 0 to turn it off" if name in SWITCHES else ""
                 raise ValueError(f"--{_option(name)} {value}: use more than 0{turned_off}")
-        if self.learning_rate > 1e30:
-            raise ValueError(f"--learning-rate {self.learning_rate}: use at most 1e30")
+        for name in ("learning_rate", "input_rate", "output_rate"):
+            if not 0 < getattr(self, name) <= 1e18:  # what MXNet can read, also when all are multiplied
+                raise ValueError(f"--{_option(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
         for name in ("dropout", "input_dropout", "warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")

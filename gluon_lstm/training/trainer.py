@@ -39,7 +39,8 @@ class Trainer:
             make = initial.standard if recipe.weights == "standard" else initial.notes
             arrays = make(Configuration(recipe.hidden), V, random(recipe, "weights"))
         self.W = Parameters(arrays, ctx)
-        self.optimizer: Optimizer = Adam(self.W) if recipe.optimizer == "adam" else SGD()
+        adam = recipe.optimizer == "adam"
+        self.optimizer: Optimizer = Adam(self.W, recipe.input_rate, recipe.output_rate) if adam else SGD()
         # The fast cell looks into the memory of the arrays, which on a GPU NumPy cannot.
         self.cell: Any = fast if recipe.cell == "fast" and self.W.ctx.device_type == "cpu" else scratch
         self.steps = 0
