@@ -156,7 +156,7 @@ def test_validation_is_the_loss_of_the_reference_without_dropout(posts, corpus_o
 def test_the_best_weights_are_those_with_the_lowest_val_bpc(posts, corpus_of, tmp_path, validate_often):
     """So many times through so little text, the model gets worse on the held-back part before the run is over."""
     out = tmp_path / "out"
-    recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05)
+    recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05, input_rate=1.0)
     run = trained(corpus_of(posts[:60]), recipe, out)
     validated = [record for record in read(out / "history.jsonl") if record.val_bpc is not None]
     assert len(validated) == 15
