@@ -134,6 +134,8 @@ class Run:
                 while not self.is_over:
                     self._run_epoch(advance, check)
                     self.epoch += 1
+            if self.done < 1:
+                self.notice("validation has stopped improving: the run ends here, and its best weights are kept")
         finally:
             self.model().save(self.out / LAST)
             history.draw(self.history.records, self.out / CURVE, self.baselines)
