@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import corpus as corpus_module
+from gluon_lstm.text.cache import clear_cache, default_cache
 from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
 from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import Corpus, CorpusOptions, clear_cache, default_cache, prepare
+from gluon_lstm.text.corpus import Corpus, CorpusOptions, prepare
 from gluon_lstm.text.reading import ReadingOptions, TextError
 from gluon_lstm.text.tokenizers import clusters
 
@@ -319,7 +320,7 @@ def test_an_entry_with_changed_bytes_is_made_anew(tmp_path, name, stage):
         assert same(prepare([path], TextSettings(), options), expected)
 
 
-@pytest.mark.parametrize("where", ["tokenize_posts", "_write_ids", "_finish"])
+@pytest.mark.parametrize("where", ["tokenize_posts", "_write_ids", "finish"])
 def test_an_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.text.corpus import clear_cache
+    from gluon_lstm.text.cache import clear_cache
 
     folder = cache_folder(args)
     print(f"{folder}: {clear_cache(folder):,} bytes set free")

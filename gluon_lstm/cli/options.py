@@ -63,6 +63,6 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def cache_folder(args: argparse.Namespace) -> Path:
-    from gluon_lstm.text.corpus import default_cache
+    from gluon_lstm.text.cache import default_cache
 
     return args.cache or default_cache()

@@ -7,10 +7,8 @@ text but the files: ids are read through a memory map.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 import weakref
@@ -20,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Union
 
 import numpy as np
 
 from gluon_lstm.progress import Notice, Progress, ignore, silent
+from gluon_lstm.text.cache import about, finish, key_of, stage
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.fingerprint import fingerprint
@@ -33,10 +32,8 @@ from gluon_lstm.text.reading import ReadingOptions, TextError, read_posts, read_
 from gluon_lstm.text.tokenizers import BOUNDARY, clusters
 from gluon_lstm.text.vocabulary import Vocabulary
 
-CACHE_FORMAT = 1  # raised whenever the same files and settings would give other tokens or ids
 BLOCK = 1 << 20  # tokens handled at once
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
-_ENTRY = re.compile(r"(tokens|ids)-[0-9a-f]{32}|\.making-.{8}")
 SPLITTERS = ("janome", "jaconv", "regex")  # libraries whose next version may clean or cut a text in another way
 END = 0  # the number of an end of post in the token stage; the tokens of the text follow from 1
 
@@ -84,22 +81,6 @@ class Corpus:
         return self.ids[self.split :]
 
 
-def default_cache() -> Path:
-    """The user's cache folder for this package."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "gluon-lstm"
-
-
-def clear_cache(cache: Path) -> int:
-    """Remove every stage kept in `cache`, and nothing else there; return the bytes set free."""
-    freed = 0
-    for entry in sorted(cache.glob("*")) if cache.is_dir() else ():
-        if _ENTRY.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
-            freed += sum(file.stat().st_size for file in entry.glob("*") if file.is_file())
-            shutil.rmtree(entry)
-    return freed
-
-
 def prepare(
     paths: Paths,
     settings: TextSettings,
@@ -114,8 +95,8 @@ def prepare(
     """
     options = options or CorpusOptions()
     contents = fingerprint(paths, options.reading)
-    text_key = _key(contents, settings.to_json(), [version(name) for name in SPLITTERS])
-    ids_key = _key(text_key, options.validation, options.min_count, options.max_vocab)
+    text_key = key_of(contents, settings.to_json(), [version(name) for name in SPLITTERS])
+    ids_key = key_of(text_key, options.validation, options.min_count, options.max_vocab)
     if options.cache is not None:
         cache = options.cache
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,10 +108,10 @@ def prepare(
         write(folder, paths, settings, options, notice, progress)
 
     def make_ids(folder: Path) -> None:
-        _write_ids(folder, _stage(cache, f"tokens-{text_key}", make_tokens), settings, options)
+        _write_ids(folder, stage(cache, f"tokens-{text_key}", make_tokens), settings, options)
 
     try:
-        corpus = _open(_stage(cache, f"ids-{ids_key}", make_ids), settings, contents)
+        corpus = _open(stage(cache, f"ids-{ids_key}", make_ids), settings, contents)
     except BaseException:
         if options.cache is None:
             shutil.rmtree(cache, ignore_errors=True)
@@ -138,56 +119,6 @@ def prepare(
     if options.cache is None:
         weakref.finalize(corpus, shutil.rmtree, cache, ignore_errors=True)
     return corpus
-
-
-def _key(*parts: Any) -> str:
-    text = json.dumps([CACHE_FORMAT, *parts], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _stage(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """The folder `name` of the cache, made under another name and renamed when it is whole."""
-    folder = cache / name
-    if _is_whole(folder):
-        return folder
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=cache))  # private to the user
-    try:
-        make(making)
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        try:
-            making.rename(folder)
-        except OSError:
-            if not _is_whole(folder):  # not just another run that was first
-                raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return folder
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        return (folder / "digest").read_text(encoding="ascii") == _digest(folder)
-    except (OSError, ValueError):
-        return False
-
-
-def _digest(folder: Path) -> str:
-    """Of what an entry holds: a disk or a power cut can change a file without changing its length."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in ("about.json", "array"):
-        with open(folder / name, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "about.json").read_text(encoding="utf-8"))
-
-
-def _finish(folder: Path, **about: Any) -> None:
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    (folder / "digest").write_text(_digest(folder), encoding="ascii")
 
 
 class _TokenWriter:
@@ -239,7 +170,7 @@ def _write_post_tokens(
             writer.write(tokens)
             writer.end_post()
     cleaned.unlink()
-    _finish(folder, tokens=list(writer.numbers), posts=posts, characters=characters, cleaning=dict(cleaner.counts))
+    finish(folder, tokens=list(writer.numbers), posts=posts, characters=characters, cleaning=dict(cleaner.counts))
 
 
 def _write_raw_tokens(
@@ -251,15 +182,15 @@ def _write_raw_tokens(
             writer.write(chunk)  # a str is the sequence of its code points
             characters += len(chunk)
             advance(len(chunk))
-    _finish(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
+    finish(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
 
 
 def _write_ids(folder: Path, tokens_folder: Path, settings: TextSettings, options: CorpusOptions) -> None:
     """The id stage: split, vocabulary of the training part, ids of both parts."""
-    about = _about(tokens_folder)
-    tokens: list[str] = about["tokens"]
+    stored = about(tokens_folder)
+    tokens: list[str] = stored["tokens"]
     stream = np.memmap(tokens_folder / "array", dtype=np.uint32, mode="r")
-    split = _split(stream, about["posts"], options.validation)
+    split = _split(stream, stored["posts"], options.validation)
     codec = Codec(settings, _vocabulary(_counts(stream[:split], len(tokens)), tokens, settings, options))
 
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
@@ -275,13 +206,13 @@ def _write_ids(folder: Path, tokens_folder: Path, settings: TextSettings, option
                 ids = _expand(flat, offsets[block], lengths[block])
                 ids.tofile(file)
                 written[part] += len(ids)
-    _finish(
+    finish(
         folder,
         split=written["train"],
         held_units=sum(int(units[block].sum()) for block in _blocks(stream[split:])),
         vocabulary=codec.vocabulary.tokens,
         specials=codec.vocabulary.specials,
-        **{key: about[key] for key in ("posts", "characters", "cleaning")},
+        **{key: stored[key] for key in ("posts", "characters", "cleaning")},
     )
 
 
@@ -334,14 +265,14 @@ def _blocks(stream: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
-    about = _about(folder)
+    stored = about(folder)
     return Corpus(
         ids=np.memmap(folder / "array", dtype=np.int32, mode="r"),
-        split=about["split"],
-        codec=Codec(settings, Vocabulary(about["vocabulary"], about["specials"])),
+        split=stored["split"],
+        codec=Codec(settings, Vocabulary(stored["vocabulary"], stored["specials"])),
         fingerprint=contents,
-        posts=about["posts"],
-        characters=about["characters"],
-        held_units=about["held_units"],
-        cleaning=about["cleaning"],
+        posts=stored["posts"],
+        characters=stored["characters"],
+        held_units=stored["held_units"],
+        cleaning=stored["cleaning"],
     )
