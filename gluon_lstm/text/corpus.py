@@ -191,7 +191,7 @@ def _write_ids(folder: Path, tokens_folder: Path, settings: TextSettings, option
     tokens: list[str] = stored["tokens"]
     stream = np.memmap(tokens_folder / "array", dtype=np.uint32, mode="r")
     split = _split(stream, stored["posts"], options.validation)
-    codec = Codec(settings, _vocabulary(_counts(stream[:split], len(tokens)), tokens, settings, options))
+    codec = Codec(settings, _vocabulary(counts_of(stream[:split], len(tokens) + 1), tokens, settings, options))
 
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])
@@ -232,10 +232,11 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
     return at
 
 
-def _counts(stream: np.ndarray, tokens: int) -> np.ndarray:
-    counts = np.zeros(tokens + 1, dtype=np.int64)
+def counts_of(stream: np.ndarray, size: int) -> np.ndarray:
+    """How often each of the numbers 0 … size - 1 is in a stream of them, which may be longer than memory: (size,)."""
+    counts = np.zeros(size, dtype=np.int64)
     for block in _blocks(stream):
-        counts += np.bincount(block, minlength=tokens + 1)
+        counts += np.bincount(block, minlength=size)
     return counts
 
 

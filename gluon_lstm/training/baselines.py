@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.text.corpus import BLOCK, Corpus, counts_of
 
-BLOCK = 1 << 20
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -21,9 +20,7 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     grow with the training part.
     """
     train, held, V = corpus.train, np.asarray(corpus.held_back), len(corpus.codec.vocabulary)
-    counts = np.zeros(V, dtype=np.int64)
-    for at in range(0, len(train), BLOCK):
-        counts += np.bincount(train[at : at + BLOCK], minlength=V)
+    counts = counts_of(train, V)
     p = (counts + 1) / (counts.sum() + V)
 
     first = corpus.codec.end_of_post

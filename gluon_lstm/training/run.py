@@ -16,6 +16,7 @@ from gluon_lstm.model import BEST, LAST, Configuration, Model
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.generator import Generator, generator_of
+from gluon_lstm.sampling.prefix import Prefix
 from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text import lanes
@@ -58,7 +59,7 @@ class Run:
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
         self.N, self.T = lanes.fit(usable, recipe.batch_size, recipe.seq_len)
         self.steps_per_epoch = lanes.windows_per_epoch(usable, self.N, self.T)
-        self.prefix = Generator(self.model(), notice=notice).prefix(prefix)
+        self.prefix = Prefix(prefix, corpus.codec, notice)
         self.baselines = baselines(corpus) if len(corpus.held_back) else {}
         self.history = History(out / HISTORY)
         self.epoch = self.tokens = 0
