@@ -1,0 +1,60 @@
+"""Products of float32 matrices where they stand: OpenBLAS, by its own interface.
+
+NumPy's `dot` cannot add to what is there, and the OpenBLAS inside NumPy 1.26 needs a third more time for the thin
+matrices of a time step. Each product is one thread's work: the fast cell has several of them going at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of the C interface, cblas.h
+
+
+def multiply(A: np.ndarray, B: np.ndarray, out: np.ndarray, alpha: float = 1.0, beta: float = 0.0) -> None:
+    """out = alpha A B + beta out, for A (m, k), B (k, n), out (m, n); A and B may be transposed views."""
+    product(A, B, out, alpha, beta)()
+
+
+def product(
+    A: np.ndarray, B: np.ndarray, out: np.ndarray, alpha: float = 1.0, beta: float = 0.0
+) -> Callable[[], None]:
+    """`multiply`, ready to be called as often as wanted on whatever is then in these three places.
+
+    The memory must outlive the product. Raises ValueError where the arrays are not float32 matrices that fit.
+    """
+    (m, k), n = A.shape, B.shape[1]
+    if B.shape[0] != k or out.shape != (m, n) or {A.dtype, B.dtype, out.dtype} != {np.dtype(np.float32)}:
+        raise ValueError(f"cannot multiply {A.dtype} {A.shape} by {B.dtype} {B.shape} into {out.dtype} {out.shape}")
+    (transA, lda), (transB, ldb), (_, ldc) = _layout(A), _layout(B), _layout(out)
+    return partial(
+        _sgemm(), ROW_MAJOR, transA, transB, m, n, k,
+        alpha, A.ctypes.data, lda, B.ctypes.data, ldb, beta, out.ctypes.data, ldc,
+    )  # fmt: skip
+
+
+def _layout(a: np.ndarray) -> tuple[int, int]:
+    """Whether a matrix lies in memory by rows or by columns, and how many numbers lie from one to the next."""
+    by_rows, by_columns = (stride // a.itemsize for stride in a.strides)
+    if by_columns == 1 or a.shape[1] == 1:
+        return PLAIN, max(by_rows, a.shape[1])
+    if by_rows == 1 or a.shape[0] == 1:
+        return TRANSPOSED, max(by_columns, a.shape[0])
+    raise ValueError(f"a matrix with strides {a.strides} has neither rows nor columns in one piece")
+
+
+@lru_cache(maxsize=1)
+def _sgemm() -> Any:
+    import scipy_openblas32 as wheel  # OpenBLAS as NumPy and SciPy take it, in a wheel of its own
+
+    openblas = ctypes.CDLL(str(Path(wheel.get_lib_dir(), wheel.get_library(fullname=True))))
+    openblas.scipy_openblas_set_num_threads(1)
+    sgemm = openblas.scipy_cblas_sgemm
+    i, f, p = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
+    sgemm.argtypes, sgemm.restype = [i, i, i, i, i, i, f, p, i, p, i, f, p, i], None
+    return sgemm
