@@ -9,12 +9,11 @@ What makes it fast, and changes no value beyond rounding:
   other threads: look-ups before it, logits and softmax behind it. The weight gradients are one product each, or a few.
 - Every array has a buffer that lives as long as the sizes stay the same.
 
-The gates lie apart, each (T, N, H) in one piece: as rows (T*N, H) they are what the products over the window want.
+The gates of a prediction lie side by side: one product gives all four.
 """
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,12 +22,14 @@ from gluon_lstm.compat import mx
 from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.blas import multiply, product
 from gluon_lstm.lstm.jobs import Job, Jobs
+from gluon_lstm.lstm.operator import Operator, view
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.machine import available_cores
-from gluon_lstm.model import NAMES, Configuration
+from gluon_lstm.model import NAMES
 
-STACKED = "ifog"  # the gates in the order of the buffer that holds them
-STEPS = 8  # of a job
+STACKED = "ifog"  # the gates in the order in which they lie side by side
+SHORTEST, LONGEST = 4, 16  # steps of a job
+COLUMNS = 1024  # of a product, at least: a narrower one spends too much of its time on rearranging its factors
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
@@ -37,15 +38,14 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     Ids x, y (T, N), `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
     NDArrays on the CPU in float32.
     """
-    window = _Window(*map(_numpy, (x, y, keep_rows, keep_hidden)))
-    return window(*W, h, c)  # MXNet stops handing out gradients at the first input that wants none: those come last
+    return _Window(*map(_numpy, (x, y, keep_rows, keep_hidden)))(*W, h, c)
 
 
 def _numpy(array: Any) -> Any:
     return array.asnumpy() if isinstance(array, mx.nd.NDArray) else array
 
 
-class _Window(mx.autograd.Function):  # type: ignore[misc]
+class _Window(Operator):
     """Forward and backward over one window, as one operator that autograd knows."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, keep_rows: Any, keep_hidden: Any) -> None:
@@ -56,31 +56,29 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
         self.keep_hidden = keep_hidden
 
     def forward(self, *inputs: Any) -> Any:
-        mx.nd.waitall()  # MXNet may still be copying gradients out of the buffers: what is done there, it cannot see
         *params, h0, c0 = map(view, inputs)
         self.W = W = dict(zip(NAMES, params))
-        self.ctx = inputs[-1].context
-        self.buffers = b = _Buffers.take(self.T, self.N, *W["Why"].shape, self.ctx)
-        b.bind(W)
-        b.h[0], b.c[0] = h0.reshape(-1), c0.reshape(-1)
+        self.buffers = b = _Buffers.take(self.T, self.N, *W["Why"].shape)
+        b.h[0], b.c[0] = h0, c0
         with Jobs() as jobs:
             looked_up = [jobs.do(self._look_up, rows) for rows in b.rows]
+            jobs.do(b.pack_back, W)
+            b.pack(W)
             losses = []
             for k, steps in enumerate(b.chunks):
                 jobs.result(looked_up[k])
                 for t in range(steps.start, steps.stop):
-                    for add in b.recurrence[t]:
-                        add()
+                    b.recurrence[t]()
                     kernels.step(t, b.a, b.c, b.tanh_c, b.h)
                 losses.append(jobs.do(self._softmax, k))
             loss = sum(map(jobs.result, losses)) / len(self.x)
-        last = (a[self.T].reshape(h0.shape) for a in (b.h, b.c))
-        return tuple(mx.nd.array(a, ctx=self.ctx) for a in ([loss], *last))
+        return tuple(mx.nd.array(array, ctx=inputs[-1].context) for array in ([loss], b.h[self.T], b.c[self.T]))
 
     def _look_up(self, rows: slice) -> None:
         """The input's share of what is inside the gates, for some rows."""
-        for gate, A in zip(STACKED, self.buffers.A):
-            kernels.look_up(self.W[f"Wx{gate}"], self.x[rows], self.keep_rows[rows], self.W[f"b{gate}"], A[rows])
+        W, inputs = self.W, (self.x[rows], self.keep_rows[rows])
+        for gate, A in zip(STACKED, self.buffers.gates):
+            kernels.look_up(W[f"Wx{gate}"], *inputs, W[f"b{gate}"], A[rows])
 
     def _softmax(self, k: int) -> float:
         """Chunk k: logits, their summed loss, and in their place dL/d(logits) times T*N."""
@@ -90,12 +88,14 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
             hidden = np.multiply(hidden, self.keep_hidden[rows], out=b.dropped[rows])
         z[:] = self.W["by"]
         multiply(hidden, self.W["Why"], z, beta=1)
-        return float(kernels.softmax_loss(z, self.y[rows], z.max(axis=1), b.dby[k]))
+        return float(kernels.softmax_loss(z, self.y[rows], b.dby[k]))
 
-    def backward(self, dloss: Any, dh_last: Any, dc_last: Any) -> Any:
-        b, N = self.buffers, self.N
+    def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
+        *grads, dh0, dc0 = gradients
+        self.grads = dict(zip(NAMES, grads))
+        b = self.buffers
         scale = float(dloss.asscalar()) / len(self.x)
-        b.dc[:] = view(dc_last).reshape(-1)
+        b.dc[:] = view(dc_last)
         with Jobs() as jobs:
             through_logits: dict[int, Job] = {}
             for k in reversed(range(len(b.chunks))):
@@ -105,19 +105,14 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
                 jobs.result(through_logits[k])
                 for t in reversed(range(steps.start, steps.stop)):
                     if t + 1 == self.T:
-                        b.dh[t] += view(dh_last).reshape(-1)
+                        b.dh[t] += view(dh_last)
                     else:
-                        for add in b.recurrence_back[t]:
-                            add()
+                        b.recurrence_back[t]()
                     kernels.step_backward(t, b.a, b.c, b.tanh_c, b.dh, b.dc)
             self._gate_gradients(jobs)
-            dh0 = np.zeros((N, b.H), np.float32)
-            for gate, A in zip(STACKED, b.A):
-                multiply(A[:N], self.W[f"Wh{gate}"].T, dh0, beta=1)
-        b.x = self.x
+            multiply(b.A[: self.N], b.Wh_back, dh0)
+            dc0[:] = b.dc
         b.give_back()
-        dc0 = b.dc.reshape(dh0.shape)
-        return (*(b.grad_arrays[name] for name in NAMES), *(mx.nd.array(a, ctx=self.ctx) for a in (dh0, dc0)))
 
     def _dhidden(self, rows: slice, scale: float) -> None:
         """dL/dh through the logits, for some rows."""
@@ -128,17 +123,17 @@ class _Window(mx.autograd.Function):  # type: ignore[misc]
 
     def _output_gradients(self, jobs: Jobs, scale: float) -> None:
         b = self.buffers
-        np.multiply(b.dby.sum(axis=0), scale, out=b.grads["by"])
+        np.multiply(b.dby.sum(axis=0), scale, out=self.grads["by"])
         hidden = b.hidden if self.keep_hidden is None else b.dropped
-        for columns in _parts(len(b.grads["by"]), 2 * available_cores()):
-            jobs.do(multiply, hidden.T, b.z[:, columns], b.grads["Why"][:, columns], scale)
+        for columns in _parts(len(self.grads["by"])):
+            jobs.do(multiply, hidden.T, b.z[:, columns], self.grads["Why"][:, columns], scale)
 
     def _gate_gradients(self, jobs: Jobs) -> None:
         b = self.buffers
-        for gate, dA in zip(STACKED, b.A):
-            jobs.do(multiply, b.h_prev.T, dA, b.grads[f"Wh{gate}"])
-        for gate, dA in zip(STACKED, b.A):
-            jobs.do(kernels.sum_rows, dA, self.x, b.x, self.keep_rows, b.grads[f"Wx{gate}"], b.grads[f"b{gate}"])
+        for gate, dA in zip(STACKED, b.gates):
+            jobs.do(multiply, b.h_prev.T, dA, self.grads[f"Wh{gate}"])
+        for gate, dA in zip(STACKED, b.gates):
+            jobs.do(kernels.sum_rows, dA, self.x, self.keep_rows, self.grads[f"Wx{gate}"], self.grads[f"b{gate}"])
 
 
 class _Buffers:
@@ -146,63 +141,60 @@ class _Buffers:
 
     spare: ClassVar[list[_Buffers]] = []
 
-    def __init__(self, T: int, N: int, H: int, V: int, ctx: Any) -> None:
+    def __init__(self, T: int, N: int, H: int, V: int) -> None:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, np.float32)
 
-        self.size, self.H = (T, N, H, V, ctx), H
-        self.chunks = _parts(T, -(-T // STEPS))
+        self.size = (T, N, H, V)
+        self.chunks = _chunks(T)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
-        self.a = empty(len(STACKED), T, N * H)  # what is inside the gates, then the gates, then dL/d(what was inside)
-        self.h, self.c, self.tanh_c = empty(T + 1, N * H), empty(T + 1, N * H), empty(T, N * H)
+        self.Wh, self.Wh_back = empty(H, 4 * H), empty(4 * H, H)
+        self.a = empty(T, N, 4 * H)  # what is inside the gates, then the gates, then dL/d(what was inside)
+        self.h, self.c, self.tanh_c = empty(T + 1, N, H), empty(T + 1, N, H), empty(T, N, H)
         self.z = empty(T * N, V)  # the logits, then dL/d(logits) times T*N
         self.dby = empty(len(self.chunks), V)
-        self.dh, self.dc = empty(T, N * H), empty(N * H)
+        self.dh, self.dc = empty(T, N, H), empty(N, H)
         # the same as rows, one for each prediction
-        self.A = self.a.reshape(-1, T * N, H)
+        self.A = self.a.reshape(T * N, 4 * H)
+        self.gates = [self.A[:, k * H : (k + 1) * H] for k in range(4)]
         self.hidden, self.h_prev = self.h[1:].reshape(-1, H), self.h[:-1].reshape(-1, H)
         self.dhidden, self.dropped = self.dh.reshape(-1, H), empty(T * N, H)
-        self.grad_arrays = {name: mx.nd.zeros(shape, ctx) for name, shape in Configuration(H).shapes(V).items()}
-        self.grads = {name: view(array) for name, array in self.grad_arrays.items()}
-        self.x = np.empty(0, np.int32)  # whose rows in the gradients of the input weights are not 0
-        self._bound: list[int] = []
+        # the products of the time steps, ready to be called
+        self.recurrence = [product(h, self.Wh, a, beta=1) for h, a in zip(self.h, self.a)]
+        self.recurrence_back = [product(a, self.Wh_back, dh, beta=1) for a, dh in zip(self.a[1:], self.dh)]
 
     @classmethod
-    def take(cls, *size: Any) -> _Buffers:
+    def take(cls, *size: int) -> _Buffers:
         spare = cls.spare.pop() if cls.spare else None
         return spare if spare and spare.size == size else cls(*size)
 
     def give_back(self) -> None:
         self.spare[:] = [self]
 
-    def bind(self, W: dict[str, np.ndarray]) -> None:
-        """Prepare the products of all time steps, if the weights are not those of the window before."""
-        weights = [W[f"Wh{gate}"] for gate in STACKED]
-        bound = [Wh.ctypes.data for Wh in weights]
-        if bound == self._bound:
-            return
-        self._bound = bound
-        T, N = self.size[:2]
-        at = [slice(t * N, (t + 1) * N) for t in range(T)]
-        pairs = list(zip(weights, self.A))
-        self.recurrence = [[product(self.h_prev[rows], Wh, A[rows], 1, 1) for Wh, A in pairs] for rows in at]
-        self.recurrence_back = [
-            [product(A[after], Wh.T, self.dhidden[rows], 1, 1) for Wh, A in pairs] for rows, after in zip(at, at[1:])
-        ]
+    def pack(self, W: dict[str, np.ndarray]) -> None:
+        """The recurrent weights side by side."""
+        np.concatenate([W[f"Wh{gate}"] for gate in STACKED], axis=1, out=self.Wh)
+
+    def pack_back(self, W: dict[str, np.ndarray]) -> None:
+        """The same for the way back, transposed, because so a product is faster."""
+        np.concatenate([W[f"Wh{gate}"].T for gate in STACKED], out=self.Wh_back)
 
 
-def view(array: Any) -> np.ndarray:
-    """The memory of a float32 NDArray on the CPU as a NumPy array, without a copy, when all that uses it is done.
+def _parts(V: int) -> list[slice]:
+    """The columns of Why, cut into slices that keep all cores busy."""
+    count = max(min(V // COLUMNS, 4 * available_cores()), 1)
+    return _between({V * k // count for k in range(count + 1)})
 
-    By the pointer: what DLPack gives may only be read.
+
+def _chunks(T: int) -> list[slice]:
+    """Steps that are handed on together: few at both ends, where others wait for work; many between, where products
+    are the faster the more rows they have.
     """
-    array.wait_to_read()
-    address = ctypes.c_void_p()
-    mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))
-    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_float)), array.shape)
+    few, more = SHORTEST, 3 * SHORTEST
+    ends = {0, few, T - few, *range(more, T - more, LONGEST), T - more, T}
+    return _between({end for end in ends if 0 <= end <= T})
 
 
-def _parts(size: int, count: int) -> list[slice]:
-    """0 … size cut into at most `count` slices of about the same length."""
-    ends = [size * k // count for k in range(count + 1)]
-    return [slice(start, end) for start, end in zip(ends, ends[1:]) if start < end]
+def _between(ends: set[int]) -> list[slice]:
+    ordered = sorted(ends)
+    return [slice(start, end) for start, end in zip(ordered, ordered[1:])]

@@ -56,90 +56,104 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return TWO / (ONE + exp(-TWO * x)) - ONE
 
 
-@compiled("(float32[:, ::1], int32[::1], float32[::1], float32[::1], float32[:, ::1])")
+@njit(inline="always", error_model="numpy")
+def maximum(row):  # type: ignore[no-untyped-def]
+    """The largest number of a row. As integers, whose order is that of the floats once the negative ones are turned
+    over, because a maximum of floats, which asks about NaN each time, is not vectorized.
+    """
+    bits = row.view(np.int32)
+    largest = np.int32(-(2**31))
+    for j in range(len(bits)):
+        largest = max(largest, np.int32(bits[j] ^ ((bits[j] >> np.int32(31)) & np.int32(2**31 - 1))))
+    return np.int32(largest ^ ((largest >> np.int32(31)) & np.int32(2**31 - 1))).view(np.float32)
+
+
+@compiled("(float32[:, ::1], int32[::1], float32[::1], float32[::1], float32[:, :])")
 def look_up(Wx, x, keep, b, out):  # type: ignore[no-untyped-def]
-    """The input's share of a gate's sum, x . Wx + b: one row of Wx for each id of x, times its `keep`."""
+    """The input's share of what is inside a gate, x . Wx + b: for each id of x (R,) its row of Wx, times its `keep`."""
     for r in range(len(x)):
-        row = Wx[x[r]]
+        row, out_r = Wx[x[r]], out[r]
         for j in range(len(b)):
-            out[r, j] = row[j] * keep[r] + b[j]
+            out_r[j] = row[j] * keep[r] + b[j]
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1])")
+@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1])")
 def step(t, a, c, tanh_c, h):  # type: ignore[no-untyped-def]
-    """Step t: the sums inside the gates, a (4, T, N*H) in the order i f o g, become the gates; then c and h behind it."""
-    i, f, o, g = a[0, t], a[1, t], a[2, t], a[3, t]
-    c_prev, c_t, tanh_c_t, h_t = c[t], c[t + 1], tanh_c[t], h[t + 1]
-    for k in range(len(i)):
-        i[k] = sigmoid(i[k])
-    for k in range(len(f)):
-        f[k] = sigmoid(f[k])
-    for k in range(len(o)):
-        o[k] = sigmoid(o[k])
-    for k in range(len(g)):
-        g[k] = tanh(g[k])
-    for k in range(len(g)):
-        c_t[k] = f[k] * c_prev[k] + i[k] * g[k]
-    for k in range(len(g)):
-        tanh_c_t[k] = tanh(c_t[k])
-    for k in range(len(g)):
-        h_t[k] = o[k] * tanh_c_t[k]
+    """Step t: a[t] (N, 4H), what is inside the gates i f o g, becomes the gates; then c and h (N, H) behind it."""
+    N, H = h[t].shape
+    for n in range(N):
+        i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
+        c_prev, c_n, tanh_c_n, h_n = c[t, n], c[t + 1, n], tanh_c[t, n], h[t + 1, n]
+        i_f_o = a[t, n, : 3 * H]
+        for j in range(3 * H):
+            i_f_o[j] = sigmoid(i_f_o[j])
+        for j in range(H):
+            g[j] = tanh(g[j])
+        for j in range(H):
+            c_n[j] = f[j] * c_prev[j] + i[j] * g[j]
+        for j in range(H):
+            tanh_c_n[j] = tanh(c_n[j])
+        for j in range(H):
+            h_n[j] = o[j] * tanh_c_n[j]
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])")
+@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, ::1])")
 def step_backward(t, a, c, tanh_c, dh, dc):  # type: ignore[no-untyped-def]
-    """Step t: the gates become dL/d(the sums inside them), and dc behind the step becomes dc before it."""
-    i, f, o, g = a[0, t], a[1, t], a[2, t], a[3, t]
-    c_prev, tanh_c_t, dh_t = c[t], tanh_c[t], dh[t]
-    for k in range(len(dc)):
-        dc[k] += dh_t[k] * o[k] * (ONE - tanh_c_t[k] * tanh_c_t[k])
-    for k in range(len(dc)):
-        o[k] = dh_t[k] * tanh_c_t[k] * o[k] * (ONE - o[k])
-    for k in range(len(dc)):
-        i_k = i[k]
-        i[k] = dc[k] * g[k] * i_k * (ONE - i_k)
-        g[k] = dc[k] * i_k * (ONE - g[k] * g[k])
-    for k in range(len(dc)):
-        f_k = f[k]
-        f[k] = dc[k] * c_prev[k] * f_k * (ONE - f_k)
-        dc[k] *= f_k
+    """Step t: the gates become dL/d(what was inside them), and dc (N, H) behind the step becomes dc before it."""
+    N, H = dc.shape
+    for n in range(N):
+        i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
+        c_prev, tanh_c_n, dh_n, dc_n = c[t, n], tanh_c[t, n], dh[t, n], dc[n]
+        for j in range(H):
+            dc_n[j] += dh_n[j] * o[j] * (ONE - tanh_c_n[j] * tanh_c_n[j])
+        for j in range(H):
+            o[j] = dh_n[j] * tanh_c_n[j] * o[j] * (ONE - o[j])
+        for j in range(H):
+            i_j = i[j]
+            i[j] = dc_n[j] * g[j] * i_j * (ONE - i_j)
+            g[j] = dc_n[j] * i_j * (ONE - g[j] * g[j])
+        for j in range(H):
+            f_j = f[j]
+            f[j] = dc_n[j] * c_prev[j] * f_j * (ONE - f_j)
+            dc_n[j] *= f_j
 
 
-@compiled("float64(float32[:, ::1], int32[::1], float32[::1], float32[::1])")
-def softmax_loss(z, y, largest, dby):  # type: ignore[no-untyped-def]
+@compiled("float64(float32[:, ::1], int32[::1], float32[::1])")
+def softmax_loss(z, y, dby):  # type: ignore[no-untyped-def]
     """Logits z (R, V) become softmax minus one-hot, the gradient of their summed cross-entropy, which is returned.
 
-    `largest` (R,) has the largest logit of each row; the columns of the gradient are summed in `dby` (V,).
+    The columns of the gradient are summed in `dby` (V,).
     """
     loss = 0.0
     dby[:] = 0
     for r in range(len(z)):
-        row = z[r]
-        log_p = row[y[r]] - largest[r]
+        row, target = z[r], y[r]
+        largest = maximum(row)
+        log_p = row[target] - largest
         total = np.float32(0)
         for j in range(len(row)):
-            e = exp(row[j] - largest[r])
+            e = exp(row[j] - largest)
             row[j] = e
             total += e
         loss += math.log(np.float64(total)) - log_p
         scale = ONE / total
         for j in range(len(row)):
-            row[j] *= scale
-        row[y[r]] -= ONE
-        for j in range(len(row)):
-            dby[j] += row[j]
+            p = row[j] * scale
+            row[j] = p
+            dby[j] += p
+        row[target] -= ONE
+        dby[target] -= ONE
     return loss
 
 
-@compiled("(float32[:, ::1], int32[::1], int32[::1], float32[::1], float32[:, ::1], float32[::1])")
-def sum_rows(dA, x, x_before, keep, dWx, db):  # type: ignore[no-untyped-def]
-    """dWx = x' . dA with x' one-hot, and db: each row of dA is added to the row of its id. Rows of `x_before` were not 0."""
-    for r in range(len(x_before)):
-        dWx[x_before[r]] = 0
+@compiled("(float32[:, :], int32[::1], float32[::1], float32[:, ::1], float32[::1])")
+def sum_rows(dA, x, keep, dWx, db):  # type: ignore[no-untyped-def]
+    """dWx = x' . dA with x' one-hot, and db: each row of dA (R, H) is added to the row of dWx that its id names."""
+    dWx[:] = 0
     db[:] = 0
     for r in range(len(x)):
-        row = dWx[x[r]]
+        dA_r, row = dA[r], dWx[x[r]]
         for j in range(len(db)):
-            row[j] += dA[r, j] * keep[r]
+            row[j] += dA_r[j] * keep[r]
         for j in range(len(db)):
-            db[j] += dA[r, j]
+            db[j] += dA_r[j]
