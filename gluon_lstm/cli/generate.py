@@ -35,10 +35,11 @@ def run(args: argparse.Namespace) -> int:
     generator = Generator(Model.load(args.model), options, notice)
     prefix = generator.prefix(args.prefix)
     seed = fresh_seed() if args.seed is None else args.seed
-    for k in range(args.count):
-        rng = generator_of(seed, k)
-        for piece in generator.text(prefix, rng, args.length, args.posts):
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        sys.stdout.write("\n" if k + 1 < args.count else "")
+    if args.count > 1:
+        rngs = [generator_of(seed, k) for k in range(args.count)]
+        sys.stdout.write("\n".join(generator.texts(prefix, rngs, args.length, args.posts)))
+        return 0
+    for piece in generator.text(prefix, generator_of(seed), args.length, args.posts):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
     return 0

@@ -7,10 +7,17 @@ import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
-from gluon_lstm.cli import cache, clean, evaluate, generate, train
+from gluon_lstm.cli import agree, cache, clean, evaluate, generate, train
 from gluon_lstm.cli.options import Parser
 
-COMMANDS = {"train": train, "generate": generate, "evaluate": evaluate, "clean": clean, "cache": cache}
+COMMANDS = {
+    "train": train,
+    "generate": generate,
+    "evaluate": evaluate,
+    "clean": clean,
+    "cache": cache,
+    "agree": agree,
+}
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
     "--learning-rate": ("learning_rate", float, "X", "of an update; the highest, where there is a schedule"),
     "--input-rate": ("input_rate", float, "X", "times the learning rate, for the input weights (Adam)"),
     "--output-rate": ("output_rate", float, "X", "times the learning rate, for Why (Adam)"),
+    "--weight-decay": ("weight_decay", float, "X", "share a weight loses in an update, over the learning rate (Adam)"),
     "--clip": ("clip", float, "X", "longest gradient; 0: no clipping"),
     "--dropout": ("dropout", float, "P", "share of the hidden states set to 0 before Why"),
     "--input-dropout": ("input_dropout", float, "P", "share of the input rows set to 0"),

@@ -1,8 +1,7 @@
 """What the fast cell does number by number, compiled by Numba: one pass where NumPy needs ten.
 
-The equations are those of `scratch` and `reference`. Every array is float32 in one piece; the numbers of a step, (N, H),
-are one row of N*H. A loop writes one or two arrays only, for the compiler to see that it may do eight numbers at once.
-Nothing here holds the interpreter's lock.
+The equations are those of `scratch` and `reference`, and every array is float32. A loop writes one or two arrays only,
+for the compiler to see that it may do eight numbers at once. Nothing here holds the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
 @njit(inline="always", error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def]
-    """e^x to 1e-7 of its value: 2^k times a polynomial (Moshier, Cephes 2.2, expf.c), which the compiler can vectorize."""
+    """e^x to 1e-7 of its value: 2^k times a polynomial (Moshier, Cephes 2.2, expf.c), which can be vectorized."""
     x = min(max(x, np.float32(-87)), np.float32(88))
     k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     r = x - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)
@@ -157,3 +156,33 @@ def sum_rows(dA, x, keep, dWx, db):  # type: ignore[no-untyped-def]
             row[j] += dA_r[j] * keep[r]
         for j in range(len(db)):
             db[j] += dA_r[j]
+
+
+@compiled("float64(float32[:, ::1], int64[::1])")
+def sum_of_squares(grad, rows):  # type: ignore[no-untyped-def]
+    """Of the numbers in some rows of `grad`."""
+    total = 0.0
+    for k in range(len(rows)):
+        row = grad[rows[k]]
+        part = np.float32(0)  # of one row, which is short
+        for j in range(len(row)):
+            part += row[j] * row[j]
+        total += part
+    return total
+
+
+@compiled(f"({', '.join(['float32[:, ::1]'] * 4)}, int64[::1], {', '.join(['float32'] * 6)})")
+def adam(param, grad, mean, variance, rows, rate, scale, keep, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
+    """Some rows of `param` and the two moments, changed in place; the gradient counts `scale`, the weight `keep` times.
+
+    Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the decay of Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
+    for k in range(len(rows)):
+        r = rows[k]
+        p, g, m, v = param[r], grad[r], mean[r], variance[r]
+        for j in range(len(p)):
+            m[j] += (ONE - beta1) * (scale * g[j] - m[j])
+        for j in range(len(p)):
+            v[j] += (ONE - beta2) * (scale * g[j] * scale * g[j] - v[j])
+        for j in range(len(p)):
+            p[j] = keep * p[j] - rate * m[j] / (np.sqrt(v[j]) + epsilon)

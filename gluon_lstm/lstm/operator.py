@@ -26,6 +26,11 @@ def view(array: Any, wait: bool = True) -> np.ndarray:
     return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_float)), array.shape)
 
 
+def in_memory(array: Any) -> bool:
+    """Whether `view` can show the array: float32 on the CPU."""
+    return array.context.device_type == "cpu" and array.dtype == np.float32
+
+
 class Operator(mx.autograd.Function):  # type: ignore[misc]
     """`mx.autograd.Function`, but `backward(gradients, *output_gradients)` fills NumPy arrays it is handed.
 

@@ -48,12 +48,19 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     """Loss of one window (nats a token) and the last h, c: ids x, y (T, N), state h, c (N, H).
 
     `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H), where given, multiply the input rows and the hidden states on
-    their way to `Why` (dropout).
+    their way to `Why` (dropout). These four may be NumPy arrays.
     """
+    x, y, keep_rows, keep_hidden = on_device(W, x, y, keep_rows, keep_hidden)
     hidden, h, c = lstm(x, h, c, W, keep_rows)
     if keep_hidden is not None:
         hidden = hidden * keep_hidden
     return average_cross_entropy(output(hidden, W), y), h, c
+
+
+def on_device(W: Parameters, x: Any, y: Any, keep_rows: Any, keep_hidden: Any) -> list[Any]:
+    """The ids as int32 and the masks in the type of the weights: NDArrays on the device of W."""
+    arrays = zip((x, y, keep_rows, keep_hidden), ("int32", "int32", W.bg.dtype, W.bg.dtype))
+    return [None if array is None else nd.array(array, ctx=W.ctx, dtype=dtype) for array, dtype in arrays]
 
 
 def average_cross_entropy(logits: Any, y: Any) -> Any:

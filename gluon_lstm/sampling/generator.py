@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.prefix import Prefix, Reading
-from gluon_lstm.sampling.sampler import SamplingOptions, draw, probabilities
-
-LONGEST_POST = 1000  # characters: a post that has not ended by then is ended, so that every command ends
+from gluon_lstm.sampling.sampler import SamplingOptions, choose
+from gluon_lstm.sampling.text import Start, Text
 
 RAW_LENGTH = 400  # characters that are written when nobody said how many, of a text without posts
 
@@ -47,83 +46,62 @@ class Generator:
     def text(
         self, prefix: Prefix, rng: np.random.Generator, length: int | None = None, posts: int | None = None
     ) -> Iterator[str]:
-        """`length` characters, or else `posts` posts (by default one; where there are no posts, some characters)."""
-        if length is None and posts is None and self.codec.end_of_post is None:
-            length = RAW_LENGTH
-        if length is None:
-            yield from self.posts(prefix, posts or 1, rng)
-        else:
-            yield from self.characters(prefix, length, rng)
-            yield "\n"
+        """`length` characters, or else `posts` posts (by default one; where there are no posts, some characters).
 
-    def characters(self, prefix: Prefix, length: int, rng: np.random.Generator) -> Iterator[str]:
-        """The prefix, then exactly `length` characters, in pieces; writing goes on behind an end of post."""
-        yield prefix.text
-        for piece, _ in self._pieces(prefix, rng):
-            piece = piece[:length]
-            length -= len(piece)
-            yield piece
-            if not length:
-                return
+        In pieces, as they are written, and closed by a line end. ValueError for posts of a raw model.
+        """
+        return (piece for (piece,) in self._rounds(prefix, [rng], length, posts))
 
-    def posts(self, prefix: Prefix, count: int, rng: np.random.Generator) -> Iterator[str]:
-        """`count` posts, each from the prefix and closed by a line end, in pieces. ValueError for a raw model."""
-        if self.codec.end_of_post is None:
+    def texts(
+        self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
+    ) -> list[str]:
+        """A text for each of the generators, written side by side; each is what `text` would write alone."""
+        return list(map("".join, zip(*self._rounds(prefix, rngs, length, posts))))
+
+    def _rounds(
+        self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
+    ) -> Iterator[list[str]]:
+        """A piece of each text, again and again; "" of one that is finished."""
+        if self.codec.end_of_post is None and posts is not None:
             raise ValueError("this model was trained with --raw and knows no posts: use --length instead of --posts")
-        for _ in range(count):
-            yield prefix.text
-            room = LONGEST_POST
-            for piece, ends in self._pieces(prefix, rng):
-                room -= len(piece)
-                if ends or room <= 0:
-                    break
-                yield piece
-            yield "\n"
+        if self.codec.end_of_post is None and length is None:
+            length = RAW_LENGTH
+        starts = [self._follow(reading) for reading in prefix.readings]
+        texts = [Text(self.codec, prefix.text, starts, rng, length, posts or 1) for rng in rngs]
+        lanes, live = self.cell.lanes(len(texts)), texts
+        while live:
+            for n, text in enumerate(live):
+                if text.begins:
+                    lanes.h[n], lanes.c[n] = text.begin()
+            z = lanes.logits()
+            numbers = [text.rng.random() for text in live]
+            illegal = [text.illegal() for text in live]
+            ids = choose(z, self.options, numbers, illegal, [text.ids for text in live])
+            for text, id in zip(live, ids):
+                text.add(id)
+            yield [text.take() for text in texts]
+            going_on = [n for n, text in enumerate(live) if not text.finished]
+            if len(going_on) < len(live):
+                lanes.keep(going_on)
+                live, ids = [live[n] for n in going_on], [ids[n] for n in going_on]
+            lanes.step(ids)
 
-    def _pieces(self, prefix: Prefix, rng: np.random.Generator) -> Iterator[tuple[str, bool]]:
-        """(what comes next, whether it ends a post), for ever."""
-        reading, h, c = self._read(prefix, rng)
-        unknown, end = self.codec.vocabulary.unknown, self.codec.end_of_post
-        written = list(reading.ids)
-        if reading.opening:
-            opened = self._opened_by(reading.opening)
-            id = draw(probabilities(self.cell.logits(h[0]), self.options, ~opened, written), rng)
-            yield self.codec.piece(id)[len(reading.opening) :], False
-            h, c = self.cell.step(np.array([id]), h, c)
-            written.append(id)
-        boundary = self.codec.boundary
-        # An end of post ends something; a word boundary stands before a word, so at least every second token is text.
-        behind_end, behind_boundary = not reading.opening, False
-        while True:
-            ruled_out = [unknown, end if behind_end or behind_boundary else None, boundary if behind_boundary else None]
-            illegal = [id for id in ruled_out if id is not None]
-            id = draw(probabilities(self.cell.logits(h[0]), self.options, illegal, written), rng)
-            behind_end, behind_boundary = id == end, id == boundary
-            yield self.codec.piece(id), behind_end
-            h, c = self.cell.step(np.array([id]), h, c)
-            written.append(id)
-            del written[: -self.options.repetition_window]
-
-    def _read(self, prefix: Prefix, rng: np.random.Generator) -> tuple[Reading, np.ndarray, np.ndarray]:
-        """One reading of the prefix, drawn by how likely the model finds each, and the state behind it."""
-        read = [self._follow(reading) for reading in prefix.readings]
-        logp = np.array([logp for logp, _, _ in read])
-        k = draw(np.exp(logp - logp.max()), rng) if len(read) > 1 else 0
-        return prefix.readings[k], *read[k][1:]
-
-    def _follow(self, reading: Reading) -> tuple[float, np.ndarray, np.ndarray]:
-        """The log-probability of a reading and the state (h, c) behind its ids."""
-        h, c = self.cell.begin()
+    def _follow(self, reading: Reading) -> Start:
+        """Where a text that goes on from one reading of the prefix starts."""
+        lane = self.cell.lanes()
         if self.codec.end_of_post is not None:
-            h, c = self.cell.step(np.array([self.codec.end_of_post]), h, c)
+            lane.step([self.codec.end_of_post])
         logp = 0.0
         for id in reading.ids:
-            logp += float(_log_softmax(self.cell.logits(h[0]))[id])
-            h, c = self.cell.step(np.array([id]), h, c)
+            logp += float(_log_softmax(lane.logits()[0])[id])
+            lane.step([id])
+        not_opened = None
         if reading.opening:
-            words = _log_softmax(self.cell.logits(h[0]))[self._opened_by(reading.opening)]
+            opened = self._opened_by(reading.opening)
+            not_opened = np.flatnonzero(~opened)
+            words = _log_softmax(lane.logits()[0])[opened]
             logp += float(np.logaddexp.reduce(words)) if len(words) else -np.inf
-        return logp, h, c
+        return Start(reading, logp, lane.h[0], lane.c[0], not_opened)
 
     def _opened_by(self, opening: str) -> np.ndarray:
         """Which ids are words that begin with `opening` and are longer: bool (V,)."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NOTHING_LEFT = "no token is left to draw: every one of the vocabulary is ruled out"
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
@@ -50,7 +52,7 @@ def probabilities(
     z[list(illegal)] = -np.inf
     best = int(z.argmax())
     if z[best] == -np.inf:
-        raise ValueError("no token is left to draw: every one of the vocabulary is ruled out")
+        raise ValueError(NOTHING_LEFT)
     if options.temperature == 0 or options.top_k == 1:
         return np.eye(1, len(z), best)[0]
     with np.errstate(over="ignore"):  # a very low temperature sends all but the best to minus infinity, as it should
@@ -69,6 +71,42 @@ def probabilities(
 
 def draw(p: np.ndarray, rng: np.random.Generator) -> int:
     """One id from the distribution p (V,), by one uniform number (inverse of the cumulative distribution)."""
-    cumulative = np.cumsum(p)
-    id = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
-    return min(id, int(np.flatnonzero(p)[-1]))  # rounding must not reach past the last possible id
+    return inverse(np.cumsum(p), rng.random())
+
+
+def inverse(cumulative: np.ndarray, number: float) -> int:
+    """The id at which a cumulative distribution (V,), of whatever sum, passes `number` (0 to 1) of its sum."""
+    total = cumulative[-1]
+    id = int(cumulative.searchsorted(total * cumulative.dtype.type(number), side="right"))
+    # Rounding must not reach past the last possible id, where the sum is complete.
+    return id if id < len(cumulative) else int(cumulative.searchsorted(total, side="left"))
+
+
+def choose(
+    z: np.ndarray,
+    options: SamplingOptions,
+    numbers: Sequence[float],
+    illegal: Sequence[Collection[int]],
+    recent: Sequence[Sequence[int]],
+) -> list[int]:
+    """One id for each row of logits z (N, V), drawn as by `probabilities` and `draw` with one of the uniform `numbers`.
+
+    z is float32 and used up: without a choice of the likeliest all rows are done together, in their own place.
+    """
+    if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
+        return [
+            inverse(np.cumsum(probabilities(row, options, never, before)), number)
+            for row, number, never, before in zip(z, numbers, illegal, recent)
+        ]
+    for row, ids in zip(z, illegal):
+        row[ids] = -np.inf
+    best = z.max(axis=1, keepdims=True)
+    if best.min() == -np.inf:
+        raise ValueError(NOTHING_LEFT)
+    if options.temperature == 0:
+        return z.argmax(axis=1).tolist()
+    z -= best
+    with np.errstate(over="ignore"):
+        z /= np.float32(options.temperature)
+    np.exp(z, out=z)
+    return [inverse(row, number) for row, number in zip(np.cumsum(z, axis=1), numbers)]

@@ -63,13 +63,13 @@ def score(cell: Cell, codec: Codec, ids: np.ndarray, units: int, advance: Advanc
 
 def _blocks(cell: Cell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of (targets (B,), the hidden states (B, H) that predict them)."""
-    h, c = cell.begin()
+    lane = cell.lanes()
     if end_of_post is not None:
-        h, c = cell.step(np.array([end_of_post]), h, c)
+        lane.step([end_of_post])
     hidden = np.empty((BLOCK, cell.H), np.float32)
     for at in range(0, len(ids), BLOCK):
         block = np.asarray(ids[at : at + BLOCK])
         for k in range(len(block)):
-            hidden[k] = h[0]
-            h, c = cell.step(block[k : k + 1], h, c)
+            hidden[k] = lane.h[0]
+            lane.step(block[k : k + 1])
         yield block, hidden[: len(block)]

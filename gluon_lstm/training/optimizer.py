@@ -5,20 +5,30 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
+import numpy as np
+
 from gluon_lstm.compat import mx
+from gluon_lstm.lstm import kernels
+from gluon_lstm.lstm.jobs import Jobs
+from gluon_lstm.lstm.operator import in_memory, view
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import GATES
 
+PIECE = 1 << 17  # numbers of an array that are one job
+
 
 class Optimizer(Protocol):
-    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0) -> None:
-        """Change each array of W in place; its gradient counts `scale` times."""
+    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
+        """Change each array of W in place; its gradient counts `scale` times.
+
+        `ids` are the tokens of the window: other rows of the input weights have no gradient, and may be passed over.
+        """
 
 
 class SGD:
     """Stochastic gradient descent: param = param - lr * grad (notes 003)."""
 
-    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0) -> None:
+    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         for param in W:
             param[:] = param - learning_rate * scale * param.grad
 
@@ -28,7 +38,9 @@ class Adam:
 
     The learning rate counts `input_rate` times for the rows of the input weights and `output_rate` times for `Why`. A
     row changes only where its token occurs, and alone, while in a stack with an embedding all tokens share the matrix
-    behind it: at one rate for all, the rows would be learned last.
+    behind it: at one rate for all, the rows would be learned last. `decay` draws every weight but the biases toward 0.
+
+    On the CPU only the rows that had a gradient are touched; on a GPU it is MXNet's own operator, and all rows.
     """
 
     def __init__(
@@ -36,32 +48,63 @@ class Adam:
         W: Parameters,
         input_rate: float = 1.0,
         output_rate: float = 1.0,
+        decay: float = 0.0,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
     ) -> None:
         self.rates = {**{f"Wx{k}": input_rate for k in GATES}, "Why": output_rate}
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
         self.moments: dict[str, tuple[Any, Any]] = {
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
 
-    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0) -> None:
+    def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         self.steps += 1
-        rate = learning_rate * math.sqrt(1 - self.beta2**self.steps) / (1 - self.beta1**self.steps)
+        corrected = learning_rate * math.sqrt(1 - self.beta2**self.steps) / (1 - self.beta1**self.steps)
+        with Jobs() as jobs:
+            for name, param in W.items():
+                rate = corrected * self.rates.get(name, 1.0)
+                keep = 1.0 if name.startswith("b") else 1 - learning_rate * self.decay
+                arrays = (param, param.grad, *self.moments[name])
+                if in_memory(param):
+                    numbers = (rate, scale, keep, self.beta1, self.beta2, self.epsilon)
+                    matrices = [np.atleast_2d(view(array)) for array in arrays]
+                    for rows in _pieces(matrices[0], _rows(name, param, ids)):
+                        jobs.do(kernels.adam, *matrices, rows, *numbers)
+                else:
+                    param *= keep
+                    mx.nd.adam_update(
+                        *arrays, out=param, lr=rate,
+                        beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, rescale_grad=scale,
+                    )  # fmt: skip
+
+
+def global_norm(W: Parameters, ids: Any = None) -> float:
+    """The length of all gradients together, as one vector. `ids`: the only rows of the input weights that have one."""
+    if not in_memory(W.by):
+        squares = mx.nd.multi_sum_sq(*(param.grad for param in W), num_arrays=sum(1 for _ in W))
+        return math.sqrt(float(squares.sum().asscalar()))
+    with Jobs() as jobs:
         for name, param in W.items():
-            mean, variance = self.moments[name]
-            mx.nd.adam_update(
-                param, param.grad, mean, variance, out=param, lr=rate * self.rates.get(name, 1.0),
-                beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, rescale_grad=scale,
-            )  # fmt: skip
+            grad = np.atleast_2d(view(param.grad))
+            for rows in _pieces(grad, _rows(name, param, ids)):
+                jobs.do(kernels.sum_of_squares, grad, rows)
+        return math.sqrt(sum(jobs.results()))
 
 
-def global_norm(W: Parameters) -> float:
-    """The length of all gradients together, as one vector."""
-    squares = mx.nd.multi_sum_sq(*(param.grad for param in W), num_arrays=sum(1 for _ in W))
-    return math.sqrt(float(squares.sum().asscalar()))
+def _rows(name: str, param: Any, ids: Any) -> np.ndarray:
+    """The rows of an array that had a gradient."""
+    if name.startswith("Wx") and ids is not None:
+        return np.asarray(ids, np.int64)
+    return np.arange(1 if param.ndim == 1 else param.shape[0])
+
+
+def _pieces(matrix: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """`rows` in pieces worth a job each."""
+    size = max(PIECE // matrix.shape[1], 1)
+    return [rows[at : at + size] for at in range(0, len(rows), size)]
 
 
 def clipping(norm: float, threshold: float) -> float:

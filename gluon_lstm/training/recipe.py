@@ -19,10 +19,11 @@ class Recipe:
     """How a model is trained.
 
     `cell` is the code that computes the LSTM, `scratch` the readable one, `fast` the same numbers sooner; `input_rate`
-    and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`; `clip`
-    is the longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share
-    of the hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input weights;
-    `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
+    and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`;
+    `weight_decay` times the learning rate is the share that each weight loses in an update of Adam; `clip` is the
+    longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share of the
+    hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input weights; `epochs`,
+    `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
     """
 
     name: str = "standard"
@@ -37,6 +38,7 @@ class Recipe:
     output_rate: float = 6.0
     schedule: str = "cosine"
     warmup: float = 0.02
+    weight_decay: float = 0.0
     clip: float | None = 1.0
     dropout: float = 0.25
     input_dropout: float = 0.0
@@ -66,6 +68,8 @@ class Recipe:
         for name in ("learning_rate", "input_rate", "output_rate"):
             if not 0 < getattr(self, name) <= 1e18:  # what MXNet can read, also when all are multiplied
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
+        if not 0 <= self.weight_decay * self.learning_rate < 1:
+            raise ValueError(f"--weight-decay {self.weight_decay}: use at least 0 and less than 1 / --learning-rate")
         for name in ("dropout", "input_dropout", "warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")

@@ -231,10 +231,8 @@ class Run:
 
     def _sample(self) -> None:
         options = SamplingOptions(temperature=self.recipe.temperature)
-        pieces = Generator(self.model(), options).characters(
-            self.prefix, self.recipe.sample_length, generator_of(self.recipe.seed, self.trainer.steps)
-        )
-        text = "".join(pieces)
+        rng = generator_of(self.recipe.seed, self.trainer.steps)
+        text = "".join(Generator(self.model(), options).text(self.prefix, rng, self.recipe.sample_length))[:-1]
         with open(self.out / SAMPLES, "a", encoding="utf-8", newline="\n") as file:
             file.write(f"== step {self.trainer.steps}, epoch {self.epoch}, loss {self.moving_loss:.4f}\n{text}\n\n")
         self.notice(text)

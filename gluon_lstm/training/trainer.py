@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm import fast, initial, scratch
+from gluon_lstm.lstm import fast, initial, packed, scratch
+from gluon_lstm.lstm.operator import in_memory
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Configuration
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
@@ -40,9 +41,9 @@ class Trainer:
             arrays = make(Configuration(recipe.hidden), V, random(recipe, "weights"))
         self.W = Parameters(arrays, ctx)
         adam = recipe.optimizer == "adam"
-        self.optimizer: Optimizer = Adam(self.W, recipe.input_rate, recipe.output_rate) if adam else SGD()
-        # The fast cell looks into the memory of the arrays, which on a GPU NumPy cannot.
-        self.cell: Any = fast if recipe.cell == "fast" and self.W.ctx.device_type == "cpu" else scratch
+        rates = (recipe.input_rate, recipe.output_rate, recipe.weight_decay)
+        self.optimizer: Optimizer = Adam(self.W, *rates) if adam else SGD()
+        self.cell: Any = scratch if recipe.cell == "scratch" else fast if in_memory(self.W.by) else packed
         self.steps = 0
 
     def begin_state(self, N: int) -> tuple[Any, Any]:
@@ -55,7 +56,9 @@ class Trainer:
         Raises TrainingError, with the weights left as they were, when the loss or the gradients are not finite.
         """
         loss, h, c = self.gradients(x, y, h, c)
-        norm = global_norm(self.W)
+        mx.nd.waitall()  # from here on the memory of the arrays is ours
+        ids = np.unique(x)
+        norm = global_norm(self.W, ids)
         scale = clipping(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())
         if not np.isfinite(value) or not rate * scale * norm < LONGEST:  # which NaN is not, either
@@ -63,19 +66,16 @@ class Trainer:
                 f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
                 " gradients have exploded; use a smaller --learning-rate or a smaller --clip"
             )
-        self.optimizer.update(self.W, rate, scale)
+        self.optimizer.update(self.W, rate, scale, ids)
         self.steps += 1
         return value, h, c
 
     def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
         """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
-        ctx = self.W.ctx
-        ids = mx.nd.array(x, ctx=ctx, dtype="int32")
-        targets = mx.nd.array(y, ctx=ctx, dtype="int32")
         keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
         keep_hidden = self._mask("hidden states", self.recipe.dropout, (x.size, self.W.H))
         with mx.autograd.record():
-            loss, h, c = self.cell.loss(ids, targets, h, c, self.W, keep_rows, keep_hidden)
+            loss, h, c = self.cell.loss(x, y, h, c, self.W, keep_rows, keep_hidden)
         loss.backward()
         return loss, h.detach(), c.detach()
 
@@ -93,5 +93,5 @@ class Trainer:
         """
         if not P:
             return None
-        kept = random(self.recipe, purpose, self.steps).random(shape, dtype=np.float32) >= P
-        return mx.nd.array(kept * np.float32(1 / (1 - P)), ctx=self.W.ctx)
+        kept = random(self.recipe, purpose, self.steps).integers(0, 1 << 16, shape, dtype=np.uint16) >= P * (1 << 16)
+        return np.multiply(kept, np.float32(1 / (1 - P)), dtype=np.float32)

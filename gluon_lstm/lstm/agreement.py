@@ -1,0 +1,198 @@
+"""Proof that the cells agree: the same weights and the same window through all of them, value and gradient.
+
+What is true is what NumPy says in float64 (`reference`), and its gradients must be the slopes of its loss. The weights
+are drawn as float32 numbers, so that every cell begins from exactly the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+
+from gluon_lstm.compat import mx
+from gluon_lstm.lstm import fast, packed, reference, scratch
+from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.model import GATES, NAMES, Configuration
+
+Results = dict[str, np.ndarray]  # "loss", "h", "c" and for each of NAMES its gradient, "dL/dWxg" ...
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An implementation, and the largest difference allowed to its loss and states, and to its gradients."""
+
+    loss: Callable[..., Any]
+    value: float
+    gradient: float
+
+
+# Of differences as `difference` measures them, at least five times what was seen in a thousand small windows. The least
+# exact of all that takes part is the log_softmax of MXNet on a CPU: of one logit it makes -1.4e-6 in place of 0.
+CELLS: dict[str, Cell] = {
+    "scratch": Cell(scratch.loss, value=2e-5, gradient=1e-3),
+    "fast": Cell(fast.loss, value=2e-6, gradient=1e-4),
+    "packed": Cell(packed.loss, value=2e-5, gradient=1e-3),
+}
+SLOPES, SLOPE = "slopes", 1e-6  # finite differences, and the largest difference allowed to them
+STEP = 1e-4  # of a finite difference: its error is STEP^2 on the one side, and 1e-16 / STEP on the other
+FEW, SAMPLE = 32, 8  # slopes are taken in all places of an array with few, else in a sample
+
+# A number is small by chance that is less than SMALL_VALUE, or less than this share of the largest gradient: what the
+# terms of a sum leave when they cancel cannot be more exact than they are. It is measured by that size instead.
+SMALL_VALUE, SMALL_GRADIENT = 1.0, 0.05
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of one window: N lanes, T steps, H hidden units, V tokens. Raises ValueError below 1."""
+
+    N: int
+    T: int
+    H: int
+    V: int
+
+    def __post_init__(self) -> None:
+        for option, value in (("batch-size", self.N), ("seq-len", self.T), ("hidden", self.H), ("vocabulary", self.V)):
+            if value < 1:
+                raise ValueError(f"--{option} {value}: use at least 1")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One window for all cells: ids x, y (T, N), state h, c (N, H), the 14 arrays, and masks (dropout) or None."""
+
+    x: np.ndarray
+    y: np.ndarray
+    h: np.ndarray
+    c: np.ndarray
+    W: Mapping[str, np.ndarray]
+    keep_rows: np.ndarray | None = None  # (T, N, 1)
+    keep_hidden: np.ndarray | None = None  # (T*N, H)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The largest difference of one quantity in one implementation, and the tolerance it must meet."""
+
+    quantity: str
+    implementation: str
+    difference: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        return self.difference <= self.tolerance  # which NaN is not
+
+
+def agree(problem: Problem, rng: np.random.Generator, cells: Mapping[str, Cell] = CELLS) -> list[Row]:
+    """Every cell, and finite differences at places drawn from `rng`, against the float64 reference."""
+    true = truth(problem)
+    gradients = {f"dL/d{name}": name for name in NAMES}
+    small = dict.fromkeys(true, SMALL_VALUE)
+    small.update(dict.fromkeys(gradients, SMALL_GRADIENT * max(np.abs(true[quantity]).max() for quantity in gradients)))
+    rows = []
+    for name, cell in cells.items():
+        for quantity, found in run(cell.loss, problem).items():
+            tolerance = cell.gradient if quantity in gradients else cell.value
+            rows.append(Row(quantity, name, difference(found, true[quantity], small[quantity]), tolerance))
+    for quantity, name in gradients.items():
+        places = some_places(true[quantity], rng)
+        found, gradient = slopes(problem, name, places), true[quantity].flat[places]
+        rows.append(Row(quantity, SLOPES, difference(found, gradient, small[quantity]), SLOPE))
+    return rows
+
+
+def draw(sizes: Sizes, rng: np.random.Generator, carried: bool = True, dropout: float = 0.0) -> Problem:
+    """A window of random ids, with a state as if carried or of zero, and with masks that drop a share `dropout`."""
+    N, T, H, V = sizes.N, sizes.T, sizes.H, sizes.V
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    def mask(*shape: int) -> np.ndarray | None:
+        return (rng.random(shape) >= dropout).astype(np.float32) / np.float32(1 - dropout) if dropout else None
+
+    # no gate quite open or shut, no prediction quite sure: the rest that a saturated one leaves is all rounding
+    scale = dict.fromkeys(NAMES, 0.5)
+    scale.update({name: 1 / np.sqrt(H) for name in ("Whg", "Whi", "Whf", "Who")})  # a sum of H terms
+    scale.update(Why=0.5 / np.sqrt(H), by=0.25)
+    shapes = Configuration(H).shapes(V)
+    W = {name: np.float32(scale[name]) * normal(*shapes[name]) for name in NAMES}
+    x, y = rng.integers(V, size=(2, T, N), dtype=np.int32)
+    h, c = np.tanh(normal(N, H)) * np.float32(carried), normal(N, H) * np.float32(carried)
+    return Problem(x, y, h, c, W, mask(T, N, 1), mask(T * N, H))
+
+
+def run(cell: Callable[..., Any], p: Problem, dtype: str = "float32", ctx: Any = None) -> Results:
+    """Loss, last state and gradients of a cell, called as `scratch.loss` is, on NDArrays."""
+    W = Parameters(p.W, ctx, dtype)
+    h, c = (mx.nd.array(state, ctx=W.ctx, dtype=dtype) for state in (p.h, p.c))
+    with mx.autograd.record():
+        loss, h, c = cell(p.x, p.y, h, c, W, p.keep_rows, p.keep_hidden)
+    loss.backward()
+    return _results(loss.asnumpy(), h.asnumpy(), c.asnumpy(), W.gradients())
+
+
+def truth(p: Problem) -> Results:
+    """What the reference says. It has no masks: with masks, its loss and state have them put in from outside, and
+    the gradients are those of `scratch` in float64, which the slopes of that loss then confirm.
+    """
+    if p.keep_rows is None and p.keep_hidden is None:
+        return _results(*reference.loss_and_gradients(p.x, p.y, _float64(p.h), _float64(p.c), p.W))
+    return {**run(scratch.loss, p, "float64"), **forward(p, p.W)}
+
+
+def forward(p: Problem, W: Mapping[str, np.ndarray]) -> Results:
+    """Loss and last state in float64 with weights W, by the reference, masks included."""
+    W = {name: _float64(array) for name, array in W.items()}
+    x = p.x
+    if p.keep_rows is not None:  # each place reads a row of its own: the masked one
+        W.update({f"Wx{k}": W[f"Wx{k}"][x.reshape(-1)] * p.keep_rows.reshape(-1, 1) for k in GATES})
+        x = np.arange(x.size).reshape(x.shape)
+    loss, h, c, _, hidden = reference.forward(x, p.y, _float64(p.h), _float64(p.c), W)
+    if p.keep_hidden is not None:
+        logp = reference.log_softmax(reference.logits(hidden * p.keep_hidden.reshape(hidden.shape), W))
+        loss = -float(np.take_along_axis(logp, p.y[..., None], axis=-1).mean())
+    return _results(loss, h, c, {})
+
+
+def slopes(p: Problem, name: str, places: np.ndarray) -> np.ndarray:
+    """dL/dW[name] at some places of the flattened array, by central differences of the reference's loss."""
+    W = {key: _float64(array) for key, array in p.W.items()}
+    W[name] = moved = W[name].copy()
+
+    def loss(place: int, step: float) -> float:
+        kept = moved.flat[place]
+        moved.flat[place] = kept + step
+        value = float(forward(p, W)["loss"])
+        moved.flat[place] = kept
+        return value
+
+    return np.array([(loss(place, STEP) - loss(place, -STEP)) / (2 * STEP) for place in places])
+
+
+def some_places(gradient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where slopes are taken: everywhere in a small array, else at the largest gradient and where `rng` says."""
+    if gradient.size <= FEW:
+        return np.arange(gradient.size)
+    return np.append(rng.integers(gradient.size, size=SAMPLE - 1), np.abs(gradient).argmax())
+
+
+def difference(found: np.ndarray, true: np.ndarray, small: float = 0.0) -> float:
+    """The largest difference as a share of the largest absolute value of `true`, or of `small` where that is more."""
+    if found.shape != true.shape:
+        return np.inf
+    size = max(float(np.abs(true).max()), small)
+    return float(np.abs(found - true).max() / (size if size else 1.0))  # gradients that are all 0 have no size
+
+
+def _results(loss: Any, h: np.ndarray, c: np.ndarray, gradients: Mapping[str, np.ndarray]) -> Results:
+    values = {"loss": np.asarray(loss).reshape(()), "h": h, "c": c}
+    return {**values, **{f"dL/d{name}": gradient for name, gradient in gradients.items()}}
+
+
+def _float64(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float64)
