@@ -2,9 +2,9 @@
 
     python scripts/quality.py FILE (--minutes M | --tokens N) [--hidden H] [--raw] [--json FILE] [--picture FILE]
 
-Ours is a whole run of `gluon_lstm.training` with its default recipe; the other is tuned as well, on the same ids and with
-the same definition of bits per character. They take turns of some seconds (`turns`), so both see the same machine. Time
-is that of updates alone, for both; a line for PPMd, a compressor that needs no training, shows how good is good.
+Ours is a whole run of `gluon_lstm.training` with its default recipe; the other is tuned as well, on the same ids and
+with the same definition of bits per character. They take turns of some seconds (`turns`), so both see the same machine.
+Time is that of updates alone, for both; a line for PPMd, a compressor that needs no training, shows how good is good.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ class TorchRun:
         self.hidden, self.seconds, self.tokens, self.validated_at = hidden, 0.0, 0, 0.0
         self.windows = self._windows()
         self.trainer.tune(*next(self.windows)[:2])
+        self.state = self.trainer.begin()
 
     @property
     def done(self) -> float:
@@ -195,7 +196,8 @@ def held_back_text(path: str, corpus: Any) -> tuple[str, str]:
     if settings.raw:
         text = "".join(read_text([path], ReadingOptions(), ignore))
         return text[: corpus.split], text[corpus.split :]
-    posts = [post + "\n" for post in Cleaner(settings.cleaning).clean_posts(read_posts([path], ReadingOptions(), ignore))]
+    cleaned = Cleaner(settings.cleaning).clean_posts(read_posts([path], ReadingOptions(), ignore))
+    posts = [post + "\n" for post in cleaned]
     held = int((corpus.held_back == corpus.codec.end_of_post).sum())
     return "".join(posts[: len(posts) - held]), "".join(posts[len(posts) - held :])
 

@@ -50,7 +50,10 @@ def test_the_floor_counts_every_product_once(benchmark):
 
 
 def test_the_best_rate_is_a_median(benchmark):
-    rates = {"numpy": {"dWh": [100.0, 900.0, 110.0]}, "ours": {"dWh": [50.0, 60.0, 70.0], "dWhy": [120.0, 130.0, 125.0]}}
+    rates = {
+        "numpy": {"dWh": [100.0, 900.0, 110.0]},
+        "ours": {"dWh": [50.0, 60.0, 70.0], "dWhy": [120.0, 130.0, 125.0]},
+    }
     assert benchmark.best_rate(rates) == (125.0, "ours, dWhy")
 
 

@@ -105,7 +105,6 @@ def test_an_interrupt_in_a_job_is_not_lost():
         work.do(interrupted)
 
 
-@pytest.mark.xfail(strict=True, reason="Jobs.results stops at the first error")
 def test_the_block_is_left_only_when_all_work_has_ended_also_after_an_error():
     """Otherwise a job writes into memory that its owner has given back."""
     done = []

@@ -26,12 +26,15 @@ def product(
 ) -> Callable[[], None]:
     """`multiply`, ready to be called as often as wanted on whatever is then in these three places.
 
-    The memory must outlive the product. Raises ValueError where the arrays are not float32 matrices that fit.
+    The memory must outlive the product. Raises ValueError where the arrays are not float32 matrices that fit, or lie
+    in memory in a way that OpenBLAS cannot follow.
     """
     (m, k), n = A.shape, B.shape[1]
     if B.shape[0] != k or out.shape != (m, n) or {A.dtype, B.dtype, out.dtype} != {np.dtype(np.float32)}:
         raise ValueError(f"cannot multiply {A.dtype} {A.shape} by {B.dtype} {B.shape} into {out.dtype} {out.shape}")
-    (transA, lda), (transB, ldb), (_, ldc) = _layout(A), _layout(B), _layout(out)
+    (transA, lda), (transB, ldb), (by_columns, ldc) = _layout(A), _layout(B), _layout(out)
+    if by_columns == TRANSPOSED:
+        raise ValueError(f"cannot multiply into a matrix that lies in memory by columns: strides {out.strides}")
     return partial(
         _sgemm(), ROW_MAJOR, transA, transB, m, n, k,
         alpha, A.ctypes.data, lda, B.ctypes.data, ldb, beta, out.ctypes.data, ldc,
@@ -40,12 +43,12 @@ def product(
 
 def _layout(a: np.ndarray) -> tuple[int, int]:
     """Whether a matrix lies in memory by rows or by columns, and how many numbers lie from one to the next."""
-    by_rows, by_columns = (stride // a.itemsize for stride in a.strides)
-    if by_columns == 1 or a.shape[1] == 1:
-        return PLAIN, max(by_rows, a.shape[1])
-    if by_rows == 1 or a.shape[0] == 1:
-        return TRANSPOSED, max(by_columns, a.shape[0])
-    raise ValueError(f"a matrix with strides {a.strides} has neither rows nor columns in one piece")
+    (m, n), (to_row, to_column) = a.shape, (stride // a.itemsize for stride in a.strides)
+    if (to_column == 1 or n == 1) and (to_row >= n or m == 1):
+        return PLAIN, max(to_row, n)
+    if (to_row == 1 or m == 1) and (to_column >= m or n == 1):
+        return TRANSPOSED, max(to_column, m)
+    raise ValueError(f"a matrix {a.shape} with strides {a.strides} has neither rows nor columns in one piece")
 
 
 @lru_cache(maxsize=1)

@@ -52,12 +52,18 @@ class _Window(Operator):
         super().__init__()
         self.T, self.N = x.shape
         self.x, self.y = (np.ascontiguousarray(ids, np.int32).reshape(-1) for ids in (x, y))
-        self.keep_rows = np.ones(x.size, np.float32) if keep_rows is None else keep_rows.reshape(-1)
+        if keep_rows is None:
+            keep_rows = np.ones(x.size)
+        self.keep_rows = np.ascontiguousarray(keep_rows, np.float32).reshape(-1)
         self.keep_hidden = keep_hidden
+        self.buffers: Any = None  # from forward to backward
 
     def forward(self, *inputs: Any) -> Any:
         *params, h0, c0 = map(view, inputs)
         self.W = W = dict(zip(NAMES, params))
+        V = len(W["by"])
+        if not all(0 <= ids.min() and ids.max() < V for ids in (self.x, self.y)):
+            raise ValueError(f"an id is not one of the vocabulary: they are 0 to {V - 1}")
         self.buffers = b = _Buffers.take(self.T, self.N, *W["Why"].shape)
         b.h[0], b.c[0] = h0, c0
         with Jobs() as jobs:
@@ -91,6 +97,8 @@ class _Window(Operator):
         return float(kernels.softmax_loss(z, self.y[rows], b.dby[k]))
 
     def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
+        if self.buffers is None:
+            raise ValueError("the gradients of this window were computed before: call the loss again")
         *grads, dh0, dc0 = gradients
         self.grads = dict(zip(NAMES, grads))
         b = self.buffers
@@ -113,6 +121,7 @@ class _Window(Operator):
             multiply(b.A[: self.N], b.Wh_back, dh0)
             dc0[:] = b.dc
         b.give_back()
+        self.buffers = None  # what was in them is used up
 
     def _dhidden(self, rows: slice, scale: float) -> None:
         """dL/dh through the logits, for some rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any, Callable
 
@@ -36,7 +36,8 @@ class Job:
 class Jobs:
     """The work of one pass. The thread that waits for a job does, meanwhile, what nobody has begun.
 
-    Leaving the `with` block waits for everything.
+    Leaving the `with` block waits for everything. One thread waits, never a job: it could wait for one that lies
+    unfinished below it.
     """
 
     def __init__(self) -> None:
@@ -47,7 +48,10 @@ class Jobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.results()
+        while self._waiting:
+            self._waiting.popleft().run()
+        wait(job.future for job in self._all)
+        self.results()  # raises what a job has raised
 
     def do(self, work: Callable[..., Any], *arguments: Any) -> Job:
         """Hand over `work(*arguments)`; earlier jobs are begun first."""

@@ -14,21 +14,23 @@ from gluon_lstm.compat import mx
 NULL, ADD = 0, 3  # of MXNet's gradient requests; the others mean: write
 
 
+def in_memory(array: Any) -> bool:
+    """Whether `view` can show the array: float32 on the CPU."""
+    return array.context.device_type == "cpu" and array.dtype == np.float32
+
+
 def view(array: Any, wait: bool = True) -> np.ndarray:
     """The memory of a float32 NDArray on the CPU as a NumPy array, without a copy, when all that uses it is done.
 
-    By the pointer: what DLPack gives may only be read.
+    By the pointer: what DLPack gives may only be read. Raises ValueError for any other array.
     """
+    if not in_memory(array):
+        raise ValueError(f"an array of {np.dtype(array.dtype)} on {array.context}: the fast cell needs float32 on the CPU")
     if wait:
         array.wait_to_read()
     address = ctypes.c_void_p()
     mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))
     return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_float)), array.shape)
-
-
-def in_memory(array: Any) -> bool:
-    """Whether `view` can show the array: float32 on the CPU."""
-    return array.context.device_type == "cpu" and array.dtype == np.float32
 
 
 class Operator(mx.autograd.Function):  # type: ignore[misc]
