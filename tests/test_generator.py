@@ -20,7 +20,7 @@ from gluon_lstm.model import Configuration, Model
 from gluon_lstm.sampling.generator import RAW_LENGTH, Generator, generator_of
 from gluon_lstm.sampling.prefix import nearest
 from gluon_lstm.sampling.sampler import SamplingOptions
-from gluon_lstm.sampling.text import LONGEST_POST
+from gluon_lstm.sampling.texts import LONGEST_POST
 from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.codec import Codec, TextSettings

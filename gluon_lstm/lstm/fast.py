@@ -62,7 +62,7 @@ class _Window(Operator):
         *params, h0, c0 = map(view, inputs)
         self.W = W = dict(zip(NAMES, params))
         V = len(W["by"])
-        if not all(0 <= ids.min() and ids.max() < V for ids in (self.x, self.y)):
+        if min(self.x.min(), self.y.min()) < 0 or max(self.x.max(), self.y.max()) >= V:
             raise ValueError(f"an id is not one of the vocabulary: they are 0 to {V - 1}")
         self.buffers = b = _Buffers.take(self.T, self.N, *W["Why"].shape)
         b.h[0], b.c[0] = h0, c0

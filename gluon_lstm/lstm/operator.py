@@ -25,7 +25,7 @@ def view(array: Any, wait: bool = True) -> np.ndarray:
     By the pointer: what DLPack gives may only be read. Raises ValueError for any other array.
     """
     if not in_memory(array):
-        raise ValueError(f"an array of {np.dtype(array.dtype)} on {array.context}: the fast cell needs float32 on the CPU")
+        raise ValueError(f"{np.dtype(array.dtype)} on {array.context}: the fast cell needs float32 on the CPU")
     if wait:
         array.wait_to_read()
     address = ctypes.c_void_p()

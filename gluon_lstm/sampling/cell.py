@@ -2,69 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-PACKED = "ifog"  # the three sigmoid gates side by side
+STACKED = "ifog"  # the gates, one upon another
 FACTORS = np.float32([-1, -1, -1, -2])  # sigmoid(a) = 1 / (1 + exp(-a)), tanh(a) = 2 / (1 + exp(-2a)) - 1
 
 
 class Cell:
     """The model of the 14 arrays, ready to step. Equations as in `lstm/reference.py`.
 
-    The weights hold what the exponential of each gate wants to see: so one serves all four.
+    Upright: a text is a column, for so a product with one column, or with a few, is fastest. The weights hold what the
+    exponential of each gate wants to see, so that one serves all four.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.H, self.V = arrays["Why"].shape
         factors = np.repeat(FACTORS, self.H)
-        self.Wx = np.concatenate([arrays[f"Wx{k}"] for k in PACKED], axis=1)  # (V, 4H)
-        self.Wx += np.concatenate([arrays[f"b{k}"] for k in PACKED])  # a row is looked up with its bias
+        self.Wx = np.concatenate([arrays[f"Wx{k}"] for k in STACKED], axis=1)  # (V, 4H)
+        self.Wx += np.concatenate([arrays[f"b{k}"] for k in STACKED])  # a row is looked up with its bias
         self.Wx *= factors
-        self.Wh = np.concatenate([arrays[f"Wh{k}"] for k in PACKED], axis=1)  # (H, 4H)
-        self.Wh *= factors
-        self.Why, self.by = np.ascontiguousarray(arrays["Why"]), arrays["by"]
+        self.Wh = np.concatenate([arrays[f"Wh{k}"].T for k in STACKED])  # (4H, H)
+        self.Wh *= factors[:, None]
+        self.Why = np.ascontiguousarray(arrays["Why"].T)  # (V, H)
+        self.by = np.ascontiguousarray(arrays["by"][:, None])  # (V, 1)
 
     def lanes(self, N: int = 1) -> Lanes:
         """N texts side by side, in the zero state."""
         return Lanes(self, N)
 
     def logits(self, h: np.ndarray) -> np.ndarray:
-        """Hidden states (..., H) -> logits (..., V)."""
-        return h @ self.Why + self.by
+        """Hidden states (R, H) -> logits (R, V)."""
+        z = h @ self.Why.T
+        z += self.by[:, 0]
+        return z
 
 
 class Lanes:
-    """The state h, c (N, H) of N texts, and room for a step: nothing is allocated while they go on."""
+    """The state h, c (H, N) of N texts, and room for a step: nothing is allocated while they go on."""
 
     def __init__(self, cell: Cell, N: int) -> None:
+        def empty(*shape: int) -> np.ndarray:
+            return np.empty(shape, np.float32)
+
         H, V = cell.H, cell.V
         self.cell = cell
-        self.h, self.c = np.zeros((N, H), np.float32), np.zeros((N, H), np.float32)
-        self._A, self._product = np.empty((N, 4 * H), np.float32), np.empty((N, 4 * H), np.float32)
-        self._one, self._z = np.empty((N, H), np.float32), np.empty((N, V), np.float32)
+        self.h, self.c = np.zeros((H, N), np.float32), np.zeros((H, N), np.float32)
+        self._rows, self._A = empty(N, 4 * H), empty(4 * H, N)
+        self._one, self._z = empty(H, N), empty(V, N)
 
-    def keep(self, lanes: Sequence[int]) -> None:
-        """Go on with some of the texts only."""
-        self.h, self.c = self.h[lanes], self.c[lanes]
-        room = slice(len(lanes))
-        self._A, self._product, self._one, self._z = (
-            array[room] for array in (self._A, self._product, self._one, self._z)
-        )
+    def keep(self, lanes: np.ndarray) -> Lanes:
+        """Some of the texts, to go on with."""
+        kept = Lanes(self.cell, len(lanes))
+        kept.h[:], kept.c[:] = self.h[:, lanes], self.c[:, lanes]
+        return kept
 
-    def step(self, x: Sequence[int] | np.ndarray) -> None:
-        """Read one id for each text."""
-        H, A, h, c, one = self.cell.H, self._A, self.h, self.c, self._one
-        np.take(self.cell.Wx, x, axis=0, out=A, mode="clip")
-        A += np.dot(h, self.cell.Wh, out=self._product)
+    def step(self, x: np.ndarray) -> None:
+        """Read one id for each text: x (N,)."""
+        H, A, h, c = self.cell.H, self._A, self.h, self.c
+        np.dot(self.cell.Wh, h, out=A)
+        A += np.take(self.cell.Wx, x, axis=0, out=self._rows, mode="clip").T
         with np.errstate(over="ignore"):  # an exponential too large for float32 is a gate that is shut
             _sigmoid_of_negative(A)
-            i, f, o, g = A[:, :H], A[:, H : 2 * H], A[:, 2 * H : 3 * H], A[:, 3 * H :]
+            i, f, o, g = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
             g *= 2
             g -= 1
             c *= f
-            c += np.multiply(i, g, out=one)
+            c += np.multiply(i, g, out=self._one)
             np.multiply(c, -2, out=h)
             _sigmoid_of_negative(h)
         h *= 2
@@ -72,8 +77,8 @@ class Lanes:
         h *= o
 
     def logits(self) -> np.ndarray:
-        """The logits (N, V) of what comes next, until they are asked for again."""
-        z = np.dot(self.h, self.cell.Why, out=self._z)
+        """The logits (V, N) of what comes next, until they are asked for again."""
+        z = np.dot(self.cell.Why, self.h, out=self._z)
         z += self.cell.by
         return z
 

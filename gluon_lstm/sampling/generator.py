@@ -11,7 +11,7 @@ from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.prefix import Prefix, Reading
 from gluon_lstm.sampling.sampler import SamplingOptions, choose
-from gluon_lstm.sampling.text import Start, Text
+from gluon_lstm.sampling.texts import Pieces, Start, Texts
 
 RAW_LENGTH = 400  # characters that are written when nobody said how many, of a text without posts
 
@@ -36,6 +36,7 @@ class Generator:
     def __init__(self, model: Model, options: SamplingOptions | None = None, notice: Notice = ignore) -> None:
         self.codec = model.codec
         self.cell = Cell(model.arrays)
+        self.pieces = Pieces(model.codec)
         self.options = options or SamplingOptions()
         self.notice = notice
 
@@ -50,58 +51,58 @@ class Generator:
 
         In pieces, as they are written, and closed by a line end. ValueError for posts of a raw model.
         """
-        return (piece for (piece,) in self._rounds(prefix, [rng], length, posts))
+        for texts in self._steps(prefix, [rng], length, posts):
+            yield texts.take(0)
 
     def texts(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
     ) -> list[str]:
         """A text for each of the generators, written side by side; each is what `text` would write alone."""
-        return list(map("".join, zip(*self._rounds(prefix, rngs, length, posts))))
+        *_, texts = self._steps(prefix, rngs, length, posts)
+        return [texts.take(n) for n in range(len(rngs))]
 
-    def _rounds(
+    def _steps(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
-    ) -> Iterator[list[str]]:
-        """A piece of each text, again and again; "" of one that is finished."""
+    ) -> Iterator[Texts]:
+        """The same texts again and again, one token longer each time."""
         if self.codec.end_of_post is None and posts is not None:
             raise ValueError("this model was trained with --raw and knows no posts: use --length instead of --posts")
         if self.codec.end_of_post is None and length is None:
             length = RAW_LENGTH
         starts = [self._follow(reading) for reading in prefix.readings]
-        texts = [Text(self.codec, prefix.text, starts, rng, length, posts or 1) for rng in rngs]
-        lanes, live = self.cell.lanes(len(texts)), texts
-        while live:
-            for n, text in enumerate(live):
-                if text.begins:
-                    lanes.h[n], lanes.c[n] = text.begin()
+        texts = Texts(self.pieces, prefix.text, starts, rngs, length, posts or 1)
+        lanes = self.cell.lanes(len(rngs))
+        while True:
+            for n, start in texts.begin().items():
+                lanes.h[:, n], lanes.c[:, n] = start.h, start.c
             z = lanes.logits()
-            numbers = [text.rng.random() for text in live]
-            illegal = [text.illegal() for text in live]
-            ids = choose(z, self.options, numbers, illegal, [text.ids for text in live])
-            for text, id in zip(live, ids):
-                text.add(id)
-            yield [text.take() for text in texts]
-            going_on = [n for n, text in enumerate(live) if not text.finished]
-            if len(going_on) < len(live):
-                lanes.keep(going_on)
-                live, ids = [live[n] for n in going_on], [ids[n] for n in going_on]
+            texts.rule_out(z)
+            recent = texts.recent(self.options.repetition_window) if self.options.repetition_penalty != 1 else ()
+            ids = choose(z, self.options, texts.numbers(), recent)
+            going_on = texts.add(ids)
+            yield texts
+            if not len(going_on):
+                return
+            if len(going_on) < len(ids):
+                lanes, ids = lanes.keep(going_on), ids[going_on]
             lanes.step(ids)
 
     def _follow(self, reading: Reading) -> Start:
         """Where a text that goes on from one reading of the prefix starts."""
         lane = self.cell.lanes()
         if self.codec.end_of_post is not None:
-            lane.step([self.codec.end_of_post])
+            lane.step(np.array([self.codec.end_of_post]))
         logp = 0.0
         for id in reading.ids:
-            logp += float(_log_softmax(lane.logits()[0])[id])
-            lane.step([id])
+            logp += float(_log_softmax(lane.logits()[:, 0])[id])
+            lane.step(np.array([id]))
         not_opened = None
         if reading.opening:
             opened = self._opened_by(reading.opening)
             not_opened = np.flatnonzero(~opened)
-            words = _log_softmax(lane.logits()[0])[opened]
+            words = _log_softmax(lane.logits()[:, 0])[opened]
             logp += float(np.logaddexp.reduce(words)) if len(words) else -np.inf
-        return Start(reading, logp, lane.h[0], lane.c[0], not_opened)
+        return Start(reading, logp, lane.h[:, 0], lane.c[:, 0], not_opened)
 
     def _opened_by(self, opening: str) -> np.ndarray:
         """Which ids are words that begin with `opening` and are longer: bool (V,)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BLOCK = 64  # tokens whose weights are summed before one of them is looked for
 NOTHING_LEFT = "no token is left to draw: every one of the vocabulary is ruled out"
 
 
@@ -83,30 +84,41 @@ def inverse(cumulative: np.ndarray, number: float) -> int:
 
 
 def choose(
-    z: np.ndarray,
-    options: SamplingOptions,
-    numbers: Sequence[float],
-    illegal: Sequence[Collection[int]],
-    recent: Sequence[Sequence[int]],
-) -> list[int]:
-    """One id for each row of logits z (N, V), drawn as by `probabilities` and `draw` with one of the uniform `numbers`.
+    z: np.ndarray, options: SamplingOptions, numbers: np.ndarray, recent: Sequence[Sequence[int]] = ()
+) -> np.ndarray:
+    """One id for each column of logits z (V, N), as `probabilities` and `draw` with the uniform `numbers` (N,) would.
 
-    z is float32 and used up: without a choice of the likeliest all rows are done together, in their own place.
+    z is float32 and used up; what must not be drawn is minus infinity in it. Raises ValueError when no id is left.
+    Where every token may be drawn all columns are done together: first the block of tokens is found, then the token.
     """
-    if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
-        return [
-            inverse(np.cumsum(probabilities(row, options, never, before)), number)
-            for row, number, never, before in zip(z, numbers, illegal, recent)
-        ]
-    for row, ids in zip(z, illegal):
-        row[ids] = -np.inf
-    best = z.max(axis=1, keepdims=True)
+    V, N = z.shape
+    best = z.max(axis=0)
     if best.min() == -np.inf:
         raise ValueError(NOTHING_LEFT)
+    if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
+        columns = zip(z.T, numbers, recent or [()] * N)
+        return np.array([
+            inverse(np.cumsum(probabilities(column, options, recent=before)), number)
+            for column, number, before in columns
+        ])
     if options.temperature == 0:
-        return z.argmax(axis=1).tolist()
+        return z.argmax(axis=0)
     z -= best
     with np.errstate(over="ignore"):
         z /= np.float32(options.temperature)
     np.exp(z, out=z)
-    return [inverse(row, number) for row, number in zip(np.cumsum(z, axis=1), numbers)]
+    whole = z[: V - V % BLOCK].reshape(-1, BLOCK, N).sum(axis=1)
+    blocks = np.concatenate([whole, z[V - V % BLOCK :].sum(axis=0, keepdims=True)])  # (V // BLOCK + 1, N)
+    until = np.cumsum(blocks, axis=0, dtype=np.float64)
+    wanted = numbers * until[-1]
+    block = np.minimum((until <= wanted).sum(axis=0), len(blocks) - 1)
+    return np.array([
+        _inside(z[at * BLOCK : (at + 1) * BLOCK, n], at * BLOCK, left)
+        for n, (at, left) in enumerate(zip(block.tolist(), wanted - (until - blocks)[block, np.arange(N)]))
+    ])
+
+
+def _inside(weights: np.ndarray, first: int, wanted: float) -> int:
+    """The id at which the sum of the weights of ids `first` … passes `wanted`; the last possible one, if none does."""
+    id = int(weights.cumsum(dtype=np.float64).searchsorted(wanted, side="right"))
+    return first + (id if id < len(weights) else int(np.flatnonzero(weights)[-1]))

@@ -65,11 +65,11 @@ def _blocks(cell: Cell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tu
     """Pairs of (targets (B,), the hidden states (B, H) that predict them)."""
     lane = cell.lanes()
     if end_of_post is not None:
-        lane.step([end_of_post])
+        lane.step(np.array([end_of_post]))
     hidden = np.empty((BLOCK, cell.H), np.float32)
     for at in range(0, len(ids), BLOCK):
         block = np.asarray(ids[at : at + BLOCK])
         for k in range(len(block)):
-            hidden[k] = lane.h[0]
+            hidden[k] = lane.h[:, 0]
             lane.step(block[k : k + 1])
         yield block, hidden[: len(block)]
