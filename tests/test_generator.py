@@ -209,6 +209,20 @@ def test_a_longer_text_begins_like_a_shorter_one():
     assert posts.startswith(text_of(model, options=AS_IT_IS, posts=4))
 
 
+@pytest.mark.parametrize("options", [AS_IT_IS, SamplingOptions(0.7, top_k=4), SamplingOptions(repetition_penalty=1.5)])
+@pytest.mark.parametrize("amount", [{"posts": 1}, {"posts": 3}, {"length": 90}])
+def test_texts_side_by_side_are_those_written_alone(options, amount):
+    """Though they end at different times, and each begins anew when it likes."""
+    tokens = ["あ", "あい", "い", "うえお"]
+    words = bigram(JANOME, tokens, {before: dict.fromkeys([END, *tokens], 0.2) for before in [END, *tokens]})
+    for model in (bigram(CHAR, "あいうえお", DICE), words):
+        generator = Generator(model, options)
+        prefix = generator.prefix("あ")
+        together = generator.texts(prefix, [generator_of(5, k) for k in range(40)], **amount)
+        assert together == [joined(generator.text(prefix, generator_of(5, k), **amount)) for k in range(40)]
+        assert len(set(together)) > 10
+
+
 @given(st.integers(0, 2**70), st.integers(0, 50))
 @settings(deadline=None)
 def test_text_number_k_is_the_kth_spawn_of_the_seed(seed, k):

@@ -78,11 +78,61 @@ def test_adam_moves_each_weight_by_the_rate_at_first(weights):
         np.testing.assert_allclose(array - arrays[name], -0.01 * signs[name], rtol=2e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_rows_without_a_gradient_are_left_alone_and_the_others_are_changed_as_if_alone(weights, decay, assert_same):
+    """Only the input weights: every other array has a gradient whatever the ids."""
+    arrays = weights(7, 3)
+    ids = np.array([1, 4, 5])
+    W, few = (Parameters({name: a if name[:2] != "Wx" else a[rows] for name, a in arrays.items()})
+              for rows in (slice(None), ids))  # fmt: skip
+    both = [(W, Adam(W, 3.0, decay=decay)), (few, Adam(few, 3.0, decay=decay))]
+    for seed in range(3):
+        for name, grad in gradients_like(W, np.random.default_rng(seed)).items():
+            few_grad = grad[ids] if name[:2] == "Wx" else grad
+            getattr(few, name).grad[:] = mx.nd.array(few_grad)
+        for parameters, adam in both:
+            adam.update(parameters, 0.1, 0.5, ids if parameters is W else None)
+    for name, array in W.to_numpy().items():
+        if name[:2] == "Wx":
+            others = np.setdiff1d(np.arange(7), ids)
+            np.testing.assert_array_equal(array[others], arrays[name][others].astype(np.float32))
+            array = array[ids]
+        np.testing.assert_array_equal(array, getattr(few, name).asnumpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_where_the_memory_cannot_be_seen_adam_is_mxnets_and_the_same(weights, decay, assert_same):
+    arrays = weights(7, 3)
+    found = []
+    for dtype in ("float32", "float64"):
+        W = Parameters(arrays, dtype=dtype)
+        adam = Adam(W, 3.0, 2.0, decay)
+        norms = []
+        for seed in range(5):
+            gradients_like(W, np.random.default_rng(seed))
+            norms.append(global_norm(W))
+            adam.update(W, 0.01, 0.5)
+        found.append({**W.to_numpy(), "norms": np.array(norms)})
+    assert_same(*found, 1e-4, 1e-5)
+
+
+def test_weight_decay_draws_toward_zero_all_but_the_biases(weights, assert_same):
+    arrays = weights(5, 3)
+    W = Parameters(arrays)
+    for param in W:
+        param.grad[:] = 0
+    Adam(W, decay=0.5).update(W, 0.1)
+    wanted = {name: array * (1 if name.startswith("b") else 0.95) for name, array in arrays.items()}
+    assert_same(W.to_numpy(), wanted, 1e-6, 1e-7)
+
+
 def test_the_global_norm_is_that_of_one_long_vector(weights):
     W = Parameters(weights(5, 3))
     grads = gradients_like(W, np.random.default_rng(2))
     wanted = np.linalg.norm(np.concatenate([grad.ravel() for grad in grads.values()]))
     assert global_norm(W) == pytest.approx(wanted, rel=1e-6)
+    some = np.concatenate([(g[[0, 3]] if n[:2] == "Wx" else g).ravel() for n, g in grads.items()])
+    assert global_norm(W, np.array([0, 3])) == pytest.approx(np.linalg.norm(some), rel=1e-6)
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
