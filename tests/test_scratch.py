@@ -114,7 +114,7 @@ def test_the_trainer_cuts_the_graph_between_windows(weights, window, assert_same
     """A window's gradients are its own, though the same weights made the state that it begins with."""
     x, y, h, c = window(6, 4, 5, 3)
     W = weights(5, 3)
-    trainer = Trainer(replace(STANDARD, hidden=3, dropout=0.0, cell=cell), 5, arrays=W)
+    trainer = Trainer(replace(STANDARD, hidden=3, dropout=0.0, input_dropout=0.0, cell=cell), 5, arrays=W)
     _, carried_h, carried_c = trainer.gradients(x[:3], y[:3], nd.array(h), nd.array(c))
     trainer.gradients(x[3:], y[3:], carried_h, carried_c)
     wanted = reference.loss_and_gradients(x[3:], y[3:], *whole_state(x[:3], y[:3], h, c, W), W)[3]
@@ -164,7 +164,7 @@ def test_training_drops_a_share_of_the_hidden_states_and_scales_the_others(weigh
     H, V, P = 400, 3, 0.25
     arrays = weights(V, H, scale=0.1)
     x, y = np.array([[1]]), np.array([[2]])
-    recipe = replace(STANDARD, hidden=H, dropout=P, cell=cell)
+    recipe = replace(STANDARD, hidden=H, dropout=P, input_dropout=0.0, cell=cell)
     loss, h, grads = trained_once(recipe, arrays, x, y)
     kept = grads["Why"].any(axis=1)
     assert kept.mean() == pytest.approx(1 - P, abs=0.08)  # four standard deviations

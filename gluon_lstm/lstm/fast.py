@@ -51,7 +51,7 @@ class _Window(Operator):
     def __init__(self, x: np.ndarray, y: np.ndarray, keep_rows: Any, keep_hidden: Any) -> None:
         super().__init__()
         self.T, self.N = x.shape
-        self.x, self.y = (np.ascontiguousarray(ids, np.int32).reshape(-1) for ids in (x, y))
+        self.x, self.y = (np.array(ids, np.int32).reshape(-1) for ids in (x, y))  # copies: a text may be read-only
         if keep_rows is None:
             keep_rows = np.ones(x.size)
         self.keep_rows = np.ascontiguousarray(keep_rows, np.float32).reshape(-1)
