@@ -8,6 +8,7 @@ import numpy as np
 
 STACKED = "ifog"  # the gates, one upon another
 FACTORS = np.float32([-1, -1, -1, -2])  # sigmoid(a) = 1 / (1 + exp(-a)), tanh(a) = 2 / (1 + exp(-2a)) - 1
+SHUT = np.float32(88)  # e^88 is nearly the largest float32: a gate that is shut
 
 
 class Cell:
@@ -63,15 +64,14 @@ class Lanes:
         H, A, h, c = self.cell.H, self._A, self.h, self.c
         np.dot(self.cell.Wh, h, out=A)
         A += np.take(self.cell.Wx, x, axis=0, out=self._rows, mode="clip").T
-        with np.errstate(over="ignore"):  # an exponential too large for float32 is a gate that is shut
-            _sigmoid_of_negative(A)
-            i, f, o, g = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
-            g *= 2
-            g -= 1
-            c *= f
-            c += np.multiply(i, g, out=self._one)
-            np.multiply(c, -2, out=h)
-            _sigmoid_of_negative(h)
+        _sigmoid_of_negative(A)
+        i, f, o, g = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
+        g *= 2
+        g -= 1
+        c *= f
+        c += np.multiply(i, g, out=self._one)
+        np.multiply(c, -2, out=h)
+        _sigmoid_of_negative(h)
         h *= 2
         h -= 1
         h *= o
@@ -85,6 +85,7 @@ class Lanes:
 
 def _sigmoid_of_negative(a: np.ndarray) -> None:
     """1 / (1 + exp(a)), in place."""
+    np.minimum(a, SHUT, out=a)
     np.exp(a, out=a)
     a += 1
     np.reciprocal(a, out=a)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NOTHING = np.float32(-200)  # e^-200 is 0 in float32
 BLOCK = 64  # tokens whose weights are summed before one of them is looked for
 NOTHING_LEFT = "no token is left to draw: every one of the vocabulary is ruled out"
 
@@ -103,10 +104,13 @@ def choose(
         ])
     if options.temperature == 0:
         return z.argmax(axis=0)
+    temperature = np.float32(options.temperature)
     z -= best
-    with np.errstate(over="ignore"):
-        z /= np.float32(options.temperature)
+    np.maximum(z, NOTHING * temperature, out=z)
+    z /= temperature
     np.exp(z, out=z)
+    if N == 1:
+        return np.array([inverse(z[:, 0].cumsum(dtype=np.float64), float(numbers[0]))])
     whole = z[: V - V % BLOCK].reshape(-1, BLOCK, N).sum(axis=1)
     blocks = np.concatenate([whole, z[V - V % BLOCK :].sum(axis=0, keepdims=True)])  # (V // BLOCK + 1, N)
     until = np.cumsum(blocks, axis=0, dtype=np.float64)
