@@ -13,7 +13,7 @@ def available_cores() -> int:
 
 
 def leave_cores_to_the_fast_cell() -> None:
-    """Give one thread to each product of NumPy, for the fast cell runs several of them at a time.
+    """Give one thread to each product of NumPy, for the fast cell keeps all cores busy by itself.
 
     To be called before NumPy is loaded. What the user has set stays.
     """
