@@ -8,7 +8,7 @@ set -eu
 find_python
 has_mxnet_wheel "$python" ||
     fail "Training is not possible here, because MXNet 1.9.1 has wheels for Linux (glibc) on x86-64 and aarch64 and macOS on x86-64 only: use one of those, WSL2, Colab or a Linux container."
-ensure_venv "" 110
+ensure_venv "" 180
 
 cd "$root"
 out=runs/quickstart
