@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from turns import Absent, Contestant, Failed, clean_environment, machine, machine_line, spread, table
+from turns import Absent, Contestant, Failed, clean_environment, command, machine, machine_line, spread, table
 
 from gluon_lstm.files import written_whole
 from gluon_lstm.machine import available_cores
@@ -406,15 +406,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = arguments(argv)
-    try:
-        run(args)
-    except (ValueError, OSError, Absent) as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return command("benchmark.py", run, arguments(argv))
 
 
 if __name__ == "__main__":

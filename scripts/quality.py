@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from turns import Absent, Contestant, Failed, machine, machine_line, table
+from turns import Absent, Contestant, command, machine, machine_line, table
 
 from gluon_lstm.files import written_whole
 from gluon_lstm.machine import available_cores
@@ -371,15 +371,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = arguments(argv)
-    try:
-        run(args)
-    except (Failed, ValueError, OSError, Absent) as error:
-        print(f"quality.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return command("quality.py", run, arguments(argv))
 
 
 if __name__ == "__main__":

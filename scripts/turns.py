@@ -40,6 +40,18 @@ class Failed(ValueError):
     """A contestant that could not do what it was asked; the message says why."""
 
 
+def command(name: str, run: Callable[[Any], None], arguments: Any) -> int:
+    """The exit code of a script: 0, 2 for what is told in one sentence on stderr, 130 for an interrupt."""
+    try:
+        run(arguments)
+    except (ValueError, OSError, Absent) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 def clean_environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without its thread settings, and with those given."""
     return {**{name: value for name, value in os.environ.items() if name not in SETTINGS}, **(settings or {})}

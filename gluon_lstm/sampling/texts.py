@@ -55,6 +55,8 @@ class Texts:
         N = len(rngs)
         self._pieces, self._prefix, self._starts, self._rngs = pieces, prefix, starts, rngs
         self._length = length
+        logp = np.array([start.logp for start in starts])
+        self._likely = np.cumsum(np.exp(logp - logp.max()))
         self.live = np.arange(N)  # the texts that go on
         self._begins = list(range(N))  # those that stand before the prefix
         self._ids: list[list[int]] = [[] for _ in rngs]  # written and not yet taken
@@ -70,10 +72,8 @@ class Texts:
         """Where those texts start, by their place among the live, that stand before the prefix."""
         begun = {}
         for n in self._begins:
-            starts = self._starts
-            logp = np.array([start.logp for start in starts])
-            k = inverse(np.cumsum(np.exp(logp - logp.max())), self._number(n)) if len(starts) > 1 else 0
-            start = begun[int(np.searchsorted(self.live, n))] = starts[k]
+            k = inverse(self._likely, self._number(n)) if len(self._starts) > 1 else 0
+            start = begun[int(np.searchsorted(self.live, n))] = self._starts[k]
             self._taken[n] += self._prefix
             self._before[n] = list(start.reading.ids)
             self._cut[n] = len(start.reading.opening)

@@ -1,4 +1,4 @@
-"""Gradients -> new weights: SGD as the notes print it, Adam with MXNet's own operator, clipping by the global norm."""
+"""Gradients -> new weights: SGD as the notes print it, Adam, clipping by the global norm."""
 
 from __future__ import annotations
 
