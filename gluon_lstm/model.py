@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gluon_lstm.configuration import Configuration
 from gluon_lstm.files import written_whole
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -23,47 +24,17 @@ FORMAT = 1
 KEY = "gluon_lstm"  # our one entry in the metadata of the file
 BEST, LAST = "best.safetensors", "last.safetensors"
 
-GATES = "gifo"  # candidate, input, forget and output gate, in the order of the notes
-NAMES = (
-    *(f"Wx{k}" for k in GATES),
-    *(f"Wh{k}" for k in GATES),
-    *(f"b{k}" for k in GATES),
-    "Why",
-    "by",
-)
-
 
 class ModelError(ValueError):
     """A file that is not a whole model of this package; the message names it."""
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """The sizes of a model: H, the number of hidden units. (V is the length of the vocabulary.)"""
-
-    hidden: int = 256
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.hidden, int) or self.hidden < 1:
-            raise ValueError(f"--hidden {self.hidden}: use at least 1")
-
-    def shapes(self, V: int) -> dict[str, tuple[int, ...]]:
-        """The shape of each of the 14 arrays, in the order of NAMES."""
-        H = self.hidden
-        return {
-            **{f"Wx{k}": (V, H) for k in GATES},
-            **{f"Wh{k}": (H, H) for k in GATES},
-            **{f"b{k}": (H,) for k in GATES},
-            "Why": (H, V),
-            "by": (V,),
-        }
-
-
-@dataclass(frozen=True)
 class Model:
     """A language model that can be written to a file, read back, and run by `sampling`.
 
-    `arrays` are float32 under the names of NAMES; `about` says how it was trained (plain JSON values), for people.
+    `arrays` are float32 under the names of the configuration; `about` says how it was trained (plain JSON values), for
+    people.
     """
 
     configuration: Configuration
@@ -79,7 +50,8 @@ class Model:
         """Write the model to `path`: whole, or not at all. Raises OSError."""
         from safetensors.numpy import save
 
-        arrays = {name: np.ascontiguousarray(self.arrays[name], dtype=np.float32) for name in NAMES}
+        names = self.configuration.shapes(len(self.vocabulary))
+        arrays = {name: np.ascontiguousarray(self.arrays[name], dtype=np.float32) for name in names}
         header = {
             "format": FORMAT,
             "configuration": asdict(self.configuration),
@@ -148,7 +120,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})[KEY])
-            arrays = {name: file.get_tensor(name) for name in NAMES}
+            arrays = {name: file.get_tensor(name) for name in list(file.keys())}
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not a model of gluon-lstm, or damaged; give a file or folder of `train`") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:

@@ -340,7 +340,8 @@ class Writing:
 
 def random_model(H: int, V: int) -> Any:
     """A model of posts, V - 2 characters and small random weights."""
-    from gluon_lstm.model import Configuration, Model
+    from gluon_lstm.configuration import Configuration
+    from gluon_lstm.model import Model
     from gluon_lstm.text.codec import Codec, TextSettings
     from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 

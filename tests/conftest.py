@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gluon_lstm.model import Configuration
+from gluon_lstm.configuration import Configuration
 
 
 @pytest.fixture

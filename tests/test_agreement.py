@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.compat import mx
+from gluon_lstm.configuration import NAMES
 from gluon_lstm.lstm import fast, packed, reference, scratch
 from gluon_lstm.lstm.agreement import CELLS, SLOPES, Problem, Row, Sizes, agree, difference, draw, run, truth
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import NAMES
 
 nd = mx.nd
 QUANTITIES = ["loss", "h", "c", *(f"dL/d{name}" for name in NAMES)]
@@ -88,9 +89,8 @@ def with_swapped(loss, one: str, other: str):
     """The cell, but with two arrays of the weights exchanged."""
 
     def wrong(x, y, h, c, W, keep_rows=None, keep_hidden=None):
-        swapped = Parameters.__new__(Parameters)
-        arrays = dict(W.items())
-        swapped.ctx, swapped._arrays = W.ctx, {**arrays, one: arrays[other], other: arrays[one]}
+        swapped, arrays = copy(W), dict(W.items())
+        swapped._arrays = {**arrays, one: arrays[other], other: arrays[one]}
         return loss(x, y, h, c, swapped, keep_rows, keep_hidden)
 
     return wrong
@@ -178,7 +178,7 @@ def test_the_fast_cell_repeats_itself_to_the_last_bit(dropout):
 
 def state_gradients(cell, p: Problem, dtype: str = "float32") -> list[np.ndarray]:
     """dL/dh and dL/dc of the state that a window begins with, for an L that the last state has a part in."""
-    W = Parameters(p.W, dtype=dtype)
+    W = Parameters(p.W, dtype=dtype, configuration=p.configuration)
     h, c = nd.array(p.h, dtype=dtype), nd.array(p.c, dtype=dtype)
     h.attach_grad()
     c.attach_grad()

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.model import Configuration, Model
+from gluon_lstm.configuration import Configuration
+from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import RAW_LENGTH, Generator, generator_of
 from gluon_lstm.sampling.prefix import nearest
 from gluon_lstm.sampling.sampler import SamplingOptions

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from gluon_lstm.configuration import NAMES, Configuration
 from gluon_lstm.files import written_whole
-from gluon_lstm.model import BEST, LAST, NAMES, Configuration, Model, ModelError
+from gluon_lstm.model import BEST, LAST, Model, ModelError
 from gluon_lstm.sampling.generator import Generator, generator_of
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.codec import Codec, TextSettings

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lstm.compat import mx
+from gluon_lstm.configuration import GATES, Configuration
 from gluon_lstm.lstm import initial
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import GATES, Configuration
 from gluon_lstm.text import lanes
 from gluon_lstm.training.optimizer import SGD, Adam, clipping, global_norm
 from gluon_lstm.training.recipe import NOTES, STANDARD, learning_rate

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gluon_lstm.configuration import GATES, NAMES, Configuration
 from gluon_lstm.lstm import reference
-from gluon_lstm.model import GATES, NAMES, Configuration
 
 EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gluon_lstm.model import NAMES, Configuration, Model
+from gluon_lstm.configuration import NAMES, Configuration
+from gluon_lstm.model import Model
 from gluon_lstm.sampling import scoring
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.evaluation import evaluate

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gluon_lstm.compat import mx
+from gluon_lstm.configuration import GATES, NAMES, Configuration
 from gluon_lstm.lstm import reference, scratch
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import GATES, NAMES
 from gluon_lstm.training.recipe import STANDARD
 from gluon_lstm.training.trainer import Trainer
 
@@ -123,13 +123,13 @@ def test_the_trainer_cuts_the_graph_between_windows(weights, window, assert_same
 
 def test_hidden_states_lie_step_by_step(weights, window):
     """Row t*N + n is step t of lane n."""
-    x, y, h, c = window(4, 3, 5, 2)
+    x, _, h, c = window(4, 3, 5, 2)
     arrays = weights(5, 2)
     W = Parameters(arrays, dtype="float64")
     hidden, _, _ = scratch.lstm(
         nd.array(x, dtype="int32"), nd.array(h, dtype="float64"), nd.array(c, dtype="float64"), W
     )
-    wanted = reference.forward(x, y, h, c, arrays)[4]  # (T, N, H)
+    wanted = reference.run(x, h, c, arrays, Configuration(2))[0]  # (T, N, H)
     np.testing.assert_allclose(hidden.asnumpy().reshape(4, 3, 2), wanted, rtol=1e-12)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 
+from gluon_lstm.configuration import VARIANTS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option, default, metavar, help in (
         ("--batch-size", 8, "N", "lanes read side by side"),
         ("--seq-len", 20, "T", "time steps of the window"),
-        ("--hidden", 48, "H", "hidden units"),
+        ("--hidden", 48, "H", "hidden units of a layer"),
+        ("--layers", 1, "L", "cells one above the other"),
         ("--vocabulary", 300, "V", "tokens"),
         ("--seed", 1, "S", "weights, state and ids come from it"),
     ):
         parser.add_argument(option, type=int, default=default, metavar=metavar, help=f"{help} (default: {default})")
+    parser.add_argument("--variant", choices=list(VARIANTS), default="standard", help="of the cell (default: standard)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--seed {args.seed}: use at least 0")
     sizes = Sizes(args.batch_size, args.seq_len, args.hidden, args.vocabulary)
     rng = np.random.default_rng(args.seed)
-    rows = agree(draw(sizes, rng), rng)
+    rows = agree(draw(sizes, rng, variant=args.variant, layers=args.layers), rng)
 
     implementations = list(dict.fromkeys(row.implementation for row in rows))
     cells = {(row.quantity, row.implementation): f"{row.difference:.1e} / {row.tolerance:.0e}" for row in rows}

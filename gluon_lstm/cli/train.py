@@ -15,6 +15,7 @@ from gluon_lstm.cli.options import (
     reading_options,
 )
 from gluon_lstm.cli.terminal import notice, progress
+from gluon_lstm.configuration import VARIANTS
 from gluon_lstm.machine import leave_cores_to_the_fast_cell
 
 # option -> (field of the recipe, type, metavar, help); a default is the recipe's
@@ -24,13 +25,14 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
     "--minutes": ("minutes", float, "M", "end after M minutes of training"),
     "--batch-size": ("batch_size", int, "N", "lanes read side by side"),
     "--seq-len": ("seq_len", int, "T", "time steps of one window"),
-    "--hidden": ("hidden", int, "H", "hidden units"),
+    "--hidden": ("hidden", int, "H", "hidden units of a layer"),
+    "--layers": ("layers", int, "L", "cells one above the other"),
     "--learning-rate": ("learning_rate", float, "X", "of an update; the highest, where there is a schedule"),
     "--input-rate": ("input_rate", float, "X", "times the learning rate, for the input weights (Adam)"),
     "--output-rate": ("output_rate", float, "X", "times the learning rate, for Why (Adam)"),
     "--weight-decay": ("weight_decay", float, "X", "share a weight loses in an update, over the learning rate (Adam)"),
     "--clip": ("clip", float, "X", "longest gradient; 0: no clipping"),
-    "--dropout": ("dropout", float, "P", "share of the hidden states set to 0 before Why"),
+    "--dropout": ("dropout", float, "P", "share of the hidden states set to 0 before the next layer and before Why"),
     "--input-dropout": ("input_dropout", float, "P", "share of the input rows set to 0"),
     "--warmup": ("warmup", float, "X", "share of the run in which the learning rate rises"),
     "--validation": ("validation", float, "X", "share of the text held back"),
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
     parser.add_argument("--recipe", choices=["standard", "notes"], default="standard", help="(default: standard)")
     parser.add_argument("--cell", choices=["fast", "scratch"], help="scratch: the code to read; fast: the same, sooner")
+    parser.add_argument("--variant", choices=list(VARIANTS), help="what is inside the cell")
     parser.add_argument("--layout", choices=["contiguous", "notebook"], help="how the text is cut into windows")
     parser.add_argument("--optimizer", choices=["adam", "sgd"], help="how gradients change weights")
     parser.add_argument("--schedule", choices=["cosine", "halving", "constant"], help="of the learning rate")
@@ -104,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     """What the user gave of the recipe's values."""
-    names = [name for name, *_ in VALUES.values()] + ["cell", "layout", "optimizer", "schedule", "weights"]
+    names = [name for name, *_ in VALUES.values()] + ["cell", "variant", "layout", "optimizer", "schedule", "weights"]
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 

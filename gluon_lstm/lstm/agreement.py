@@ -13,11 +13,11 @@ from typing import Any, Callable
 import numpy as np
 
 from gluon_lstm.compat import mx
+from gluon_lstm.configuration import Configuration
 from gluon_lstm.lstm import fast, packed, reference, scratch
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import GATES, NAMES, Configuration
 
-Results = dict[str, np.ndarray]  # "loss", "h", "c" and for each of NAMES its gradient, "dL/dWxg" ...
+Results = dict[str, np.ndarray]  # "loss", "h", "c" and for each array of the model its gradient, "dL/dWxg" ...
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,13 @@ class Cell:
     loss: Callable[..., Any]
     value: float
     gradient: float
+    full_peepholes: bool = False  # whether it knows them
 
 
 # Of differences as `difference` measures them, at least five times what was seen in a thousand small windows. The least
 # exact of all that takes part is the log_softmax of MXNet on a CPU: of one logit it makes -1.4e-6 in place of 0.
 CELLS: dict[str, Cell] = {
-    "scratch": Cell(scratch.loss, value=2e-5, gradient=1e-3),
+    "scratch": Cell(scratch.loss, value=2e-5, gradient=1e-3, full_peepholes=True),
     "fast": Cell(fast.loss, value=2e-6, gradient=1e-4),
     "packed": Cell(packed.loss, value=2e-5, gradient=1e-3),
 }
@@ -62,15 +63,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Problem:
-    """One window for all cells: ids x, y (T, N), state h, c (N, H), the 14 arrays, and masks (dropout) or None."""
+    """One window for all cells: ids x, y (T, N), state h, c (L*N, H), the arrays, and masks (dropout) or None."""
 
     x: np.ndarray
     y: np.ndarray
     h: np.ndarray
     c: np.ndarray
     W: Mapping[str, np.ndarray]
+    configuration: Configuration
     keep_rows: np.ndarray | None = None  # (T, N, 1)
-    keep_hidden: np.ndarray | None = None  # (T*N, H)
+    keep_hidden: np.ndarray | None = None  # (L*T*N, H)
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,13 @@ class Row:
 def agree(problem: Problem, rng: np.random.Generator, cells: Mapping[str, Cell] = CELLS) -> list[Row]:
     """Every cell, and finite differences at places drawn from `rng`, against the float64 reference."""
     true = truth(problem)
-    gradients = {f"dL/d{name}": name for name in NAMES}
+    gradients = {f"dL/d{name}": name for name in problem.W}
     small = dict.fromkeys(true, SMALL_VALUE)
     small.update(dict.fromkeys(gradients, SMALL_GRADIENT * max(np.abs(true[quantity]).max() for quantity in gradients)))
     rows = []
     for name, cell in cells.items():
+        if problem.configuration.cell.peepholes == "full" and not cell.full_peepholes:
+            continue
         for quantity, found in run(cell.loss, problem).items():
             tolerance = cell.gradient if quantity in gradients else cell.value
             rows.append(Row(quantity, name, difference(found, true[quantity], small[quantity]), tolerance))
@@ -105,9 +109,17 @@ def agree(problem: Problem, rng: np.random.Generator, cells: Mapping[str, Cell] 
     return rows
 
 
-def draw(sizes: Sizes, rng: np.random.Generator, carried: bool = True, dropout: float = 0.0) -> Problem:
+def draw(
+    sizes: Sizes,
+    rng: np.random.Generator,
+    carried: bool = True,
+    dropout: float = 0.0,
+    variant: str = "standard",
+    layers: int = 1,
+) -> Problem:
     """A window of random ids, with a state as if carried or of zero, and with masks that drop a share `dropout`."""
     N, T, H, V = sizes.N, sizes.T, sizes.H, sizes.V
+    configuration = Configuration(H, variant, layers)
 
     def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, dtype=np.float32)
@@ -116,19 +128,20 @@ def draw(sizes: Sizes, rng: np.random.Generator, carried: bool = True, dropout: 
         return (rng.random(shape) >= dropout).astype(np.float32) / np.float32(1 - dropout) if dropout else None
 
     # no gate quite open or shut, no prediction quite sure: the rest that a saturated one leaves is all rounding
-    scale = dict.fromkeys(NAMES, 0.5)
-    scale.update({name: 1 / np.sqrt(H) for name in ("Whg", "Whi", "Whf", "Who")})  # a sum of H terms
-    scale.update(Why=0.5 / np.sqrt(H), by=0.25)
-    shapes = Configuration(H).shapes(V)
-    W = {name: np.float32(scale[name]) * normal(*shapes[name]) for name in NAMES}
+    W = {}
+    for name, shape in configuration.shapes(V).items():
+        scale = {"by": 0.25, "Why": 0.5 / np.sqrt(H)}.get(name, 0.5)
+        if (name.startswith("Wh") and name != "Why") or (name.startswith("W") and "_" in name):
+            scale = 1 / np.sqrt(H)  # a sum of H terms
+        W[name] = np.float32(scale) * normal(*shape)
     x, y = rng.integers(V, size=(2, T, N), dtype=np.int32)
-    h, c = np.tanh(normal(N, H)) * np.float32(carried), normal(N, H) * np.float32(carried)
-    return Problem(x, y, h, c, W, mask(T, N, 1), mask(T * N, H))
+    h, c = np.tanh(normal(layers * N, H)) * np.float32(carried), normal(layers * N, H) * np.float32(carried)
+    return Problem(x, y, h, c, W, configuration, mask(T, N, 1), mask(layers * T * N, H))
 
 
 def run(cell: Callable[..., Any], p: Problem, dtype: str = "float32", ctx: Any = None) -> Results:
     """Loss, last state and gradients of a cell, called as `scratch.loss` is, on NDArrays."""
-    W = Parameters(p.W, ctx, dtype)
+    W = Parameters(p.W, ctx, dtype, p.configuration)
     h, c = (mx.nd.array(state, ctx=W.ctx, dtype=dtype) for state in (p.h, p.c))
     with mx.autograd.record():
         loss, h, c = cell(p.x, p.y, h, c, W, p.keep_rows, p.keep_hidden)
@@ -137,37 +150,24 @@ def run(cell: Callable[..., Any], p: Problem, dtype: str = "float32", ctx: Any =
 
 
 def truth(p: Problem) -> Results:
-    """What the reference says. It has no masks: with masks, its loss and state have them put in from outside, and
-    the gradients are those of `scratch` in float64, which the slopes of that loss then confirm.
-    """
-    if p.keep_rows is None and p.keep_hidden is None:
-        return _results(*reference.loss_and_gradients(p.x, p.y, _float64(p.h), _float64(p.c), p.W))
-    return {**run(scratch.loss, p, "float64"), **forward(p, p.W)}
+    """What the reference says."""
+    return _results(*reference.loss_and_gradients(*_in_float64(p)))
 
 
-def forward(p: Problem, W: Mapping[str, np.ndarray]) -> Results:
-    """Loss and last state in float64 with weights W, by the reference, masks included."""
-    W = {name: _float64(array) for name, array in W.items()}
-    x = p.x
-    if p.keep_rows is not None:  # each place reads a row of its own: the masked one
-        W.update({f"Wx{k}": W[f"Wx{k}"][x.reshape(-1)] * p.keep_rows.reshape(-1, 1) for k in GATES})
-        x = np.arange(x.size).reshape(x.shape)
-    loss, h, c, _, hidden = reference.forward(x, p.y, _float64(p.h), _float64(p.c), W)
-    if p.keep_hidden is not None:
-        logp = reference.log_softmax(reference.logits(hidden * p.keep_hidden.reshape(hidden.shape), W))
-        loss = -float(np.take_along_axis(logp, p.y[..., None], axis=-1).mean())
-    return _results(loss, h, c, {})
+def _in_float64(p: Problem) -> tuple[Any, ...]:
+    W = {name: _float64(array) for name, array in p.W.items()}
+    return p.x, p.y, _float64(p.h), _float64(p.c), W, p.configuration, p.keep_rows, p.keep_hidden
 
 
 def slopes(p: Problem, name: str, places: np.ndarray) -> np.ndarray:
     """dL/dW[name] at some places of the flattened array, by central differences of the reference's loss."""
-    W = {key: _float64(array) for key, array in p.W.items()}
-    W[name] = moved = W[name].copy()
+    arguments = _in_float64(p)
+    moved = arguments[4][name]
 
     def loss(place: int, step: float) -> float:
         kept = moved.flat[place]
         moved.flat[place] = kept + step
-        value = float(forward(p, W)["loss"])
+        value = reference.loss(*arguments)
         moved.flat[place] = kept
         return value
 
@@ -195,4 +195,4 @@ def _results(loss: Any, h: np.ndarray, c: np.ndarray, gradients: Mapping[str, np
 
 
 def _float64(array: np.ndarray) -> np.ndarray:
-    return np.asarray(array, np.float64)
+    return np.array(array, np.float64)

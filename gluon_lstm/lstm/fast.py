@@ -1,4 +1,4 @@
-"""The cell of `scratch`, fast: the same loss and gradients from the same 14 arrays, on MXNet's own memory.
+"""The cell of `scratch`, fast: the same loss and gradients from the same arrays, on MXNet's own memory.
 
 What makes it fast, and changes no value beyond rounding:
 
@@ -7,9 +7,7 @@ What makes it fast, and changes no value beyond rounding:
 - What is done number by number is done in one pass (`kernels`).
 - The steps follow one another, so one thread does them; all that hangs on a step but on no other is a job for the
   other threads: look-ups before it, logits and softmax behind it. The weight gradients are one product each, or a few.
-- Every array has a buffer that lives as long as the sizes stay the same.
-
-The gates of a prediction lie side by side: one product gives all four.
+- Every array has a buffer that lives as long as the sizes stay the same (`fast_layer`).
 """
 
 from __future__ import annotations
@@ -19,15 +17,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gluon_lstm.compat import mx
+from gluon_lstm.configuration import Configuration
 from gluon_lstm.lstm import kernels
-from gluon_lstm.lstm.blas import multiply, product
-from gluon_lstm.lstm.jobs import Job, Jobs
+from gluon_lstm.lstm.blas import multiply
+from gluon_lstm.lstm.fast_layer import FastLayer
+from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.operator import Operator, view
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.machine import available_cores
-from gluon_lstm.model import NAMES
 
-STACKED = "ifog"  # the gates in the order in which they lie side by side
 SHORTEST, LONGEST = 4, 16  # steps of a job
 COLUMNS = 1024  # of a product, at least: a narrower one spends too much of its time on rearranging its factors
 
@@ -36,9 +34,12 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     """Loss of one window (nats a token) and the last h, c, as `scratch` computes them; call inside `autograd.record()`.
 
     Ids x, y (T, N), `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
-    NDArrays on the CPU in float32.
+    NDArrays on the CPU in float32; for L layers as in `scratch.lstm`. Raises ValueError for full peepholes, which
+    `scratch` has.
     """
-    return _Window(*map(_numpy, (x, y, keep_rows, keep_hidden)))(*W, h, c)
+    if W.configuration.cell.peepholes == "full":
+        raise ValueError(f"the fast cell has no {W.configuration.variant}: use --cell scratch")
+    return _Window(W.configuration, *map(_numpy, (x, y, keep_rows, keep_hidden)))(*W, h, c)
 
 
 def _numpy(array: Any) -> Any:
@@ -48,101 +49,107 @@ def _numpy(array: Any) -> Any:
 class _Window(Operator):
     """Forward and backward over one window, as one operator that autograd knows."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, keep_rows: Any, keep_hidden: Any) -> None:
+    def __init__(
+        self, configuration: Configuration, x: np.ndarray, y: np.ndarray, keep_rows: Any, keep_hidden: Any
+    ) -> None:
         super().__init__()
+        self.configuration = configuration
         self.T, self.N = x.shape
         self.x, self.y = (np.array(ids, np.int32).reshape(-1) for ids in (x, y))  # copies: a text may be read-only
         if keep_rows is None:
             keep_rows = np.ones(x.size)
         self.keep_rows = np.ascontiguousarray(keep_rows, np.float32).reshape(-1)
-        self.keep_hidden = keep_hidden
+        self.keep_hidden: list[Any] = [None] * configuration.layers
+        if keep_hidden is not None:
+            self.keep_hidden = np.split(np.ascontiguousarray(keep_hidden, np.float32), configuration.layers)
         self.buffers: Any = None  # from forward to backward
 
     def forward(self, *inputs: Any) -> Any:
         *params, h0, c0 = map(view, inputs)
-        self.W = W = dict(zip(NAMES, params))
+        self.W = W = dict(zip(self.configuration.shapes(1), params))
         V = len(W["by"])
         if min(self.x.min(), self.y.min()) < 0 or max(self.x.max(), self.y.max()) >= V:
             raise ValueError(f"an id is not one of the vocabulary: they are 0 to {V - 1}")
-        self.buffers = b = _Buffers.take(self.T, self.N, *W["Why"].shape)
-        b.h[0], b.c[0] = h0, c0
+        self.buffers = b = _Buffers.take(self.configuration, self.T, self.N, V)
+        h0, c0 = np.split(h0, len(b.layers)), np.split(c0, len(b.layers))
         with Jobs() as jobs:
-            looked_up = [jobs.do(self._look_up, rows) for rows in b.rows]
-            jobs.do(b.pack_back, W)
-            b.pack(W)
-            losses = []
-            for k, steps in enumerate(b.chunks):
-                jobs.result(looked_up[k])
-                for t in range(steps.start, steps.stop):
-                    b.recurrence[t]()
-                    kernels.step(t, b.a, b.c, b.tanh_c, b.h)
-                losses.append(jobs.do(self._softmax, k))
-            loss = sum(map(jobs.result, losses)) / len(self.x)
-        return tuple(mx.nd.array(array, ctx=inputs[-1].context) for array in ([loss], b.h[self.T], b.c[self.T]))
+            ready = [jobs.do(b.layers[0].look_up, W, self.x[rows], self.keep_rows[rows], rows) for rows in b.rows]
+            for k, layer in enumerate(b.layers):
+                jobs.do(layer.pack_back, W)
+                layer.begin(W, h0[k], c0[k])
+                passed_on = []
+                for chunk, steps in enumerate(b.chunks):
+                    jobs.result(ready[chunk])
+                    layer.run(steps)
+                    passed_on.append(jobs.do(self._pass_on, k, chunk))
+                ready = passed_on
+            loss = sum(map(jobs.result, ready)) / len(self.x)
+        last_h, last_c = (np.concatenate([getattr(layer, name)[self.T] for layer in b.layers]) for name in "hc")
+        return tuple(mx.nd.array(array, ctx=inputs[-1].context) for array in ([loss], last_h, last_c))
 
-    def _look_up(self, rows: slice) -> None:
-        """The input's share of what is inside the gates, for some rows."""
-        W, inputs = self.W, (self.x[rows], self.keep_rows[rows])
-        for gate, A in zip(STACKED, self.buffers.gates):
-            kernels.look_up(W[f"Wx{gate}"], *inputs, W[f"b{gate}"], A[rows])
-
-    def _softmax(self, k: int) -> float:
-        """Chunk k: logits, their summed loss, and in their place dL/d(logits) times T*N."""
-        b, rows = self.buffers, self.buffers.rows[k]
-        hidden, z = b.hidden[rows], b.z[rows]
-        if self.keep_hidden is not None:
-            hidden = np.multiply(hidden, self.keep_hidden[rows], out=b.dropped[rows])
+    def _pass_on(self, k: int, chunk: int) -> float:
+        """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)
+        times T*N.
+        """
+        b, rows = self.buffers, self.buffers.rows[chunk]
+        hidden = b.layers[k].give(rows, self.keep_hidden[k])
+        if k + 1 < len(b.layers):
+            b.layers[k + 1].read(self.W, hidden, rows)
+            return 0.0
+        z = b.z[rows]
         z[:] = self.W["by"]
         multiply(hidden, self.W["Why"], z, beta=1)
-        return float(kernels.softmax_loss(z, self.y[rows], b.dby[k]))
+        return float(kernels.softmax_loss(z, self.y[rows], b.dby[chunk]))
 
     def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
         if self.buffers is None:
             raise ValueError("the gradients of this window were computed before: call the loss again")
+        b, L = self.buffers, len(self.buffers.layers)
         *grads, dh0, dc0 = gradients
-        self.grads = dict(zip(NAMES, grads))
-        b = self.buffers
+        grads = dict(zip(self.W, grads))
+        dh_last, dc_last, dh0, dc0 = (np.split(array, L) for array in (view(dh_last), view(dc_last), dh0, dc0))
         scale = float(dloss.asscalar()) / len(self.x)
-        b.dc[:] = view(dc_last)
         with Jobs() as jobs:
-            through_logits: dict[int, Job] = {}
-            for k in reversed(range(len(b.chunks))):
-                through_logits[k] = jobs.do(self._dhidden, b.rows[k], scale)
-            self._output_gradients(jobs, scale)
-            for k, steps in reversed(list(enumerate(b.chunks))):
-                jobs.result(through_logits[k])
-                for t in reversed(range(steps.start, steps.stop)):
-                    if t + 1 == self.T:
-                        b.dh[t] += view(dh_last)
-                    else:
-                        b.recurrence_back[t]()
-                    kernels.step_backward(t, b.a, b.c, b.tanh_c, b.dh, b.dc)
-            self._gate_gradients(jobs)
-            multiply(b.A[: self.N], b.Wh_back, dh0)
-            dc0[:] = b.dc
+            chunks = list(reversed(range(len(b.chunks))))
+            ready = {chunk: jobs.do(self._from_logits, chunk, scale) for chunk in chunks}
+            self._output_gradients(jobs, scale, grads)
+            for k in reversed(range(L)):
+                layer, passed_on = b.layers[k], {}
+                layer.begin_backward(dh_last[k], dc_last[k])
+                for chunk in chunks:
+                    jobs.result(ready[chunk])
+                    layer.run_backward(b.chunks[chunk])
+                    if k:
+                        passed_on[chunk] = jobs.do(self._pass_down, k, chunk)
+                ready = passed_on
+                below = b.layers[k - 1].given(self.keep_hidden[k - 1]) if k else None
+                layer.gradients(jobs, grads, self.x, self.keep_rows, below)
+                layer.end_backward(dh0[k], dc0[k])
         b.give_back()
         self.buffers = None  # what was in them is used up
 
-    def _dhidden(self, rows: slice, scale: float) -> None:
-        """dL/dh through the logits, for some rows."""
-        dh = self.buffers.dhidden[rows]
-        multiply(self.buffers.z[rows], self.W["Why"].T, dh, alpha=scale)
-        if self.keep_hidden is not None:
-            dh *= self.keep_hidden[rows]
+    def _from_logits(self, chunk: int, scale: float) -> None:
+        """dL/dh of the top layer through the logits."""
+        b, rows = self.buffers, self.buffers.rows[chunk]
+        multiply(b.z[rows], self.W["Why"].T, b.layers[-1].dhidden[rows], alpha=scale)
+        self._mask(len(b.layers) - 1, rows)
 
-    def _output_gradients(self, jobs: Jobs, scale: float) -> None:
-        b = self.buffers
-        np.multiply(b.dby.sum(axis=0), scale, out=self.grads["by"])
-        hidden = b.hidden if self.keep_hidden is None else b.dropped
-        for columns in _parts(len(self.grads["by"])):
-            jobs.do(multiply, hidden.T, b.z[:, columns], self.grads["Why"][:, columns], scale)
+    def _pass_down(self, k: int, chunk: int) -> None:
+        """dL/dh of the layer below layer k."""
+        b, rows = self.buffers, self.buffers.rows[chunk]
+        b.layers[k].give_back(self.W, rows, b.layers[k - 1].dhidden[rows])
+        self._mask(k - 1, rows)
 
-    def _gate_gradients(self, jobs: Jobs) -> None:
+    def _mask(self, k: int, rows: slice) -> None:
+        if self.keep_hidden[k] is not None:
+            self.buffers.layers[k].dhidden[rows] *= self.keep_hidden[k][rows]
+
+    def _output_gradients(self, jobs: Jobs, scale: float, grads: dict[str, np.ndarray]) -> None:
         b = self.buffers
-        for gate, dA in zip(STACKED, b.gates):
-            jobs.do(multiply, b.h_prev.T, dA, self.grads[f"Wh{gate}"])
-        for gate, dA in zip(STACKED, b.gates):
-            jobs.do(kernels.sum_rows, dA, self.x, self.keep_rows, self.grads[f"Wx{gate}"], self.grads[f"b{gate}"])
+        np.multiply(b.dby.sum(axis=0), scale, out=grads["by"])
+        hidden = b.layers[-1].given(self.keep_hidden[-1])
+        for columns in _parts(len(grads["by"])):
+            jobs.do(multiply, hidden.T, b.z[:, columns], grads["Why"][:, columns], scale)
 
 
 class _Buffers:
@@ -150,43 +157,21 @@ class _Buffers:
 
     spare: ClassVar[list[_Buffers]] = []
 
-    def __init__(self, T: int, N: int, H: int, V: int) -> None:
-        def empty(*shape: int) -> np.ndarray:
-            return np.empty(shape, np.float32)
-
-        self.size = (T, N, H, V)
+    def __init__(self, configuration: Configuration, T: int, N: int, V: int) -> None:
+        self.size = (configuration, T, N, V)
         self.chunks = _chunks(T)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
-        self.Wh, self.Wh_back = empty(H, 4 * H), empty(4 * H, H)
-        self.a = empty(T, N, 4 * H)  # what is inside the gates, then the gates, then dL/d(what was inside)
-        self.h, self.c, self.tanh_c = empty(T + 1, N, H), empty(T + 1, N, H), empty(T, N, H)
-        self.z = empty(T * N, V)  # the logits, then dL/d(logits) times T*N
-        self.dby = empty(len(self.chunks), V)
-        self.dh, self.dc = empty(T, N, H), empty(N, H)
-        # the same as rows, one for each prediction
-        self.A = self.a.reshape(T * N, 4 * H)
-        self.gates = [self.A[:, k * H : (k + 1) * H] for k in range(4)]
-        self.hidden, self.h_prev = self.h[1:].reshape(-1, H), self.h[:-1].reshape(-1, H)
-        self.dhidden, self.dropped = self.dh.reshape(-1, H), empty(T * N, H)
-        # the products of the time steps, ready to be called
-        self.recurrence = [product(h, self.Wh, a, beta=1) for h, a in zip(self.h, self.a)]
-        self.recurrence_back = [product(a, self.Wh_back, dh, beta=1) for a, dh in zip(self.a[1:], self.dh)]
+        self.layers = [FastLayer(configuration, number, T, N) for number in range(1, configuration.layers + 1)]
+        self.z = np.empty((T * N, V), np.float32)  # the logits, then dL/d(logits) times T*N
+        self.dby = np.empty((len(self.chunks), V), np.float32)
 
     @classmethod
-    def take(cls, *size: int) -> _Buffers:
+    def take(cls, *size: Any) -> _Buffers:
         spare = cls.spare.pop() if cls.spare else None
         return spare if spare and spare.size == size else cls(*size)
 
     def give_back(self) -> None:
         self.spare[:] = [self]
-
-    def pack(self, W: dict[str, np.ndarray]) -> None:
-        """The recurrent weights side by side."""
-        np.concatenate([W[f"Wh{gate}"] for gate in STACKED], axis=1, out=self.Wh)
-
-    def pack_back(self, W: dict[str, np.ndarray]) -> None:
-        """The same for the way back, transposed, because so a product is faster."""
-        np.concatenate([W[f"Wh{gate}"].T for gate in STACKED], out=self.Wh_back)
 
 
 def _parts(V: int) -> list[slice]:

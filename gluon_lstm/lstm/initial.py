@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gluon_lstm.model import GATES, Configuration
+from gluon_lstm.configuration import Configuration
 
 
 def notes(configuration: Configuration, V: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -19,16 +19,19 @@ def standard(configuration: Configuration, V: int, rng: np.random.Generator) -> 
     Recurrent weights orthogonal (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120), so that a signal keeps its length
     on the way through time; the forget gate's bias 1 (Jozefowicz, Zaremba & Sutskever 2015, "An Empirical Exploration
     of Recurrent Network Architectures", section 4), so that the cell remembers until it learns to forget; a row of an
-    input weight is the embedding of one token, so its scale does not depend on V; the output weights as Glorot & Bengio
-    2010, equation 16; all other biases 0.
+    input weight is the embedding of one token, so its scale does not depend on V (nor on what a higher layer reads, H
+    numbers); the output weights as Glorot & Bengio 2010, equation 16; the peepholes and all other biases 0.
     """
     H = configuration.hidden
     shapes = configuration.shapes(V)
     arrays = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
-    for k in GATES:
-        arrays[f"Wx{k}"][:] = rng.uniform(-1, 1, (V, H)) * np.sqrt(3 / H)
-        arrays[f"Wh{k}"][:] = orthogonal(H, rng)
-    arrays["bf"][:] = 1
+    for layer in range(1, configuration.layers + 1):
+        own = {name: arrays[in_model] for name, in_model in configuration.names(layer).items()}
+        for k in configuration.cell.gates:
+            own[f"Wx{k}"][:] = rng.uniform(-1, 1, own[f"Wx{k}"].shape) * np.sqrt(3 / H)
+            own[f"Wh{k}"][:] = orthogonal(H, rng)
+        if "bf" in own:
+            own["bf"][:] = 1
     arrays["Why"][:] = rng.uniform(-1, 1, (H, V)) * np.sqrt(6 / (H + V))
     return arrays
 

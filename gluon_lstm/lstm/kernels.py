@@ -76,37 +76,55 @@ def look_up(Wx, x, keep, b, out):  # type: ignore[no-untyped-def]
             out_r[j] = row[j] * keep[r] + b[j]
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1])")
-def step(t, a, c, tanh_c, h):  # type: ignore[no-untyped-def]
-    """Step t: a[t] (N, 4H), what is inside the gates i f o g, becomes the gates; then c and h (N, H) behind it."""
+@compiled(f"(int64, {', '.join(['float32[:, :, ::1]'] * 4)}, float32[:, ::1], boolean)")
+def step(t, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Step t: a[t] (N, 4H), what is inside the gates i f o g, becomes the gates; then c, s and h (N, H) behind it.
+
+    `s` is what the output gate lets through, tanh(c) or c. Wc: the peepholes of i f o (3, H), or none (0, H).
+    """
     N, H = h[t].shape
+    at_once = 2 * H if len(Wc) else 3 * H
     for n in range(N):
         i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
-        c_prev, c_n, tanh_c_n, h_n = c[t, n], c[t + 1, n], tanh_c[t, n], h[t + 1, n]
+        c_prev, c_n, s_n, h_n = c[t, n], c[t + 1, n], s[t, n], h[t + 1, n]
         i_f_o = a[t, n, : 3 * H]
-        for j in range(3 * H):
+        if len(Wc):
+            for j in range(H):
+                i[j] += c_prev[j] * Wc[0, j]
+                f[j] += c_prev[j] * Wc[1, j]
+        for j in range(at_once):
             i_f_o[j] = sigmoid(i_f_o[j])
         for j in range(H):
             g[j] = tanh(g[j])
         for j in range(H):
             c_n[j] = f[j] * c_prev[j] + i[j] * g[j]
+        if len(Wc):
+            for j in range(H):
+                o[j] = sigmoid(o[j] + c_n[j] * Wc[2, j])
+        if output_tanh:
+            for j in range(H):
+                s_n[j] = tanh(c_n[j])
+        else:
+            s_n[:] = c_n
         for j in range(H):
-            tanh_c_n[j] = tanh(c_n[j])
-        for j in range(H):
-            h_n[j] = o[j] * tanh_c_n[j]
+            h_n[j] = o[j] * s_n[j]
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, ::1])")
-def step_backward(t, a, c, tanh_c, dh, dc):  # type: ignore[no-untyped-def]
+@compiled(f"(int64, {', '.join(['float32[:, :, ::1]'] * 4)}, float32[:, ::1], float32[:, ::1], boolean)")
+def step_backward(t, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
     """Step t: the gates become dL/d(what was inside them), and dc (N, H) behind the step becomes dc before it."""
     N, H = dc.shape
+    through_tanh = ONE if output_tanh else np.float32(0)
     for n in range(N):
         i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
-        c_prev, tanh_c_n, dh_n, dc_n = c[t, n], tanh_c[t, n], dh[t, n], dc[n]
+        c_prev, s_n, dh_n, dc_n = c[t, n], s[t, n], dh[t, n], dc[n]
         for j in range(H):
-            dc_n[j] += dh_n[j] * o[j] * (ONE - tanh_c_n[j] * tanh_c_n[j])
+            dc_n[j] += dh_n[j] * o[j] * (ONE - through_tanh * s_n[j] * s_n[j])
         for j in range(H):
-            o[j] = dh_n[j] * tanh_c_n[j] * o[j] * (ONE - o[j])
+            o[j] = dh_n[j] * s_n[j] * o[j] * (ONE - o[j])
+        if len(Wc):
+            for j in range(H):
+                dc_n[j] += o[j] * Wc[2, j]
         for j in range(H):
             i_j = i[j]
             i[j] = dc_n[j] * g[j] * i_j * (ONE - i_j)
@@ -115,6 +133,37 @@ def step_backward(t, a, c, tanh_c, dh, dc):  # type: ignore[no-untyped-def]
             f_j = f[j]
             f[j] = dc_n[j] * c_prev[j] * f_j * (ONE - f_j)
             dc_n[j] *= f_j
+        if len(Wc):
+            for j in range(H):
+                dc_n[j] += i[j] * Wc[0, j] + f[j] * Wc[1, j]
+
+
+@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1])")
+def step_rnn(t, a, h):  # type: ignore[no-untyped-def]
+    """Step t of a simple recurrent network: h (N, H) behind it from a[t] (N, H), what is inside the tanh."""
+    for n in range(a.shape[1]):
+        a_n, h_n = a[t, n], h[t + 1, n]
+        for j in range(len(a_n)):
+            h_n[j] = tanh(a_n[j])
+
+
+@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1])")
+def step_rnn_backward(t, a, h, dh):  # type: ignore[no-untyped-def]
+    """Step t: a[t] becomes dL/d(what was inside the tanh)."""
+    for n in range(a.shape[1]):
+        a_n, h_n, dh_n = a[t, n], h[t + 1, n], dh[t, n]
+        for j in range(len(a_n)):
+            a_n[j] = dh_n[j] * (ONE - h_n[j] * h_n[j])
+
+
+@compiled("(float32[:, :], float32[:, ::1], float32[::1])")
+def sum_of_products(A, B, out):  # type: ignore[no-untyped-def]
+    """The columns of A * B (R, H), number by number, summed."""
+    out[:] = 0
+    for r in range(len(A)):
+        A_r, B_r = A[r], B[r]
+        for j in range(len(out)):
+            out[j] += A_r[j] * B_r[j]
 
 
 @compiled("float64(float32[:, ::1], int32[::1], float32[::1])")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.lstm.parameters import Layer, Parameters
 from gluon_lstm.lstm.scratch import average_cross_entropy, on_device
 
 nd = mx.nd
@@ -20,36 +20,56 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     """Loss of one window (nats a token) and the last h, c, as `scratch` computes them; call inside `autograd.record()`.
 
     Ids x, y (T, N), `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
-    NDArrays on the device and in the type of W.
+    NDArrays on the device and in the type of W; for L layers as in `scratch.lstm`. Full peepholes are left to
+    `scratch`.
     """
     x, y, keep_rows, keep_hidden = on_device(W, x, y, keep_rows, keep_hidden)
-    H = W.H
-    Wh = nd.concat(W.Whi, W.Whf, W.Who, W.Whg, dim=1).T  # (4H, H): the gates lie side by side, i f o g
-    b = nd.concat(W.bi, W.bf, W.bo, W.bg, dim=0)  # (4H,)
-    hs = []
-    for X in rows(x, W, keep_rows):  # (N, 4H)
-        a = nd.FullyConnected(h, Wh, b, num_hidden=4 * H) + X
-        i, f, o = nd.split(nd.sigmoid(nd.slice_axis(a, axis=1, begin=0, end=3 * H)), num_outputs=3, axis=1)
-        g = nd.tanh(nd.slice_axis(a, axis=1, begin=3 * H, end=4 * H))
-        c = f * c + i * g
-        h = o * nd.tanh(c)
-        hs.append(h)
-    hidden = nd.concat(*hs, dim=0)  # (T*N, H)
-    if keep_hidden is not None:
-        hidden = hidden * keep_hidden
+    T, N = x.shape
+    gates = "ifog" if len(W.configuration.cell.gates) == 4 else "h"  # in the order in which they lie side by side
+    X, last = looked_up(x, W, gates, keep_rows), []
+    for k, layer in enumerate(W.layers):
+        Wh, b = side_by_side(layer, "Wh", gates).T, side_by_side(layer, "b", gates)  # (4H, H), (4H,)
+        h_k, c_k = h[k * N : (k + 1) * N], c[k * N : (k + 1) * N]
+        hs = []
+        for t in range(T):
+            h_k, c_k = step(nd.FullyConnected(h_k, Wh, b, num_hidden=len(b)) + X[t], c_k, layer)
+            hs.append(h_k)
+        last.append((h_k, c_k))
+        hidden = nd.concat(*hs, dim=0)  # (T*N, H)
+        if keep_hidden is not None:
+            hidden = hidden * keep_hidden[k * T * N : (k + 1) * T * N]
+        if len(last) < len(W.layers):
+            Wx = side_by_side(W.layers[k + 1], "Wx", gates).T
+            X = nd.FullyConnected(hidden, Wx, no_bias=True, num_hidden=len(b)).reshape((T, N, -1))
     logits = nd.FullyConnected(hidden, W.Why.T, W.by, num_hidden=W.V)  # (T*N, V)
+    h, c = (nd.concat(*states, dim=0) for states in zip(*last))
     return average_cross_entropy(logits, y), h, c
 
 
-def rows(x: Any, W: Parameters, keep: Any) -> list[Any]:
-    """What the ids x (T, N) add inside the gates, times `keep` (T, N, 1) where given: T arrays (N, 4H).
+def side_by_side(layer: Layer, role: str, gates: str) -> Any:
+    """An array of each gate, (..., 4H) in all."""
+    return nd.concat(*(getattr(layer, f"{role}{gate}") for gate in gates), dim=-1)
+
+
+def step(a: Any, c: Any, W: Layer) -> tuple[Any, Any]:
+    """From what is inside all gates (N, 4H), without what they see of the cell, and c before a step: h and c behind."""
+    if W.cell.gates == "h":
+        return nd.tanh(a), c
+    i, f, o, g = nd.split(a, num_outputs=4, axis=1)
+    if W.cell.peepholes:
+        i, f = i + c * W.Wci, f + c * W.Wcf
+    c = nd.sigmoid(f) * c + nd.sigmoid(i) * nd.tanh(g)
+    if W.cell.peepholes:
+        o = o + c * W.Wco
+    return nd.sigmoid(o) * (nd.tanh(c) if W.cell.output_tanh else c), c
+
+
+def looked_up(x: Any, W: Parameters, gates: str, keep: Any) -> Any:
+    """What the ids x (T, N) add inside the gates, times `keep` (T, N, 1) where given: (T, N, 4H).
 
     The rows are joined, not the weights: a window names fewer of them than a large vocabulary has.
     """
-    weights = (W.Wxi, W.Wxf, W.Wxo, W.Wxg)
-    looked_up = [nd.Embedding(x, Wx, input_dim=W.V, output_dim=W.H, dtype=Wx.dtype) for Wx in weights]  # each (T, N, H)
-    X = nd.concat(*looked_up, dim=2)
-    if keep is not None:
-        X = X * keep
-    steps = nd.split(X, num_outputs=x.shape[0], axis=0, squeeze_axis=True)
-    return steps if isinstance(steps, list) else [steps]
+    weights = [getattr(W, f"Wx{gate}") for gate in gates]
+    rows = [nd.Embedding(x, Wx, input_dim=W.V, output_dim=W.H, dtype=Wx.dtype) for Wx in weights]  # each (T, N, H)
+    X = nd.concat(*rows, dim=2)
+    return X if keep is None else X * keep

@@ -1,4 +1,4 @@
-"""The 14 NDArrays of the model, each with a gradient: the only home of the weights while they are trained."""
+"""The NDArrays of the model, each with a gradient: the only home of the weights while they are trained."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.model import NAMES
+from gluon_lstm.configuration import Configuration, Variant
 
 
 class Parameters:
     """`Wxg Wxi Wxf Wxo Whg Whi Whf Who bg bi bf bo Why by`, as attributes, on one device.
 
     A product with a weight is written as in the equations: `nd.dot(h, W.Whg)`. Each array has its gradient in `.grad`
-    after `backward()`.
+    after `backward()`. Another configuration has other arrays; those of one of its layers are `layers[k]`.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], ctx: Any = None, dtype: str = "float32") -> None:
-        """Copies of `arrays` on the device `ctx` (mx.Context; None: the CPU); ValueError when one is missing."""
-        missing = [name for name in NAMES if name not in arrays]
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        ctx: Any = None,
+        dtype: str = "float32",
+        configuration: Configuration | None = None,
+    ) -> None:
+        """Copies of `arrays` on the device `ctx` (mx.Context; None: the CPU), of the standard model if nothing else is
+        said; ValueError when one is missing.
+        """
+        self.configuration = configuration or Configuration(len(arrays["Why"]) if "Why" in arrays else 1)
+        names = self.configuration.shapes(1)
+        missing = [name for name in names if name not in arrays]
         if missing:
             raise ValueError(f"the arrays of the model lack {', '.join(missing)}")
         self.ctx = ctx or mx.cpu()
-        self._arrays = {name: mx.nd.array(arrays[name], ctx=self.ctx, dtype=dtype) for name in NAMES}
+        self._arrays = {name: mx.nd.array(arrays[name], ctx=self.ctx, dtype=dtype) for name in names}
         for array in self._arrays.values():
             array.attach_grad()
 
@@ -35,11 +45,21 @@ class Parameters:
             raise AttributeError(name) from None
 
     def __iter__(self) -> Iterator[Any]:
-        """The arrays in the order of NAMES."""
+        """The arrays in the order of the configuration."""
         return iter(self._arrays.values())
 
     def items(self) -> Iterator[tuple[str, Any]]:
         return iter(self._arrays.items())
+
+    @property
+    def looked_up(self) -> list[str]:
+        """The names of the arrays whose rows the ids name: the input weights of the lowest layer."""
+        return [f"Wx{k}" for k in self.configuration.cell.gates]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers from below, each with its arrays under the names of the equations."""
+        return [Layer(self, layer) for layer in range(1, self.configuration.layers + 1)]
 
     @property
     def H(self) -> int:
@@ -65,3 +85,15 @@ class Parameters:
         """Put other numbers in the same places."""
         for name, array in self.items():
             array[:] = mx.nd.array(arrays[name], ctx=self.ctx, dtype=array.dtype)
+
+
+class Layer:
+    """`Wxg ... bo` of one layer (from 1), as attributes, and the variant of its cell."""
+
+    def __init__(self, W: Parameters, layer: int) -> None:
+        self.cell: Variant = W.configuration.cell
+        for name, in_model in W.configuration.names(layer).items():
+            setattr(self, name, getattr(W, in_model))
+
+    def __getattr__(self, name: str) -> Any:  # for the type checker: an array of another variant
+        raise AttributeError(name)

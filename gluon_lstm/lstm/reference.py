@@ -1,7 +1,10 @@
 """The same model in NumPy float64, forward and backward through time by hand: what every other form is checked against.
 
 Row vectors as in the notes: x is a row of ids, h and c are (N, H), products are taken from the right. The derivatives
-are those of notes 001 (the layer) and 004 (the gate equations), summed over a window.
+are those of notes 001 (the layer) and 004 (the gate equations), summed over a window; those of the peepholes are the
+exact ones, through time, where Gers & Schmidhuber (2000) cut them short.
+
+What belongs to several layers lies layer by layer, from below: h and c are (L*N, H), masks of hidden states (L*T*N, H).
 """
 
 from __future__ import annotations
@@ -11,49 +14,83 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_lstm.model import GATES
+from gluon_lstm.configuration import Configuration, Variant, named
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class Step(NamedTuple):
-    """What one time step leaves for the backward pass; every array is (N, H) but the ids x, (N,)."""
+    """What one time step leaves for the backward pass; every array is (N, H)."""
 
-    x: np.ndarray
     h_prev: np.ndarray
     c_prev: np.ndarray
-    g: np.ndarray
-    i: np.ndarray
-    f: np.ndarray
-    o: np.ndarray
-    tanh_c: np.ndarray
+    gates: dict[str, np.ndarray]
+    c: np.ndarray
+    s: np.ndarray  # what the output gate lets through: tanh(c), or c
+    h: np.ndarray
+
+
+class Tape(NamedTuple):
+    """What one layer leaves for the backward pass."""
+
+    x: np.ndarray  # what it read: ids (T, N), or the layer below (T, N, H)
+    keep: np.ndarray | None  # the mask of that
+    steps: list[Step]
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
     return 0.5 * np.tanh(0.5 * a) + 0.5  # never overflows
 
 
-def step(x: np.ndarray, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays) -> tuple[np.ndarray, np.ndarray, Step]:
-    """One time step: ids x (N,), state (N, H) -> h, c, and what backward needs."""
-    g = np.tanh(W["Wxg"][x] + h_prev @ W["Whg"] + W["bg"])
-    i = sigmoid(W["Wxi"][x] + h_prev @ W["Whi"] + W["bi"])
-    f = sigmoid(W["Wxf"][x] + h_prev @ W["Whf"] + W["bf"])
-    o = sigmoid(W["Wxo"][x] + h_prev @ W["Who"] + W["bo"])
+def take(x: np.ndarray, Wx: np.ndarray) -> np.ndarray:
+    """x . Wx for rows x (N, D), or for ids (N,), which stand for one-hot rows."""
+    return Wx[x] if x.ndim == 1 else x @ Wx
+
+
+def see(c: np.ndarray, Wc: np.ndarray) -> np.ndarray:
+    """What a gate sees of the cell through its peephole, a vector or a matrix."""
+    return c * Wc if Wc.ndim == 1 else c @ Wc
+
+
+def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: Variant) -> Step:
+    """One time step: what the input gives inside each gate, state, each (N, H) -> what is behind it."""
+    A = {k: X[k] + h_prev @ W[f"Wh{k}"] + W[f"b{k}"] for k in cell.gates}
+    if cell.gates == "h":
+        h = np.tanh(A["h"])
+        return Step(h_prev, c_prev, {}, c_prev, c_prev, h)
+    if cell.peepholes:
+        A["i"] = A["i"] + see(c_prev, W["Wci"])
+        A["f"] = A["f"] + see(c_prev, W["Wcf"])
+    g, i, f = np.tanh(A["g"]), sigmoid(A["i"]), sigmoid(A["f"])
     c = f * c_prev + i * g
-    tanh_c = np.tanh(c)
-    return o * tanh_c, c, Step(x, h_prev, c_prev, g, i, f, o, tanh_c)
+    if cell.peepholes:
+        A["o"] = A["o"] + see(c, W["Wco"])
+    o = sigmoid(A["o"])
+    s = np.tanh(c) if cell.output_tanh else c
+    return Step(h_prev, c_prev, {"g": g, "i": i, "f": f, "o": o}, c, s, o * s)
 
 
-def step_backward(s: Step, dh: np.ndarray, dc: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def step_backward(
+    step: Step, dh: np.ndarray, dc: np.ndarray, W: Arrays, cell: Variant
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """From dL/dh and dL/dc behind a step: dL/d(the sum inside each gate), and dL/dc before the step."""
-    dc = dc + dh * s.o * (1 - s.tanh_c**2)
+    if cell.gates == "h":
+        return {"h": dh * (1 - step.h**2)}, dc
+    g, i, f, o = (step.gates[k] for k in "gifo")
+    do = dh * step.s * o * (1 - o)
+    dc = dc + dh * o * ((1 - step.s**2) if cell.output_tanh else 1)
+    if cell.peepholes:
+        dc = dc + see(do, W["Wco"].T)
     dA = {
-        "g": dc * s.i * (1 - s.g**2),
-        "i": dc * s.g * s.i * (1 - s.i),
-        "f": dc * s.c_prev * s.f * (1 - s.f),
-        "o": dh * s.tanh_c * s.o * (1 - s.o),
+        "g": dc * i * (1 - g**2),
+        "i": dc * g * i * (1 - i),
+        "f": dc * step.c_prev * f * (1 - f),
+        "o": do,
     }
-    return dA, dc * s.f
+    dc = dc * f
+    if cell.peepholes:
+        dc = dc + see(dA["i"], W["Wci"].T) + see(dA["f"], W["Wcf"].T)
+    return dA, dc
 
 
 def logits(h: np.ndarray, W: Arrays) -> np.ndarray:
@@ -66,46 +103,130 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
-def forward(
-    x: np.ndarray, y: np.ndarray, h: np.ndarray, c: np.ndarray, W: Arrays
-) -> tuple[float, np.ndarray, np.ndarray, list[Step], np.ndarray]:
-    """One window: ids x, y (T, N), state (N, H) -> loss, last h and c, the steps, hidden states (T, N, H).
+def run(
+    x: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    W: Arrays,
+    configuration: Configuration,
+    keep_rows: np.ndarray | None = None,
+    keep_hidden: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Tape]]:
+    """All layers over ids (T, N), or rows (T, N, D): what the top one gives (T, N, H), last h and c, and the tapes.
 
-    The loss, in nats a token, is the mean over time of the mean cross-entropy over the batch.
+    `keep_rows` (T, N, 1) multiplies what the input gives inside the gates, `keep_hidden` (L*T*N, H) what a layer gives
+    to the next, or to `Why` (dropout).
     """
-    steps, hs = [], []
-    for x_t in x:
-        h, c, s = step(x_t, h, c, W)
-        steps.append(s)
-        hs.append(h)
-    hidden = np.stack(hs)
-    logp = log_softmax(logits(hidden, W))
-    loss = -np.take_along_axis(logp, y[..., None], axis=-1).mean()
-    return float(loss), h, c, steps, hidden
+    T, N = x.shape[:2]
+    L, H = configuration.layers, configuration.hidden
+    h, c = h.reshape(L, N, H), c.reshape(L, N, H)
+    masks = [None] * L if keep_hidden is None else keep_hidden.reshape(L, T, N, H)
+    tapes, keep = [], keep_rows
+    for k in range(L):
+        own = arrays_of(configuration, k + 1, W)
+        tape, h_t, c_t = Tape(x, keep, []), h[k], c[k]
+        for t in range(T):
+            X = {gate: take(x[t], own[f"Wx{gate}"]) for gate in configuration.cell.gates}
+            if keep is not None:
+                X = {gate: X[gate] * keep[t] for gate in X}
+            tape.steps.append(step(X, h_t, c_t, own, configuration.cell))
+            h_t, c_t = tape.steps[-1].h, tape.steps[-1].c
+        tapes.append(tape)
+        x, keep = np.stack([s.h for s in tape.steps]), None
+        if masks[k] is not None:
+            x = x * masks[k]
+    last_h, last_c = ([getattr(tape.steps[-1], name) for tape in tapes] for name in "hc")
+    return x, np.concatenate(last_h), np.concatenate(last_c), tapes
+
+
+def arrays_of(configuration: Configuration, layer: int, W: Arrays) -> dict[str, np.ndarray]:
+    """The arrays of one layer (from 1) under the names of the equations."""
+    return {name: W[in_model] for name, in_model in configuration.names(layer).items()}
+
+
+def run_backward(
+    tapes: list[Tape], dhidden: np.ndarray, W: Arrays, configuration: Configuration, keep_hidden: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """From dL/d(what the top layer gives) (T, N, H), the gradients of every array of the layers."""
+    T, N, H = dhidden.shape
+    masks = None if keep_hidden is None else keep_hidden.reshape(-1, T, N, H)
+    grads: dict[str, np.ndarray] = {}
+    for k in reversed(range(len(tapes))):
+        own = arrays_of(configuration, k + 1, W)
+        if masks is not None:
+            dhidden = dhidden * masks[k]
+        found, dhidden = _layer_backward(tapes[k], dhidden, own, configuration.cell)
+        grads.update({named(name, k + 1): grad for name, grad in found.items()})
+    return grads
+
+
+def _layer_backward(
+    tape: Tape, dhidden: np.ndarray, W: Arrays, cell: Variant
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The gradients of one layer's arrays, and dL/d(what it read), (T, N, D), or 0 where that was ids."""
+    grads = {name: np.zeros_like(array) for name, array in W.items()}
+    dh, dc = np.zeros_like(dhidden[0]), np.zeros_like(dhidden[0])
+    dx = np.zeros(tape.x.shape)
+    for t in reversed(range(len(tape.steps))):
+        s, x = tape.steps[t], tape.x[t]
+        dA, dc = step_backward(s, dhidden[t] + dh, dc, W, cell)
+        dh = sum(dA[k] @ W[f"Wh{k}"].T for k in cell.gates)
+        for k in cell.gates:
+            dX = dA[k] if tape.keep is None else dA[k] * tape.keep[t]
+            if x.ndim == 1:
+                np.add.at(grads[f"Wx{k}"], x, dX)
+            else:
+                grads[f"Wx{k}"] += x.T @ dX
+                dx[t] += dX @ W[f"Wx{k}"].T
+            grads[f"Wh{k}"] += s.h_prev.T @ dA[k]
+            grads[f"b{k}"] += dA[k].sum(axis=0)
+        for k, seen in zip("ifo", (s.c_prev, s.c_prev, s.c)) if cell.peepholes else ():
+            diagonal = grads[f"Wc{k}"].ndim == 1
+            grads[f"Wc{k}"] += (seen * dA[k]).sum(axis=0) if diagonal else seen.T @ dA[k]
+    return grads, dx
 
 
 def loss_and_gradients(
-    x: np.ndarray, y: np.ndarray, h: np.ndarray, c: np.ndarray, W: Arrays
+    x: np.ndarray,
+    y: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    W: Arrays,
+    configuration: Configuration | None = None,
+    keep_rows: np.ndarray | None = None,
+    keep_hidden: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Loss, last h and c, and dL/dW for each of the 14 arrays, truncated at the beginning of the window."""
-    W = {name: np.asarray(array, dtype=np.float64) for name, array in W.items()}
-    loss, h_last, c_last, steps, hidden = forward(x, y, h, c, W)
-    T, N = x.shape
-    dz = np.exp(log_softmax(logits(hidden, W)))  # (T, N, V)
-    np.put_along_axis(dz, y[..., None], np.take_along_axis(dz, y[..., None], axis=-1) - 1, axis=-1)
-    dz /= T * N
+    """One window: ids x, y (T, N) and state h, c -> the loss, last h and c, and dL/dW for each of the arrays, cut off
+    at the beginning of the window.
 
-    grads = {name: np.zeros_like(array) for name, array in W.items()}
+    The loss, in nats a token, is the mean over time of the mean cross-entropy over the batch. `configuration`: None
+    for the standard model of the 14 arrays.
+    """
+    W = {name: np.asarray(array, dtype=np.float64) for name, array in W.items()}
+    configuration = configuration or Configuration(len(W["Why"]))
+    hidden, h_last, c_last, tapes = run(x, h, c, W, configuration, keep_rows, keep_hidden)
+    logp = log_softmax(logits(hidden, W))
+    loss = -float(np.take_along_axis(logp, y[..., None], axis=-1).mean())
+    dz = np.exp(logp)  # (T, N, V)
+    np.put_along_axis(dz, y[..., None], np.take_along_axis(dz, y[..., None], axis=-1) - 1, axis=-1)
+    dz /= y.size
+    grads = run_backward(tapes, dz @ W["Why"].T, W, configuration, keep_hidden)
     grads["Why"] = np.einsum("tnh,tnv->hv", hidden, dz)
     grads["by"] = dz.sum(axis=(0, 1))
-    dh_next = np.zeros_like(h_last)
-    dc = np.zeros_like(c_last)
-    for t in reversed(range(T)):
-        s = steps[t]
-        dA, dc = step_backward(s, dz[t] @ W["Why"].T + dh_next, dc)
-        dh_next = sum(dA[k] @ W[f"Wh{k}"].T for k in GATES)
-        for k in GATES:
-            np.add.at(grads[f"Wx{k}"], s.x, dA[k])
-            grads[f"Wh{k}"] += s.h_prev.T @ dA[k]
-            grads[f"b{k}"] += dA[k].sum(axis=0)
-    return loss, h_last, c_last, grads
+    return loss, h_last, c_last, {name: grads[name] for name in configuration.shapes(1)}
+
+
+def loss(
+    x: np.ndarray,
+    y: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    W: Arrays,
+    configuration: Configuration | None = None,
+    keep_rows: np.ndarray | None = None,
+    keep_hidden: np.ndarray | None = None,
+) -> float:
+    """The loss of `loss_and_gradients` alone, in the precision of what is given."""
+    configuration = configuration or Configuration(len(W["Why"]))
+    hidden = run(x, h, c, W, configuration, keep_rows, keep_hidden)[0]
+    return -float(np.take_along_axis(log_softmax(logits(hidden, W)), y[..., None], axis=-1).mean())

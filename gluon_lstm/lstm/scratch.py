@@ -6,37 +6,67 @@ instead of multiplied out. That is the only difference from the printed code, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.lstm.parameters import Layer, Parameters
 
 nd = mx.nd
 
 
 def begin_state(N: int, W: Parameters) -> tuple[Any, Any]:
-    """The zero state (h, c), each (N, H)."""
-    shape = (N, W.H)
-    return nd.zeros(shape, ctx=W.ctx, dtype=W.bg.dtype), nd.zeros(shape, ctx=W.ctx, dtype=W.bg.dtype)
+    """The zero state (h, c), each (N, H); of L layers (L*N, H), from below."""
+    shape = (W.configuration.layers * N, W.H)
+    return nd.zeros(shape, ctx=W.ctx, dtype=W.by.dtype), nd.zeros(shape, ctx=W.ctx, dtype=W.by.dtype)
 
 
-def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None) -> tuple[Any, Any, Any]:
+def step(X: Sequence[Any], h: Any, c: Any, W: Layer) -> tuple[Any, Any]:
+    """One time step of one layer: what the input gives inside each gate, and the state h, c, all (N, H) -> new h, c."""
+    if W.cell.gates == "h":  # a simple recurrent network, which has no cell
+        (Xh,) = X
+        return nd.tanh(Xh + nd.dot(h, W.Whh) + W.bh), c
+
+    Xg, Xi, Xf, Xo = X
+    g = nd.tanh(Xg + nd.dot(h, W.Whg) + W.bg)
+    i = nd.sigmoid(Xi + nd.dot(h, W.Whi) + W.bi + see(c, W, "Wci"))
+    f = nd.sigmoid(Xf + nd.dot(h, W.Whf) + W.bf + see(c, W, "Wcf"))
+    c = f * c + i * g
+    o = nd.sigmoid(Xo + nd.dot(h, W.Who) + W.bo + see(c, W, "Wco"))
+    h = o * (nd.tanh(c) if W.cell.output_tanh else c)
+    return h, c
+
+
+def see(c: Any, W: Layer, name: str) -> Any:
+    """What a gate sees of the cell through its peephole, where the variant has them."""
+    if not W.cell.peepholes:
+        return 0
+    return c * getattr(W, name) if W.cell.peepholes == "diagonal" else nd.dot(c, getattr(W, name))
+
+
+def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None, keep_hidden: Any = None) -> tuple[Any, Any, Any]:
     """Run the cell over one window: ids x (T, N), state h, c (N, H) -> hidden states (T*N, H), and the last h, c.
 
     To be called inside `autograd.record()` when gradients are wanted. Row t*N + n of the hidden states is step t of
-    lane n. `keep` (T, N, 1), when given, multiplies what each input row gives (dropout).
-    """
-    hs = []
-    for Xg, Xi, Xf, Xo in zip(*(rows(x, Wx, keep) for Wx in (W.Wxg, W.Wxi, W.Wxf, W.Wxo))):  # each (N, H)
-        g = nd.tanh(Xg + nd.dot(h, W.Whg) + W.bg)
-        i = nd.sigmoid(Xi + nd.dot(h, W.Whi) + W.bi)
-        f = nd.sigmoid(Xf + nd.dot(h, W.Whf) + W.bf)
-        o = nd.sigmoid(Xo + nd.dot(h, W.Who) + W.bo)
+    lane n. `keep` (T, N, 1), when given, multiplies what each input row gives, `keep_hidden` (T*N, H) the hidden states
+    on their way up (dropout). Instead of ids, x may be rows of numbers (T, N, D), for input weights (D, H).
 
-        c = f * c + i * g
-        h = o * nd.tanh(c)
-        hs.append(h)
-    return nd.concat(*hs, dim=0), h, c
+    Of L layers, state (L*N, H) and `keep_hidden` (L*T*N, H) lie layer by layer, from below.
+    """
+    T, N = x.shape[:2]
+    last = []
+    for k, layer in enumerate(W.layers):
+        h_k, c_k = h[k * N : (k + 1) * N], c[k * N : (k + 1) * N]
+        hs = []
+        for X in zip(*(inputs(x, getattr(layer, f"Wx{gate}"), keep) for gate in layer.cell.gates)):  # each (N, H)
+            h_k, c_k = step(X, h_k, c_k, layer)
+            hs.append(h_k)
+        last.append((h_k, c_k))
+        hidden = nd.concat(*hs, dim=0)  # (T*N, H)
+        if keep_hidden is not None:
+            hidden = hidden * keep_hidden[k * T * N : (k + 1) * T * N]
+        x, keep = hidden.reshape((T, N, -1)), None
+    return hidden, nd.concat(*(h_k for h_k, _ in last), dim=0), nd.concat(*(c_k for _, c_k in last), dim=0)
 
 
 def output(h: Any, W: Parameters) -> Any:
@@ -48,18 +78,16 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     """Loss of one window (nats a token) and the last h, c: ids x, y (T, N), state h, c (N, H).
 
     `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H), where given, multiply the input rows and the hidden states on
-    their way to `Why` (dropout). These four may be NumPy arrays.
+    their way up (dropout). These four may be NumPy arrays. For L layers, state and mask are as in `lstm`.
     """
     x, y, keep_rows, keep_hidden = on_device(W, x, y, keep_rows, keep_hidden)
-    hidden, h, c = lstm(x, h, c, W, keep_rows)
-    if keep_hidden is not None:
-        hidden = hidden * keep_hidden
+    hidden, h, c = lstm(x, h, c, W, keep_rows, keep_hidden)
     return average_cross_entropy(output(hidden, W), y), h, c
 
 
 def on_device(W: Parameters, x: Any, y: Any, keep_rows: Any, keep_hidden: Any) -> list[Any]:
     """The ids as int32 and the masks in the type of the weights: NDArrays on the device of W."""
-    arrays = zip((x, y, keep_rows, keep_hidden), ("int32", "int32", W.bg.dtype, W.bg.dtype))
+    arrays = zip((x, y, keep_rows, keep_hidden), ("int32", "int32", W.by.dtype, W.by.dtype))
     return [None if array is None else nd.array(array, ctx=W.ctx, dtype=dtype) for array, dtype in arrays]
 
 
@@ -74,14 +102,17 @@ def average_cross_entropy(logits: Any, y: Any) -> Any:
     return -nd.mean(nd.pick(logp, y.reshape(-1)))
 
 
-def rows(x: Any, Wx: Any, keep: Any = None) -> list[Any]:
-    """The rows of Wx (V, H) named by ids x (T, N): T arrays (N, H).
+def inputs(x: Any, Wx: Any, keep: Any = None) -> list[Any]:
+    """x . Wx, times `keep` where given: T arrays (N, H). Of ids x (T, N) it is the rows of Wx (V, H) that they name.
 
-    Looked up for the whole window at once, then split: the gradient of one look-up at each step would be T arrays as
-    large as Wx.
+    Made for the whole window at once, then split: the gradient of one look-up at each step would be T arrays as large
+    as Wx.
     """
-    V, H = Wx.shape
-    X = nd.Embedding(x, Wx, input_dim=V, output_dim=H, dtype=Wx.dtype)  # (T, N, H)
+    if x.ndim == 2:
+        V, H = Wx.shape
+        X = nd.Embedding(x, Wx, input_dim=V, output_dim=H, dtype=Wx.dtype)  # (T, N, H)
+    else:
+        X = nd.dot(x, Wx)
     if keep is not None:
         X = X * keep
     steps = nd.split(X, num_outputs=x.shape[0], axis=0, squeeze_axis=True)

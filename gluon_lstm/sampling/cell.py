@@ -1,4 +1,4 @@
-"""The LSTM step for writing and scoring: float32 NumPy, the four gates in one product, no gradients."""
+"""The cell for writing and scoring: float32 NumPy, all gates of a step in one product, no gradients."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
-STACKED = "ifog"  # the gates, one upon another
-FACTORS = np.float32([-1, -1, -1, -2])  # sigmoid(a) = 1 / (1 + exp(-a)), tanh(a) = 2 / (1 + exp(-2a)) - 1
+from gluon_lstm.configuration import PEEPHOLES, Configuration
+
+STACKED = "ifgo"  # the gates, one upon another; the one that sees the new cell comes last
 SHUT = np.float32(88)  # e^88 is nearly the largest float32: a gate that is shut
 
 
 class Cell:
-    """The model of the 14 arrays, ready to step. Equations as in `lstm/reference.py`.
+    """The arrays of a model, ready to step. Equations as in `lstm/reference.py`.
 
     Upright: a text is a column, for so a product with one column, or with a few, is fastest. The weights hold what the
-    exponential of each gate wants to see, so that one serves all four.
+    exponential of each gate wants to see, so that one serves all: sigmoid(a) = 1 / (1 + exp(-a)), tanh(a) = 2
+    sigmoid(2a) - 1.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], configuration: Configuration | None = None) -> None:
+        """`configuration`: None for the standard model of the 14 arrays."""
         self.H, self.V = arrays["Why"].shape
-        factors = np.repeat(FACTORS, self.H)
-        self.Wx = np.concatenate([arrays[f"Wx{k}"] for k in STACKED], axis=1)  # (V, 4H)
-        self.Wx += np.concatenate([arrays[f"b{k}"] for k in STACKED])  # a row is looked up with its bias
-        self.Wx *= factors
-        self.Wh = np.concatenate([arrays[f"Wh{k}"].T for k in STACKED])  # (4H, H)
-        self.Wh *= factors[:, None]
+        self.configuration = configuration or Configuration(self.H)
+        self.layers = [_Layer(arrays, self.configuration, number) for number in range(1, self.configuration.layers + 1)]
         self.Why = np.ascontiguousarray(arrays["Why"].T)  # (V, H)
         self.by = np.ascontiguousarray(arrays["by"][:, None])  # (V, 1)
 
@@ -40,18 +39,50 @@ class Cell:
         return z
 
 
+class _Layer:
+    """The weights of one layer: `Wx` (V, 4H) to look up, with the bias in each row, of the first; `W` (4H, H) of the
+    recurrence, or (4H, 2H) of the layer below and the recurrence; `b` (4H, 1); `Wc` of the peepholes.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], configuration: Configuration, number: int) -> None:
+        own = {name: arrays[in_model] for name, in_model in configuration.names(number).items()}
+        self.cell = configuration.cell
+        gates = "h" if self.cell.gates == "h" else STACKED
+        factors = np.repeat(np.float32([-2 if gate in "gh" else -1 for gate in gates]), configuration.hidden)
+        Wx = np.concatenate([own[f"Wx{k}"] for k in gates], axis=1) * factors
+        W = np.concatenate([own[f"Wh{k}"].T for k in gates]) * factors[:, None]
+        b = np.concatenate([own[f"b{k}"] for k in gates]) * factors
+        if number == 1:
+            self.Wx, self.W = Wx + b, W
+        else:
+            self.W, self.b = np.concatenate([Wx.T, W], axis=1), b[:, None]
+        if self.cell.peepholes:
+            self.Wc = {k: -own[f"Wc{k}"].T for k in PEEPHOLES}
+
+    def see(self, c: np.ndarray, gate: str) -> np.ndarray:
+        """What a gate sees of the cell c (H, N) through its peephole."""
+        Wc = self.Wc[gate]
+        return Wc[:, None] * c if Wc.ndim == 1 else Wc @ c
+
+
 class Lanes:
-    """The state h, c (H, N) of N texts, and room for a step: nothing is allocated while they go on."""
+    """The state h, c (L*H, N) of N texts, layer upon layer, and room for a step: it goes on in the same arrays."""
 
     def __init__(self, cell: Cell, N: int) -> None:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, np.float32)
 
-        H, V = cell.H, cell.V
+        L, H, V = cell.configuration.layers, cell.H, cell.V
         self.cell = cell
-        self.h, self.c = np.zeros((H, N), np.float32), np.zeros((H, N), np.float32)
-        self._rows, self._A = empty(N, 4 * H), empty(4 * H, N)
-        self._one, self._z = empty(H, N), empty(V, N)
+        self.h, self.c = np.zeros((L * H, N), np.float32), np.zeros((L * H, N), np.float32)
+        self.top = self.h[-H:]  # what the logits are made of
+        G = len(cell.configuration.cell.gates)
+        self._rows, self._A, self._one, self._z = empty(N, G * H), empty(G * H, N), empty(H, N), empty(V, N)
+        self._layers = [
+            # what is read below and remembered lies together in h
+            (layer, self.h[max(k - 1, 0) * H : (k + 1) * H], self.h[k * H : (k + 1) * H], self.c[k * H : (k + 1) * H])
+            for k, layer in enumerate(cell.layers)
+        ]
 
     def keep(self, lanes: np.ndarray) -> Lanes:
         """Some of the texts, to go on with."""
@@ -61,24 +92,49 @@ class Lanes:
 
     def step(self, x: np.ndarray) -> None:
         """Read one id for each text: x (N,)."""
-        H, A, h, c = self.cell.H, self._A, self.h, self.c
-        np.dot(self.cell.Wh, h, out=A)
-        A += np.take(self.cell.Wx, x, axis=0, out=self._rows, mode="clip").T
-        _sigmoid_of_negative(A)
-        i, f, o, g = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
+        A = self._A
+        for layer, read, h, c in self._layers:
+            np.dot(layer.W, read, out=A)
+            if layer is self.cell.layers[0]:
+                A += np.take(layer.Wx, x, axis=0, out=self._rows, mode="clip").T
+            else:
+                A += layer.b
+            if layer.cell.gates == "h":
+                _sigmoid_of_negative(A)
+                np.multiply(A, 2, out=h)
+                h -= 1
+            else:
+                self._gates(layer, A, h, c)
+
+    def _gates(self, layer: _Layer, A: np.ndarray, h: np.ndarray, c: np.ndarray) -> None:
+        """From what is inside the gates (4H, N): the new h and c (H, N)."""
+        H = len(h)
+        i, f, g, o = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
+        if layer.cell.peepholes:
+            i += layer.see(c, "i")
+            f += layer.see(c, "f")
+            _sigmoid_of_negative(A[: 3 * H])
+        else:
+            _sigmoid_of_negative(A)
         g *= 2
         g -= 1
         c *= f
         c += np.multiply(i, g, out=self._one)
-        np.multiply(c, -2, out=h)
-        _sigmoid_of_negative(h)
-        h *= 2
-        h -= 1
-        h *= o
+        if layer.cell.peepholes:
+            o += layer.see(c, "o")
+            _sigmoid_of_negative(o)
+        if layer.cell.output_tanh:
+            np.multiply(c, -2, out=h)
+            _sigmoid_of_negative(h)
+            h *= 2
+            h -= 1
+            h *= o
+        else:
+            np.multiply(c, o, out=h)
 
     def logits(self) -> np.ndarray:
         """The logits (V, N) of what comes next, until they are asked for again."""
-        z = np.dot(self.cell.Why, self.h, out=self._z)
+        z = np.dot(self.cell.Why, self.top, out=self._z)
         z += self.cell.by
         return z
 

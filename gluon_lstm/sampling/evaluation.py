@@ -45,4 +45,4 @@ def evaluate(
     if not ids:
         raise TextError(f"{', '.join(map(str, paths))}: nothing is left after cleaning, so there is nothing to score")
     with progress("scoring", len(ids), "tokens") as advance:
-        return score(Cell(model.arrays), codec, np.frombuffer(ids, dtype=np.int32), units, advance)
+        return score(Cell(model.arrays, model.configuration), codec, np.frombuffer(ids, dtype=np.int32), units, advance)

@@ -35,7 +35,7 @@ class Generator:
 
     def __init__(self, model: Model, options: SamplingOptions | None = None, notice: Notice = ignore) -> None:
         self.codec = model.codec
-        self.cell = Cell(model.arrays)
+        self.cell = Cell(model.arrays, model.configuration)
         self.pieces = Pieces(model.codec)
         self.options = options or SamplingOptions()
         self.notice = notice

@@ -70,6 +70,6 @@ def _blocks(cell: Cell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tu
     for at in range(0, len(ids), BLOCK):
         block = np.asarray(ids[at : at + BLOCK])
         for k in range(len(block)):
-            hidden[k] = lane.h[:, 0]
+            hidden[k] = lane.top[:, 0]
             lane.step(block[k : k + 1])
         yield block, hidden[: len(block)]

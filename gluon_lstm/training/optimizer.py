@@ -12,7 +12,6 @@ from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.operator import in_memory, view
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import GATES
 
 PIECE = 1 << 17  # numbers of an array that are one job
 
@@ -53,7 +52,7 @@ class Adam:
         beta2: float = 0.999,
         epsilon: float = 1e-8,
     ) -> None:
-        self.rates = {**{f"Wx{k}": input_rate for k in GATES}, "Why": output_rate}
+        self.rates = {**dict.fromkeys(W.looked_up, input_rate), "Why": output_rate}
         self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
         self.moments: dict[str, tuple[Any, Any]] = {
@@ -71,7 +70,7 @@ class Adam:
                 if in_memory(param):
                     numbers = (rate, scale, keep, self.beta1, self.beta2, self.epsilon)
                     matrices = [np.atleast_2d(view(array)) for array in arrays]
-                    for rows in _pieces(matrices[0], _rows(name, param, ids)):
+                    for rows in _pieces(matrices[0], _rows(W, name, ids)):
                         jobs.do(kernels.adam, *matrices, rows, *numbers)
                 else:
                     param *= keep
@@ -89,16 +88,17 @@ def global_norm(W: Parameters, ids: Any = None) -> float:
     with Jobs() as jobs:
         for name, param in W.items():
             grad = np.atleast_2d(view(param.grad))
-            for rows in _pieces(grad, _rows(name, param, ids)):
+            for rows in _pieces(grad, _rows(W, name, ids)):
                 jobs.do(kernels.sum_of_squares, grad, rows)
         return math.sqrt(sum(jobs.results()))
 
 
-def _rows(name: str, param: Any, ids: Any) -> np.ndarray:
+def _rows(W: Parameters, name: str, ids: Any) -> np.ndarray:
     """The rows of an array that had a gradient."""
-    if name.startswith("Wx") and ids is not None:
+    if name in W.looked_up and ids is not None:
         return np.asarray(ids, np.int64)
-    return np.arange(1 if param.ndim == 1 else param.shape[0])
+    shape = getattr(W, name).shape
+    return np.arange(1 if len(shape) == 1 else shape[0])
 
 
 def _pieces(matrix: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:

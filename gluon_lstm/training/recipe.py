@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gluon_lstm.configuration import Configuration
+
 SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
@@ -18,7 +20,7 @@ SWITCHES = ("clip", "patience")  # None means off, which is 0 as an option
 class Recipe:
     """How a model is trained.
 
-    `cell` is the code that computes the LSTM, `scratch` the readable one, `fast` the same numbers sooner; `input_rate`
+    `cell` is the code that computes the model, `scratch` the readable one, `fast` the same numbers sooner; `input_rate`
     and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`;
     `weight_decay` times the learning rate is the share that each weight loses in an update of Adam; `clip` is the
     longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share of the
@@ -28,6 +30,8 @@ class Recipe:
 
     name: str = "standard"
     cell: str = "fast"
+    variant: str = "standard"
+    layers: int = 1
     hidden: int = 256
     batch_size: int = 32
     seq_len: int = 64
@@ -54,12 +58,14 @@ class Recipe:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("hidden", "batch_size", "seq_len", "epochs", "steps", "sample_every"), 1)
+        least = dict.fromkeys(("batch_size", "seq_len", "epochs", "steps", "sample_every"), 1)
         least.update(sample_length=0, seed=0)
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"--{_option(name)} {value}: use at least {low}")
+        if self.configuration.cell.peepholes == "full" and self.cell == "fast":
+            raise ValueError(f"--variant {self.variant}: the fast cell does not have it; use --cell scratch")
         for name in ("clip", "patience", "minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -79,6 +85,11 @@ class Recipe:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use one of {', '.join(values)}")
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the model is built like."""
+        return Configuration(self.hidden, self.variant, self.layers)
 
 
 STANDARD = Recipe()

@@ -12,7 +12,7 @@ import numpy as np
 
 from gluon_lstm import __version__
 from gluon_lstm.context import describe
-from gluon_lstm.model import BEST, LAST, Configuration, Model
+from gluon_lstm.model import BEST, LAST, Model
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.generator import Generator, generator_of
@@ -144,7 +144,7 @@ class Run:
     def model(self) -> Model:
         """The weights as they are now."""
         about = {"gluon_lstm": __version__, "steps": self.trainer.steps, "recipe": asdict(self.recipe)}
-        return Model(Configuration(self.recipe.hidden), self.corpus.codec, self.trainer.W.to_numpy(), about)
+        return Model(self.recipe.configuration, self.corpus.codec, self.trainer.W.to_numpy(), about)
 
     def _run_epoch(self, advance: Advance, check: Callable[[], None]) -> None:
         h, c = self.trainer.begin_state(self.N)
@@ -200,7 +200,8 @@ class Run:
     def _validate(self) -> Score:
         start = perf_counter()
         model = self.model()
-        result = score(Cell(model.arrays), self.corpus.codec, self.corpus.held_back, self.corpus.held_units)
+        cell = Cell(model.arrays, model.configuration)
+        result = score(cell, self.corpus.codec, self.corpus.held_back, self.corpus.held_units)
         if self.best is None or result.bpc < self.best.bpc:
             self.best, self._done_at_best = result, self.done
             model.save(self.out / BEST)

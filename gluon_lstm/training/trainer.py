@@ -1,4 +1,4 @@
-"""One update: a window of ids -> loss -> gradients of the 14 arrays -> new arrays."""
+"""One update: a window of ids -> loss -> gradients of the arrays -> new arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gluon_lstm.compat import mx
 from gluon_lstm.lstm import fast, initial, packed, scratch
 from gluon_lstm.lstm.operator import in_memory
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.model import Configuration
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
 from gluon_lstm.training.recipe import Recipe
 
@@ -38,8 +37,8 @@ class Trainer:
         self.recipe = recipe
         if arrays is None:
             make = initial.standard if recipe.weights == "standard" else initial.notes
-            arrays = make(Configuration(recipe.hidden), V, random(recipe, "weights"))
-        self.W = Parameters(arrays, ctx)
+            arrays = make(recipe.configuration, V, random(recipe, "weights"))
+        self.W = Parameters(arrays, ctx, configuration=recipe.configuration)
         adam = recipe.optimizer == "adam"
         rates = (recipe.input_rate, recipe.output_rate, recipe.weight_decay)
         self.optimizer: Optimizer = Adam(self.W, *rates) if adam else SGD()
@@ -47,7 +46,7 @@ class Trainer:
         self.steps = 0
 
     def begin_state(self, N: int) -> tuple[Any, Any]:
-        """The zero state (h, c), each (N, H)."""
+        """The zero state (h, c), each (N, H), or for L layers (L*N, H)."""
         return scratch.begin_state(N, self.W)
 
     def update(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any, rate: float) -> tuple[float, Any, Any]:
@@ -73,7 +72,7 @@ class Trainer:
     def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
         """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
         keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
-        keep_hidden = self._mask("hidden states", self.recipe.dropout, (x.size, self.W.H))
+        keep_hidden = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
         with mx.autograd.record():
             loss, h, c = self.cell.loss(x, y, h, c, self.W, keep_rows, keep_hidden)
         loss.backward()

@@ -1,0 +1,84 @@
+"""What a model is built like: the cell, its size, how many lie above one another, and the names of its arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GATES = "gifo"  # candidate, input, forget and output gate, in the order of the notes
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is inside a cell.
+
+    `gates` names its sums: those of an LSTM, or "h", the one of a simple recurrent network, h = tanh(x Wxh + h Whh +
+    bh), which has no cell (its c stays what it is). With `peepholes` the gates see the cell, i and f the one before the
+    step, o the one behind it: "diagonal" through vectors (Gers & Schmidhuber 2000, "Recurrent nets that time and
+    count", equations 3 to 5), "full" through matrices, as notes 000 print it. Without `output_tanh`, h = o * c.
+    """
+
+    gates: str = GATES
+    peepholes: str = ""
+    output_tanh: bool = True
+
+
+VARIANTS = {
+    "standard": Variant(),  # notes 001, 003, 004
+    "peephole": Variant(peepholes="diagonal"),
+    "peephole-full": Variant(peepholes="full"),  # notes 000
+    "no-output-tanh": Variant(output_tanh=False),  # notes 002
+    "rnn": Variant(gates="h"),  # what notes 003 compare with
+}
+PEEPHOLES = "ifo"  # the gates that may see the cell
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a model is built like: H, the number of hidden units, a cell of VARIANTS, and layers, one above the other.
+
+    (V is the length of the vocabulary.) Raises ValueError for what cannot be.
+    """
+
+    hidden: int = 256
+    variant: str = "standard"
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"--{name} {getattr(self, name)}: use at least 1")
+        if self.variant not in VARIANTS:
+            raise ValueError(f"--variant {self.variant}: use one of {', '.join(VARIANTS)}")
+
+    @property
+    def cell(self) -> Variant:
+        return VARIANTS[self.variant]
+
+    def shapes(self, V: int) -> dict[str, tuple[int, ...]]:
+        """The shape of each array, in the order in which they are named everywhere. Layer 1 reads ids or rows (V,)."""
+        H, shapes = self.hidden, {}
+        for layer in range(1, self.layers + 1):
+            shapes.update(
+                {
+                    **{named(f"Wx{k}", layer): (V if layer == 1 else H, H) for k in self.cell.gates},
+                    **{named(f"Wh{k}", layer): (H, H) for k in self.cell.gates},
+                    **{named(f"b{k}", layer): (H,) for k in self.cell.gates},
+                }
+            )
+            if self.cell.peepholes:
+                shape = (H,) if self.cell.peepholes == "diagonal" else (H, H)
+                shapes.update({named(f"Wc{k}", layer): shape for k in PEEPHOLES})
+        return {**shapes, "Why": (H, V), "by": (V,)}
+
+    def names(self, layer: int) -> dict[str, str]:
+        """The arrays of one layer (from 1): the name in the equations -> the name in the model."""
+        one = Configuration(self.hidden, self.variant).shapes(1)
+        return {name: named(name, layer) for name in one if name not in ("Why", "by")}
+
+
+def named(name: str, layer: int) -> str:
+    """The name of an array in a layer (from 1): Wxg, Wxg_2, Wxg_3 ..."""
+    return name if layer == 1 else f"{name}_{layer}"
+
+
+NAMES = tuple(Configuration().shapes(1))  # the 14 arrays of the standard model
