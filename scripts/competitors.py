@@ -91,7 +91,7 @@ class Ours:
         from gluon_lstm.training.recipe import recipe_of
         from gluon_lstm.training.trainer import Trainer
 
-        recipe = recipe_of("standard", hidden=H, dropout=0.0, input_dropout=0.0, clip=CLIP)
+        recipe = recipe_of("standard", hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0, clip=CLIP)
         self.trainer, self.N, self.wait = Trainer(recipe, V), N, mx.nd.waitall
 
     def begin(self) -> Any:

@@ -9,13 +9,14 @@ import pytest
 
 from gluon_lstm.compat import mx
 from gluon_lstm.configuration import GATES, NAMES, Configuration
-from gluon_lstm.lstm import reference, scratch
+from gluon_lstm.lstm import initial, reference, scratch
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.recipe import STANDARD
 from gluon_lstm.training.trainer import Trainer
 
 nd = mx.nd
 SIZES = [(6, 4, 5, 3), (1, 4, 5, 3), (6, 1, 5, 3), (6, 4, 1, 3), (6, 4, 5, 1), (1, 1, 1, 1)]  # T, N, V, H
+NO_DROPOUT = {"dropout": 0.0, "input_dropout": 0.0, "recurrent_dropout": 0.0}
 cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
 
 
@@ -114,7 +115,7 @@ def test_the_trainer_cuts_the_graph_between_windows(weights, window, assert_same
     """A window's gradients are its own, though the same weights made the state that it begins with."""
     x, y, h, c = window(6, 4, 5, 3)
     W = weights(5, 3)
-    trainer = Trainer(replace(STANDARD, hidden=3, dropout=0.0, input_dropout=0.0, cell=cell), 5, arrays=W)
+    trainer = Trainer(replace(STANDARD, hidden=3, cell=cell, **NO_DROPOUT), 5, arrays=W)
     _, carried_h, carried_c = trainer.gradients(x[:3], y[:3], nd.array(h), nd.array(c))
     trainer.gradients(x[3:], y[3:], carried_h, carried_c)
     wanted = reference.loss_and_gradients(x[3:], y[3:], *whole_state(x[:3], y[:3], h, c, W), W)[3]
@@ -164,7 +165,7 @@ def test_training_drops_a_share_of_the_hidden_states_and_scales_the_others(weigh
     H, V, P = 400, 3, 0.25
     arrays = weights(V, H, scale=0.1)
     x, y = np.array([[1]]), np.array([[2]])
-    recipe = replace(STANDARD, hidden=H, dropout=P, input_dropout=0.0, cell=cell)
+    recipe = replace(STANDARD, hidden=H, cell=cell, **{**NO_DROPOUT, "dropout": P})
     loss, h, grads = trained_once(recipe, arrays, x, y)
     kept = grads["Why"].any(axis=1)
     assert kept.mean() == pytest.approx(1 - P, abs=0.08)  # four standard deviations
@@ -183,7 +184,7 @@ def test_training_drops_a_share_of_the_input_rows_and_scales_the_others(weights,
     N = V = 400
     arrays = weights(V, 3)
     x, y = np.arange(N)[None], np.zeros((1, N), int)
-    recipe = replace(STANDARD, hidden=3, dropout=0.0, input_dropout=0.25, cell=cell)
+    recipe = replace(STANDARD, hidden=3, cell=cell, **{**NO_DROPOUT, "input_dropout": 0.25})
     loss, h, grads = trained_once(recipe, arrays, x, y)
     kept = grads["Wxg"].any(axis=1)
     assert kept.mean() == pytest.approx(0.75, abs=0.08)
@@ -196,6 +197,39 @@ def test_training_drops_a_share_of_the_input_rows_and_scales_the_others(weights,
     assert loss == pytest.approx(wanted, rel=1e-5)
     np.testing.assert_allclose(h, wanted_h, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(grads["Wxg"], wanted_grads["Wxg"], rtol=1e-3, atol=1e-7)
+
+
+@cells
+@pytest.mark.parametrize("variant", ["standard", "rnn"])
+def test_training_drops_a_share_of_the_recurrent_weights_for_a_window(cell, variant):
+    """The ones dropped have no gradient, the others' is that of the scaled weights, and the weights come back."""
+    H, V, P = 20, 5, 0.25
+    recipe = replace(STANDARD, hidden=H, layers=2, variant=variant, cell=cell, **{**NO_DROPOUT, "recurrent_dropout": P})
+    trainer = Trainer(recipe, V)
+    arrays = trainer.W.to_numpy()
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(V, size=(2, 7, 4))
+    h, c = (rng.standard_normal((8, H)).astype(np.float32) for _ in "hc")
+    loss = trainer.gradients(x, y, nd.array(h), nd.array(c))[0].asscalar()
+    grads = trainer.W.gradients()
+    for name, array in trainer.W.to_numpy().items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+    recurrent = [name for name in arrays if name[:2] == "Wh" and name != "Why"]
+    kept = {name: grads[name] != 0 for name in recurrent}
+    assert np.mean([kept[name].mean() for name in recurrent]) == pytest.approx(1 - P, abs=0.05)
+    masked = {**arrays, **{name: arrays[name] * kept[name] / (1 - P) for name in recurrent}}
+    wanted = reference.loss_and_gradients(x, y, h, c, masked, recipe.configuration)
+    assert loss == pytest.approx(wanted[0], rel=1e-5)
+    for name, grad in wanted[3].items():
+        scaled = grad * kept[name] / (1 - P) if name in recurrent else grad
+        np.testing.assert_allclose(grads[name], scaled, rtol=1e-3, atol=1e-6)
+
+
+def test_a_new_model_predicts_the_frequencies_of_the_text():
+    counts = np.array([0, 5, 1, 30])
+    by = initial.standard(Configuration(3), 4, np.random.default_rng(0), counts)["by"]
+    np.testing.assert_allclose(np.exp(by), (counts + 1) / 40, rtol=1e-6)
 
 
 def test_masks_come_from_the_seed_and_the_step_alone(weights, window):

@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
     "--clip": ("clip", float, "X", "longest gradient; 0: no clipping"),
     "--dropout": ("dropout", float, "P", "share of the hidden states set to 0 before the next layer and before Why"),
     "--input-dropout": ("input_dropout", float, "P", "share of the input rows set to 0"),
+    "--recurrent-dropout": ("recurrent_dropout", float, "P", "share of the recurrent weights set to 0 for an update"),
     "--warmup": ("warmup", float, "X", "share of the run in which the learning rate rises"),
     "--validation": ("validation", float, "X", "share of the text held back"),
     "--patience": ("patience", float, "X", "share of the run without a better validation that ends it; 0: never"),

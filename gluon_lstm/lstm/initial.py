@@ -13,14 +13,18 @@ def notes(configuration: Configuration, V: int, rng: np.random.Generator) -> dic
     return {name: (0.01 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
 
 
-def standard(configuration: Configuration, V: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def standard(
+    configuration: Configuration, V: int, rng: np.random.Generator, counts: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """What lets an LSTM learn from its first step on.
 
     Recurrent weights orthogonal (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120), so that a signal keeps its length
     on the way through time; the forget gate's bias 1 (Jozefowicz, Zaremba & Sutskever 2015, "An Empirical Exploration
     of Recurrent Network Architectures", section 4), so that the cell remembers until it learns to forget; a row of an
     input weight is the embedding of one token, so its scale does not depend on V (nor on what a higher layer reads, H
-    numbers); the output weights as Glorot & Bengio 2010, equation 16; the peepholes and all other biases 0.
+    numbers); the output weights as Glorot & Bengio 2010, equation 16; `by` the logarithm of how frequent each token is
+    (add one), where `counts` (V,) says it, so that a model which has learned nothing predicts as the unigram does; the
+    peepholes and all other biases 0.
     """
     H = configuration.hidden
     shapes = configuration.shapes(V)
@@ -33,6 +37,8 @@ def standard(configuration: Configuration, V: int, rng: np.random.Generator) -> 
         if "bf" in own:
             own["bf"][:] = 1
     arrays["Why"][:] = rng.uniform(-1, 1, (H, V)) * np.sqrt(6 / (H + V))
+    if counts is not None:
+        arrays["by"][:] = np.log((counts + 1) / (counts.sum() + V))
     return arrays
 
 

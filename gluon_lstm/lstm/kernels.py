@@ -220,14 +220,15 @@ def sum_of_squares(grad, rows):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled(f"({', '.join(['float32[:, ::1]'] * 4)}, int64[::1], {', '.join(['float32'] * 6)})")
-def adam(param, grad, mean, variance, rows, rate, scale, keep, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
-    """Some rows of `param` and the two moments, changed in place; the gradient counts `scale`, the weight `keep` times.
+@compiled(f"({', '.join(['float32[:, ::1]'] * 4)}, int64[::1], float32[::1], {', '.join(['float32'] * 5)})")
+def adam(param, grad, mean, variance, rows, rates, scale, keep, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
+    """Some rows of `param` and the two moments, changed in place, a rate for each; the gradient counts `scale` times,
+    the weight `keep` times.
 
     Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the decay of Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
     for k in range(len(rows)):
-        r = rows[k]
+        r, rate = rows[k], rates[k]
         p, g, m, v = param[r], grad[r], mean[r], variance[r]
         for j in range(len(p)):
             m[j] += (ONE - beta1) * (scale * g[j] - m[j])

@@ -23,25 +23,40 @@ def begin_state(N: int, W: Parameters) -> tuple[Any, Any]:
 
 def step(X: Sequence[Any], h: Any, c: Any, W: Layer) -> tuple[Any, Any]:
     """One time step of one layer: what the input gives inside each gate, and the state h, c, all (N, H) -> new h, c."""
-    if W.cell.gates == "h":  # a simple recurrent network, which has no cell
-        (Xh,) = X
-        return nd.tanh(Xh + nd.dot(h, W.Whh) + W.bh), c
+    if W.cell.gates == "h":
+        return step_rnn(X, h, c, W)
+    if W.cell.peepholes:
+        return step_with_peepholes(X, h, c, W)
 
     Xg, Xi, Xf, Xo = X
     g = nd.tanh(Xg + nd.dot(h, W.Whg) + W.bg)
-    i = nd.sigmoid(Xi + nd.dot(h, W.Whi) + W.bi + see(c, W, "Wci"))
-    f = nd.sigmoid(Xf + nd.dot(h, W.Whf) + W.bf + see(c, W, "Wcf"))
+    i = nd.sigmoid(Xi + nd.dot(h, W.Whi) + W.bi)
+    f = nd.sigmoid(Xf + nd.dot(h, W.Whf) + W.bf)
+    o = nd.sigmoid(Xo + nd.dot(h, W.Who) + W.bo)
+
     c = f * c + i * g
-    o = nd.sigmoid(Xo + nd.dot(h, W.Who) + W.bo + see(c, W, "Wco"))
-    h = o * (nd.tanh(c) if W.cell.output_tanh else c)
+    h = o * nd.tanh(c) if W.cell.output_tanh else o * c
     return h, c
 
 
-def see(c: Any, W: Layer, name: str) -> Any:
-    """What a gate sees of the cell through its peephole, where the variant has them."""
-    if not W.cell.peepholes:
-        return 0
-    return c * getattr(W, name) if W.cell.peepholes == "diagonal" else nd.dot(c, getattr(W, name))
+def step_with_peepholes(X: Sequence[Any], h: Any, c: Any, W: Layer) -> tuple[Any, Any]:
+    """The same, but the gates see the cell: through vectors, or through full matrices as in notes 000."""
+    see = nd.multiply if W.cell.peepholes == "diagonal" else nd.dot
+    Xg, Xi, Xf, Xo = X
+    g = nd.tanh(Xg + nd.dot(h, W.Whg) + W.bg)
+    i = nd.sigmoid(Xi + nd.dot(h, W.Whi) + see(c, W.Wci) + W.bi)
+    f = nd.sigmoid(Xf + nd.dot(h, W.Whf) + see(c, W.Wcf) + W.bf)
+
+    c = f * c + i * g
+    o = nd.sigmoid(Xo + nd.dot(h, W.Who) + see(c, W.Wco) + W.bo)  # the new c
+    h = o * nd.tanh(c)
+    return h, c
+
+
+def step_rnn(X: Sequence[Any], h: Any, c: Any, W: Layer) -> tuple[Any, Any]:
+    """The simple recurrent network that notes 003 compare with. It has no cell: c stays what it is."""
+    (Xh,) = X
+    return nd.tanh(Xh + nd.dot(h, W.Whh) + W.bh), c
 
 
 def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None, keep_hidden: Any = None) -> tuple[Any, Any, Any]:

@@ -37,9 +37,9 @@ class Adam:
 
     The learning rate counts `input_rate` times for the rows of the input weights and `output_rate` times for `Why`. A
     row changes only where its token occurs, and alone, while in a stack with an embedding all tokens share the matrix
-    behind it: at one rate for all, the rows would be learned last. `decay` draws every weight but the biases toward 0.
-
-    On the CPU only the rows that had a gradient are touched; on a GPU it is MXNet's own operator, and all rows.
+    behind it: at one rate for all, the rows would be learned last. So each row is an Adam of its own, which counts its
+    own updates: corrected as if it had been updated each time, a rare token would leap. `decay` draws every weight but
+    the biases toward 0.
     """
 
     def __init__(
@@ -55,29 +55,43 @@ class Adam:
         self.rates = {**dict.fromkeys(W.looked_up, input_rate), "Why": output_rate}
         self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
+        self.row_steps = np.zeros(len(getattr(W, W.looked_up[0])), np.int64)  # of each row of the input weights
         self.moments: dict[str, tuple[Any, Any]] = {
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
 
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         self.steps += 1
-        corrected = learning_rate * math.sqrt(1 - self.beta2**self.steps) / (1 - self.beta1**self.steps)
+        self.row_steps[_rows(W, W.looked_up[0], ids)] += 1
         with Jobs() as jobs:
             for name, param in W.items():
-                rate = corrected * self.rates.get(name, 1.0)
+                rows = _rows(W, name, ids)
+                steps = self.row_steps[rows] if name in W.looked_up else np.full(len(rows), self.steps)
+                corrections = np.sqrt(1 - self.beta2**steps) / (1 - self.beta1**steps)
+                rates = (learning_rate * self.rates.get(name, 1.0) * corrections).astype(np.float32)
                 keep = 1.0 if name.startswith("b") else 1 - learning_rate * self.decay
                 arrays = (param, param.grad, *self.moments[name])
                 if in_memory(param):
-                    numbers = (rate, scale, keep, self.beta1, self.beta2, self.epsilon)
                     matrices = [np.atleast_2d(view(array)) for array in arrays]
-                    for rows in _pieces(matrices[0], _rows(W, name, ids)):
-                        jobs.do(kernels.adam, *matrices, rows, *numbers)
+                    for piece in _pieces(matrices[0], len(rows)):
+                        numbers = (rates[piece], scale, keep, self.beta1, self.beta2, self.epsilon)
+                        jobs.do(kernels.adam, *matrices, rows[piece], *numbers)
                 else:
-                    param *= keep
-                    mx.nd.adam_update(
-                        *arrays, out=param, lr=rate,
-                        beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, rescale_grad=scale,
-                    )  # fmt: skip
+                    self._update_on_device(arrays, rows, rates, scale, keep)
+
+    def _update_on_device(
+        self, arrays: tuple[Any, ...], rows: np.ndarray, rates: np.ndarray, scale: float, keep: float
+    ) -> None:
+        """The same where the memory cannot be seen."""
+        param, _, mean, variance = matrices = [array.reshape((-1, array.shape[-1])) for array in arrays]
+        index = mx.nd.array(rows, ctx=param.context, dtype="int32")
+        rate = mx.nd.array(rates[:, None], ctx=param.context, dtype=param.dtype)
+        p, g, m, v = (matrix.take(index) for matrix in matrices)
+        m = self.beta1 * m + (1 - self.beta1) * scale * g
+        v = self.beta2 * v + (1 - self.beta2) * (scale * g) ** 2
+        p = keep * p - rate * m / (v.sqrt() + self.epsilon)
+        for matrix, new in ((param, p), (mean, m), (variance, v)):
+            mx.nd.contrib.index_copy(matrix, index, new, out=matrix)
 
 
 def global_norm(W: Parameters, ids: Any = None) -> float:
@@ -88,8 +102,9 @@ def global_norm(W: Parameters, ids: Any = None) -> float:
     with Jobs() as jobs:
         for name, param in W.items():
             grad = np.atleast_2d(view(param.grad))
-            for rows in _pieces(grad, _rows(W, name, ids)):
-                jobs.do(kernels.sum_of_squares, grad, rows)
+            rows = _rows(W, name, ids)
+            for piece in _pieces(grad, len(rows)):
+                jobs.do(kernels.sum_of_squares, grad, rows[piece])
         return math.sqrt(sum(jobs.results()))
 
 
@@ -101,10 +116,10 @@ def _rows(W: Parameters, name: str, ids: Any) -> np.ndarray:
     return np.arange(1 if len(shape) == 1 else shape[0])
 
 
-def _pieces(matrix: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """`rows` in pieces worth a job each."""
+def _pieces(matrix: np.ndarray, rows: int) -> list[slice]:
+    """That many rows in pieces worth a job each."""
     size = max(PIECE // matrix.shape[1], 1)
-    return [rows[at : at + size] for at in range(0, len(rows), size)]
+    return [slice(at, at + size) for at in range(0, rows, size)]
 
 
 def clipping(norm: float, threshold: float) -> float:

@@ -24,8 +24,9 @@ class Recipe:
     and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`;
     `weight_decay` times the learning rate is the share that each weight loses in an update of Adam; `clip` is the
     longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share of the
-    hidden states set to zero before `Why`, `input_dropout` that of the rows looked up in the input weights; `epochs`,
-    `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
+    hidden states set to zero on their way up, `input_dropout` that of the rows looked up in the input weights,
+    `recurrent_dropout` that of the recurrent weights; `epochs`, `steps`, `minutes` (of training) are limits, of which
+    the first reached ends the run.
     """
 
     name: str = "standard"
@@ -44,8 +45,9 @@ class Recipe:
     warmup: float = 0.02
     weight_decay: float = 0.0
     clip: float | None = 1.0
-    dropout: float = 0.35
-    input_dropout: float = 0.15
+    dropout: float = 0.4
+    input_dropout: float = 0.2
+    recurrent_dropout: float = 0.3
     layout: str = "contiguous"
     validation: float = 0.05
     patience: float | None = 0.25
@@ -76,7 +78,7 @@ class Recipe:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
             raise ValueError(f"--weight-decay {self.weight_decay}: use at least 0 and less than 1 / --learning-rate")
-        for name in ("dropout", "input_dropout", "warmup", "validation"):
+        for name in ("dropout", "input_dropout", "recurrent_dropout", "warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least 0 and less than 1")
         if not 0 <= self.temperature < math.inf:
@@ -104,6 +106,7 @@ NOTES = Recipe(
     clip=None,
     dropout=0.0,
     input_dropout=0.0,
+    recurrent_dropout=0.0,
     validation=0.0,
     patience=None,
     epochs=2000,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,23 @@ class Trainer:
     """The weights of one run on one device, and the way they are changed."""
 
     def __init__(
-        self, recipe: Recipe, V: int, ctx: Any = None, arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        recipe: Recipe,
+        V: int,
+        ctx: Any = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        counts: np.ndarray | None = None,
     ) -> None:
-        """`arrays`: weights to begin with, instead of new ones as the recipe wants them."""
+        """`arrays`: weights to begin with, instead of new ones as the recipe wants them; `counts` (V,): how often each
+        token occurs, for those.
+        """
         self.recipe = recipe
         if arrays is None:
-            make = initial.standard if recipe.weights == "standard" else initial.notes
-            arrays = make(recipe.configuration, V, random(recipe, "weights"))
+            rng = random(recipe, "weights")
+            if recipe.weights == "standard":
+                arrays = initial.standard(recipe.configuration, V, rng, counts)
+            else:
+                arrays = initial.notes(recipe.configuration, V, rng)
         self.W = Parameters(arrays, ctx, configuration=recipe.configuration)
         adam = recipe.optimizer == "adam"
         rates = (recipe.input_rate, recipe.output_rate, recipe.weight_decay)
@@ -73,10 +84,38 @@ class Trainer:
         """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
         keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
         keep_hidden = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
-        with mx.autograd.record():
-            loss, h, c = self.cell.loss(x, y, h, c, self.W, keep_rows, keep_hidden)
-        loss.backward()
+        with self._fewer_recurrent_weights():
+            with mx.autograd.record():
+                loss, h, c = self.cell.loss(x, y, h, c, self.W, keep_rows, keep_hidden)
+            loss.backward()
         return loss, h.detach(), c.detach()
+
+    @contextmanager
+    def _fewer_recurrent_weights(self) -> Iterator[None]:
+        """DropConnect: a share of the recurrent weights is 0 for one window, the same ones at each step of it.
+
+        (Merity, Keskar & Socher 2018, arXiv:1708.02182, section 2.) A weight that was 0 has no gradient.
+        """
+        P = self.recipe.recurrent_dropout
+        if not P:
+            yield
+            return
+        names = [name for name in self.W.configuration.shapes(1) if name.startswith("Wh") and name != "Why"]
+        H = self.W.H
+        masks = self._mask("recurrent weights", P, (len(names), H, H))
+        dropped = []
+        for name, mask in zip(names, masks):
+            param = getattr(self.W, name)
+            keep = mx.nd.array(mask, ctx=self.W.ctx)
+            dropped.append((param, param.copy(), keep))
+            param *= keep
+        try:
+            yield
+        finally:
+            mx.nd.waitall()  # the gradients are computed from the memory of the weights
+            for param, whole, keep in dropped:
+                param[:] = whole
+                param.grad[:] = param.grad * keep
 
     def time_step(self, x: np.ndarray, y: np.ndarray) -> float:
         """Seconds that one update takes, measured without changing anything. The first of two runs warms MXNet up."""
