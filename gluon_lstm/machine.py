@@ -12,8 +12,8 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def leave_cores_to_the_fast_cell() -> None:
-    """Give one thread to each product of NumPy, for the fast cell keeps all cores busy by itself.
+def one_thread_a_product() -> None:
+    """Give one thread to each product of NumPy, for what keeps all cores busy by itself.
 
     To be called before NumPy is loaded. What the user has set stays.
     """

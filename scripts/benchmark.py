@@ -34,7 +34,7 @@ AGAINST = ("notes", "gluon", "pytorch")
 MULTIPLIERS = ("numpy", "mxnet", "pytorch", "ours")
 POSTS = Path(__file__).resolve().parent.parent / "data" / "posts_ja.txt"
 
-AS_TRAIN = "gluon_lstm.machine:leave_cores_to_the_fast_cell"  # what `gluon-lstm train` does before anything else
+ONE_THREAD = "gluon_lstm.machine:one_thread_a_product"  # what `train` and `generate --count N` do before anything else
 ALL = str(available_cores())
 OMP = {"OMP_NUM_THREADS": ALL}
 ENGINES = [  # of which the quickest for this machine is found out; the first is the one for short runs
@@ -145,7 +145,7 @@ def measure_size(
         for name in names:
             if name == "notes" and size != SIZES[0]:  # a turn of it would take minutes
                 continue
-            setup = AS_TRAIN if name == "ours" else ""
+            setup = ONE_THREAD if name == "ours" else ""
             racer = field.enter("competitors:Training", name, settings[name], setup=setup, **sizes)
             if racer:
                 losses = racer.do("check", updates=CHECKED.get(name, 12))
@@ -187,16 +187,13 @@ def measure_writing(names: Sequence[str], amount: Amount) -> dict[str, Any]:
             if name in CHARACTERS and (writer := field.enter("competitors:Writing", name, SETTINGS[name][0], **WRITTEN))
         }
         seconds: dict[str, list[float]] = {name: [] for name in writers}
-        many: dict[str, list[float]] = {}
-        if writers["ours"].do("has_batches"):
-            many = {"together": [], "one_by_one": []}
-        else:
-            print("this version writes no batches: skipped", file=sys.stderr)
+        batch = stack.enter_context(Contestant("competitors:Writing", setup=ONE_THREAD, name="ours", **WRITTEN))
+        many: dict[str, list[float]] = {"together": [], "one_by_one": []}
         for _ in range(amount.rounds):
             for name, writer in writers.items():
                 seconds[name].append(writer.do("turn", characters=CHARACTERS[name]))
-            for method, measured in many.items():
-                measured.append(writers["ours"].do(method, count=COUNT, length=LENGTH))
+            many["together"].append(batch.do("together", count=COUNT, length=LENGTH))
+            many["one_by_one"].append(writers["ours"].do("one_by_one", count=COUNT, length=LENGTH))
     return {"size": WRITTEN, "seconds": seconds, "many": many, "count": COUNT, "skipped": field.skipped}
 
 

@@ -331,9 +331,6 @@ class Writing:
         """The same of as many texts one after another."""
         return self.writer.one_by_one(count, length) / (count * length)
 
-    def has_batches(self) -> int:
-        return int(hasattr(self.writer.generator, "texts"))
-
     def save(self, path: str) -> None:
         self.writer.model.save(path)
 

@@ -26,7 +26,7 @@ from turns import Absent, Contestant, command, machine, machine_line, table
 from gluon_lstm.files import written_whole
 from gluon_lstm.machine import available_cores
 
-AS_TRAIN = "gluon_lstm.machine:leave_cores_to_the_fast_cell"  # what `gluon-lstm train` does before anything else
+AS_TRAIN = "gluon_lstm.machine:one_thread_a_product"  # what `train` does before anything else
 N, T = 32, 64  # of the PyTorch idiom
 PEAK, WARM_UP, DROPOUT = 4e-3, 0.02, 0.3  # its highest learning rate, the share in which that is reached, its dropout
 CHUNK = 1024  # tokens of the held-back text that it reads at once

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
-from gluon_lstm.lstm.blas import multiply, product
+from gluon_lstm.lstm.blas import CORE_TYPE, KERNELS, has_halved_avx512, kernels, multiply, product
 
 SIZES = [(1, 1, 1), (3, 5, 7), (1, 8, 3), (6, 1, 4), (5, 9, 1), (32, 65, 130)]  # m, k, n
 
@@ -145,3 +147,31 @@ def test_a_matrix_that_blas_cannot_describe_is_refused(place, scatter):
 def test_a_result_that_lies_by_columns_is_refused(out):
     with pytest.raises(ValueError, match="strides"):
         product(matrix(len(out), 3), matrix(3, 4), out)
+
+
+@pytest.mark.parametrize(
+    ("lines", "halved"),
+    [
+        ("vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n", True),
+        ("vendor_id\t: AuthenticAMD\ncpu family\t: 26\n", False),  # Zen 5 does 512 bits at once
+        ("vendor_id\t: GenuineIntel\ncpu family\t: 25\n", False),
+        ("processor\t: 0\nBogoMIPS\t: 243.75\n", False),
+        ("", False),
+    ],
+)
+def test_which_processors_do_512_bits_in_two_halves(tmp_path, lines, halved):
+    cpuinfo = tmp_path / "cpuinfo"
+    assert not has_halved_avx512(cpuinfo)  # no such file
+    cpuinfo.write_text(lines + "\n" + lines, encoding="utf-8")
+    assert has_halved_avx512(cpuinfo) is halved
+
+
+def test_what_the_user_says_of_the_kernels_stays(monkeypatch):
+    monkeypatch.delenv(CORE_TYPE, raising=False)
+    with kernels(KERNELS):
+        assert os.environ[CORE_TYPE] == KERNELS
+    assert CORE_TYPE not in os.environ
+    monkeypatch.setenv(CORE_TYPE, "Haswell")
+    with kernels(KERNELS):
+        assert os.environ[CORE_TYPE] == "Haswell"
+    assert os.environ[CORE_TYPE] == "Haswell"

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from gluon_lstm.cli.terminal import notice
+from gluon_lstm.machine import one_thread_a_product
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.count > 1:
+        one_thread_a_product()  # there is a batch for each core
+
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.generator import Generator, fresh_seed, generator_of
     from gluon_lstm.sampling.sampler import SamplingOptions

@@ -16,7 +16,7 @@ from gluon_lstm.cli.options import (
 )
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.configuration import VARIANTS
-from gluon_lstm.machine import leave_cores_to_the_fast_cell
+from gluon_lstm.machine import one_thread_a_product
 
 # option -> (field of the recipe, type, metavar, help); a default is the recipe's
 VALUES: dict[str, tuple[str, type, str, str]] = {
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = recipe_of(args.recipe, **_overrides(args))
     if recipe.cell == "fast":
-        leave_cores_to_the_fast_cell()
+        one_thread_a_product()
 
     from gluon_lstm.text.codec import TextSettings
     from gluon_lstm.text.corpus import CorpusOptions, prepare

@@ -7,12 +7,17 @@ matrices of a time step. Each product is one thread's work: the fast cell has se
 from __future__ import annotations
 
 import ctypes
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+CORE_TYPE, KERNELS = "OPENBLAS_CORETYPE", "Zen"
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of the C interface, cblas.h
 
 
@@ -51,11 +56,39 @@ def _layout(a: np.ndarray) -> tuple[int, int]:
     raise ValueError(f"a matrix {a.shape} with strides {a.strides} has neither rows nor columns in one piece")
 
 
+def has_halved_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this is a Zen 3 or Zen 4 (AMD, family 25): it does 512 bits in two halves, where there are any.
+
+    OpenBLAS takes its kernels for AVX-512 all the same; those for AVX2 need 20 % less time for the thin matrices of a
+    time step, 5 % for the large ones (measured on a Zen 4).
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    about = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in reversed(lines) if ":" in line)
+    return (about.get("vendor_id"), about.get("cpu family")) == ("AuthenticAMD", "25")
+
+
+@contextmanager
+def kernels(name: str | None) -> Iterator[None]:
+    """Have OpenBLAS, when it is loaded, take the kernels `name`, unless the user has said which."""
+    if name is None or CORE_TYPE in os.environ:
+        yield
+        return
+    os.environ[CORE_TYPE] = name
+    try:
+        yield
+    finally:
+        del os.environ[CORE_TYPE]
+
+
 @lru_cache(maxsize=1)
 def _sgemm() -> Any:
     import scipy_openblas32 as wheel  # OpenBLAS as NumPy and SciPy take it, in a wheel of its own
 
-    openblas = ctypes.CDLL(str(Path(wheel.get_lib_dir(), wheel.get_library(fullname=True))))
+    with kernels(KERNELS if has_halved_avx512() else None):
+        openblas = ctypes.CDLL(str(Path(wheel.get_lib_dir(), wheel.get_library(fullname=True))))
     openblas.scipy_openblas_set_num_threads(1)
     sgemm = openblas.scipy_cblas_sgemm
     i, f, p = ctypes.c_int, ctypes.c_float, ctypes.c_void_p

@@ -22,7 +22,7 @@ from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.blas import multiply
 from gluon_lstm.lstm.fast_layer import FastLayer
 from gluon_lstm.lstm.jobs import Jobs
-from gluon_lstm.lstm.operator import Operator, view
+from gluon_lstm.lstm.operator import Operator, ndarray, view
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.machine import available_cores
 
@@ -85,7 +85,7 @@ class _Window(Operator):
                 ready = passed_on
             loss = sum(map(jobs.result, ready)) / len(self.x)
         last_h, last_c = (np.concatenate([getattr(layer, name)[self.T] for layer in b.layers]) for name in "hc")
-        return tuple(mx.nd.array(array, ctx=inputs[-1].context) for array in ([loss], last_h, last_c))
+        return tuple(map(ndarray, (np.array([loss]), last_h, last_c)))
 
     def _pass_on(self, k: int, chunk: int) -> float:
         """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)

@@ -33,6 +33,13 @@ def view(array: Any, wait: bool = True) -> np.ndarray:
     return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_float)), array.shape)
 
 
+def ndarray(array: np.ndarray) -> Any:
+    """A new NDArray on the CPU with these numbers, in float32: `mx.nd.array`, but a tenth of its 0.1 ms."""
+    new = mx.nd.empty(array.shape)
+    view(new, wait=False)[:] = array
+    return new
+
+
 class Operator(mx.autograd.Function):  # type: ignore[misc]
     """`mx.autograd.Function`, but `backward(gradients, *output_gradients)` fills NumPy arrays it is handed.
 

@@ -8,16 +8,14 @@ import numpy as np
 
 from gluon_lstm.configuration import PEEPHOLES, Configuration
 
-STACKED = "ifgo"  # the gates, one upon another; the one that sees the new cell comes last
-SHUT = np.float32(88)  # e^88 is nearly the largest float32: a gate that is shut
+STACKED = "ifog"  # the gates, one upon another: first those of a sigmoid
 
 
 class Cell:
     """The arrays of a model, ready to step. Equations as in `lstm/reference.py`.
 
-    Upright: a text is a column, for so a product with one column, or with a few, is fastest. The weights hold what the
-    exponential of each gate wants to see, so that one serves all: sigmoid(a) = 1 / (1 + exp(-a)), tanh(a) = 2
-    sigmoid(2a) - 1.
+    Upright: a text is a column, for so a product with one column, or with a few, is fastest. The weights of i, f and o
+    are halved, so that one tanh serves all gates: sigmoid(a) = tanh(a / 2) / 2 + 1 / 2.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], configuration: Configuration | None = None) -> None:
@@ -48,7 +46,7 @@ class _Layer:
         own = {name: arrays[in_model] for name, in_model in configuration.names(number).items()}
         self.cell = configuration.cell
         gates = "h" if self.cell.gates == "h" else STACKED
-        factors = np.repeat(np.float32([-2 if gate in "gh" else -1 for gate in gates]), configuration.hidden)
+        factors = np.repeat(np.float32([0.5 if gate in PEEPHOLES else 1 for gate in gates]), configuration.hidden)
         Wx = np.concatenate([own[f"Wx{k}"] for k in gates], axis=1) * factors
         W = np.concatenate([own[f"Wh{k}"].T for k in gates]) * factors[:, None]
         b = np.concatenate([own[f"b{k}"] for k in gates]) * factors
@@ -57,7 +55,7 @@ class _Layer:
         else:
             self.W, self.b = np.concatenate([Wx.T, W], axis=1), b[:, None]
         if self.cell.peepholes:
-            self.Wc = {k: -own[f"Wc{k}"].T for k in PEEPHOLES}
+            self.Wc = {k: 0.5 * own[f"Wc{k}"].T for k in PEEPHOLES}
 
     def see(self, c: np.ndarray, gate: str) -> np.ndarray:
         """What a gate sees of the cell c (H, N) through its peephole."""
@@ -77,7 +75,7 @@ class Lanes:
         self.h, self.c = np.zeros((L * H, N), np.float32), np.zeros((L * H, N), np.float32)
         self.top = self.h[-H:]  # what the logits are made of
         G = len(cell.configuration.cell.gates)
-        self._rows, self._A, self._one, self._z = empty(N, G * H), empty(G * H, N), empty(H, N), empty(V, N)
+        self._rows, self._A, self._z = empty(N, G * H), empty(G * H, N), empty(V, N)
         self._layers = [
             # what is read below and remembered lies together in h
             (layer, self.h[max(k - 1, 0) * H : (k + 1) * H], self.h[k * H : (k + 1) * H], self.c[k * H : (k + 1) * H])
@@ -100,34 +98,25 @@ class Lanes:
             else:
                 A += layer.b
             if layer.cell.gates == "h":
-                _sigmoid_of_negative(A)
-                np.multiply(A, 2, out=h)
-                h -= 1
+                np.tanh(A, out=h)
             else:
                 self._gates(layer, A, h, c)
 
     def _gates(self, layer: _Layer, A: np.ndarray, h: np.ndarray, c: np.ndarray) -> None:
         """From what is inside the gates (4H, N): the new h and c (H, N)."""
         H = len(h)
-        i, f, g, o = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :]
+        i, f, o, g, i_f_o = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :], A[: 3 * H]
         if layer.cell.peepholes:
             i += layer.see(c, "i")
             f += layer.see(c, "f")
-            _sigmoid_of_negative(A[: 3 * H])
-        else:
-            _sigmoid_of_negative(A)
-        g *= 2
-        g -= 1
+            o += layer.see(_sigmoid(f) * c + _sigmoid(i) * np.tanh(g), "o")  # the new c
+        np.tanh(A, out=A)
+        i_f_o *= 0.5
+        i_f_o += 0.5
         c *= f
-        c += np.multiply(i, g, out=self._one)
-        if layer.cell.peepholes:
-            o += layer.see(c, "o")
-            _sigmoid_of_negative(o)
+        c += np.multiply(i, g, out=g)
         if layer.cell.output_tanh:
-            np.multiply(c, -2, out=h)
-            _sigmoid_of_negative(h)
-            h *= 2
-            h -= 1
+            np.tanh(c, out=h)
             h *= o
         else:
             np.multiply(c, o, out=h)
@@ -139,9 +128,7 @@ class Lanes:
         return z
 
 
-def _sigmoid_of_negative(a: np.ndarray) -> None:
-    """1 / (1 + exp(a)), in place."""
-    np.minimum(a, SHUT, out=a)
-    np.exp(a, out=a)
-    a += 1
-    np.reciprocal(a, out=a)
+
+def _sigmoid(half: np.ndarray) -> np.ndarray:
+    """sigmoid(a) from a / 2."""
+    return np.tanh(half) * 0.5 + 0.5

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gluon_lstm.machine import available_cores
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.prefix import Prefix, Reading
 from gluon_lstm.sampling.sampler import SamplingOptions, choose
-from gluon_lstm.sampling.texts import Pieces, Start, Texts
+from gluon_lstm.sampling.texts import Pieces, Start, Text
 
+LEAST = 4  # texts in a batch: with fewer, a second core is not worth its trouble
 RAW_LENGTH = 400  # characters that are written when nobody said how many, of a text without posts
 
 
@@ -51,51 +54,71 @@ class Generator:
 
         In pieces, as they are written, and closed by a line end. ValueError for posts of a raw model.
         """
-        for texts in self._steps(prefix, [rng], length, posts):
-            yield texts.take(0)
+        (text,) = texts = self._begin(prefix, [rng], length, posts)
+        for _ in self._steps(texts):
+            yield text.take()
 
     def texts(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
     ) -> list[str]:
         """A text for each of the generators, written side by side; each is what `text` would write alone."""
-        *_, texts = self._steps(prefix, rngs, length, posts)
-        return [texts.take(n) for n in range(len(rngs))]
+        texts = self._begin(prefix, rngs, length, posts)
+        size = max(-(-len(texts) // available_cores()), LEAST)  # a batch for each core
 
-    def _steps(
+        def write(at: int) -> None:
+            for _ in self._steps(texts[at : at + size]):
+                pass
+
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(write, range(0, len(texts), size)))
+        return [text.take() for text in texts]
+
+    def _begin(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
-    ) -> Iterator[Texts]:
-        """The same texts again and again, one token longer each time."""
+    ) -> list[Text]:
         if self.codec.end_of_post is None and posts is not None:
             raise ValueError("this model was trained with --raw and knows no posts: use --length instead of --posts")
         if self.codec.end_of_post is None and length is None:
             length = RAW_LENGTH
         starts = [self._follow(reading) for reading in prefix.readings]
-        texts = Texts(self.pieces, prefix.text, starts, rngs, length, posts or 1)
-        lanes = self.cell.lanes(len(rngs))
+        return [Text(self.pieces, prefix.text, starts, rng, length, posts or 1) for rng in rngs]
+
+    def _steps(self, texts: Sequence[Text]) -> Iterator[None]:
+        """Write a token of each text, again and again, until all are finished."""
+        unknown, options = self.codec.vocabulary.unknown, self.options
+        looks_back = options.repetition_penalty != 1
+        lanes = self.cell.lanes(len(texts))
         while True:
-            for n, start in texts.begin().items():
-                lanes.h[:, n], lanes.c[:, n] = start.h, start.c
+            for n, text in enumerate(texts):
+                if text.stands_before_prefix:
+                    start = text.begin()
+                    lanes.h[:, n], lanes.c[:, n] = start.h, start.c
             z = lanes.logits()
-            texts.rule_out(z)
-            recent = texts.recent(self.options.repetition_window) if self.options.repetition_penalty != 1 else ()
-            ids = choose(z, self.options, texts.numbers(), recent)
-            going_on = texts.add(ids)
-            yield texts
-            if not len(going_on):
+            z[unknown] = -np.inf
+            for n, text in enumerate(texts):
+                if text.illegal:
+                    z[text.illegal, n] = -np.inf
+            recent = [text.recent(options.repetition_window) for text in texts] if looks_back else ()
+            ids = choose(z, options, [text.number() for text in texts], recent)
+            for text, id in zip(texts, ids):
+                text.add(id)
+            yield
+            going_on = [n for n, text in enumerate(texts) if text.goes_on]
+            if not going_on:
                 return
-            if len(going_on) < len(ids):
-                lanes, ids = lanes.keep(going_on), ids[going_on]
+            if len(going_on) < len(texts):
+                lanes, texts, ids = lanes.keep(going_on), [texts[n] for n in going_on], [ids[n] for n in going_on]
             lanes.step(ids)
 
     def _follow(self, reading: Reading) -> Start:
         """Where a text that goes on from one reading of the prefix starts."""
         lane = self.cell.lanes()
         if self.codec.end_of_post is not None:
-            lane.step(np.array([self.codec.end_of_post]))
+            lane.step([self.codec.end_of_post])
         logp = 0.0
         for id in reading.ids:
             logp += float(_log_softmax(lane.logits()[:, 0])[id])
-            lane.step(np.array([id]))
+            lane.step([id])
         not_opened = None
         if reading.opening:
             opened = self._opened_by(reading.opening)

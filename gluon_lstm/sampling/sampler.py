@@ -85,44 +85,48 @@ def inverse(cumulative: np.ndarray, number: float) -> int:
 
 
 def choose(
-    z: np.ndarray, options: SamplingOptions, numbers: np.ndarray, recent: Sequence[Sequence[int]] = ()
-) -> np.ndarray:
+    z: np.ndarray, options: SamplingOptions, numbers: Sequence[float], recent: Sequence[Sequence[int]] = ()
+) -> list[int]:
     """One id for each column of logits z (V, N), as `probabilities` and `draw` with the uniform `numbers` (N,) would.
 
     z is float32 and used up; what must not be drawn is minus infinity in it. Raises ValueError when no id is left.
-    Where every token may be drawn all columns are done together: first the block of tokens is found, then the token.
+    Where every token may be drawn all columns are done together.
     """
-    V, N = z.shape
-    best = z.max(axis=0)
+    z = np.ascontiguousarray(z.T)  # (N, V): what is summed lies side by side
+    best = z.max(axis=1, keepdims=True)
     if best.min() == -np.inf:
         raise ValueError(NOTHING_LEFT)
     if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
-        columns = zip(z.T, numbers, recent or [()] * N)
-        return np.array([
-            inverse(np.cumsum(probabilities(column, options, recent=before)), number)
-            for column, number, before in columns
-        ])
+        return [
+            inverse(np.cumsum(probabilities(logits, options, recent=before)), number)
+            for logits, number, before in zip(z, numbers, recent or [()] * len(z))
+        ]
     if options.temperature == 0:
-        return z.argmax(axis=0)
+        return z.argmax(axis=1).tolist()
     temperature = np.float32(options.temperature)
     z -= best
     np.maximum(z, NOTHING * temperature, out=z)
     z /= temperature
     np.exp(z, out=z)
-    if N == 1:
-        return np.array([inverse(z[:, 0].cumsum(dtype=np.float64), float(numbers[0]))])
-    whole = z[: V - V % BLOCK].reshape(-1, BLOCK, N).sum(axis=1)
-    blocks = np.concatenate([whole, z[V - V % BLOCK :].sum(axis=0, keepdims=True)])  # (V // BLOCK + 1, N)
-    until = np.cumsum(blocks, axis=0, dtype=np.float64)
-    wanted = numbers * until[-1]
-    block = np.minimum((until <= wanted).sum(axis=0), len(blocks) - 1)
-    return np.array([
-        _inside(z[at * BLOCK : (at + 1) * BLOCK, n], at * BLOCK, left)
-        for n, (at, left) in enumerate(zip(block.tolist(), wanted - (until - blocks)[block, np.arange(N)]))
-    ])
+    if len(z) == 1:
+        return [inverse(z[0].cumsum(dtype=np.float64), numbers[0])]
+    return _inverse_by_blocks(z, np.asarray(numbers))
 
 
-def _inside(weights: np.ndarray, first: int, wanted: float) -> int:
-    """The id at which the sum of the weights of ids `first` … passes `wanted`; the last possible one, if none does."""
-    id = int(weights.cumsum(dtype=np.float64).searchsorted(wanted, side="right"))
-    return first + (id if id < len(weights) else int(np.flatnonzero(weights)[-1]))
+def _inverse_by_blocks(z: np.ndarray, numbers: np.ndarray) -> list[int]:
+    """`inverse` for each row of weights z (N, V): first the block of tokens is found, then the token in it."""
+    N, V = z.shape
+    n = np.arange(N)
+    blocks = np.add.reduceat(z, np.arange(0, V, BLOCK), axis=1)  # (N, V / BLOCK)
+    until = blocks.cumsum(axis=1, dtype=np.float64)
+    wanted = numbers * until[:, -1]
+    block = np.minimum((until <= wanted[:, None]).sum(axis=1), blocks.shape[1] - 1)
+    left = wanted - (until[n, block] - blocks[n, block])
+    first = np.minimum(block * BLOCK, max(V - BLOCK, 0))  # the last block may be shorter: what is before it is skipped
+    columns = first[:, None] + np.arange(min(BLOCK, V))
+    weights = z[n[:, None], columns]
+    weights[columns < (block * BLOCK)[:, None]] = 0
+    inside = (weights.cumsum(axis=1, dtype=np.float64) <= left[:, None]).sum(axis=1)
+    # Rounding must not reach past the last possible id of the block.
+    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
+    return (first + np.minimum(inside, last)).tolist()

@@ -1,8 +1,8 @@
-"""Texts in the making, side by side: what was written, what may come next, and when each is finished."""
+"""A text in the making: what was written, what may come next, and when it is finished."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,137 +31,101 @@ class Pieces:
     def __init__(self, codec: Codec) -> None:
         self.unknown, self.end, self.boundary = codec.vocabulary.unknown, codec.end_of_post, codec.boundary
         self.texts = [codec.piece(id) for id in range(len(codec.vocabulary))]
-        self.lengths = np.array([len(text) for text in self.texts])
+        self.lengths = [len(text) for text in self.texts]
 
     def join(self, ids: Sequence[int]) -> str:
         return "".join([self.texts[id] for id in ids])
 
 
-class Texts:
-    """N texts, each `length` characters behind the prefix, or else `posts` posts that each begin with it.
-
-    What is done at each step is done for all at once; a single text is looked at where it begins and where it ends.
-    """
+class Text:
+    """`length` characters behind the prefix, or else `posts` posts that each begin with it."""
 
     def __init__(
         self,
         pieces: Pieces,
         prefix: str,
         starts: Sequence[Start],
-        rngs: Sequence[np.random.Generator],
+        rng: np.random.Generator,
         length: int | None,
         posts: int,
     ) -> None:
-        N = len(rngs)
-        self._pieces, self._prefix, self._starts, self._rngs = pieces, prefix, starts, rngs
-        self._length = length
+        self._pieces, self._prefix, self._starts, self._length, self._posts = pieces, prefix, starts, length, posts
         logp = np.array([start.logp for start in starts])
         self._likely = np.cumsum(np.exp(logp - logp.max()))
-        self.live = np.arange(N)  # the texts that go on
-        self._begins = list(range(N))  # those that stand before the prefix
-        self._ids: list[list[int]] = [[] for _ in rngs]  # written and not yet taken
-        self._before: list[list[int]] = [[] for _ in rngs]  # the prefix, and what was taken
-        self._cut = [0] * N  # how many characters of what is taken next are in the prefix already
-        self._taken = [""] * N  # prefixes and line ends around what is taken next
-        self._not_opened: dict[int, np.ndarray] = {}
-        self._room, self._posts = np.zeros(N, np.int64), np.full(N, posts)
-        self._behind_end, self._behind_boundary = np.zeros(N, bool), np.zeros(N, bool)
-        self._numbers, self._used = np.empty((N, AHEAD)), np.full(N, AHEAD)
+        self._numbers = _uniform(rng)
+        self.stands_before_prefix, self.goes_on = True, True
+        self.illegal: list[int] = []  # the ids that must not come next
+        self._ids: list[int] = []  # written and not yet taken
+        self._before: list[int] = []  # the prefix, and what was taken
+        self._cut = 0  # how many characters of what is taken next are in the prefix already
+        self._taken = ""  # prefixes and line ends around what is taken next
+        self._room = 0
 
-    def begin(self) -> dict[int, Start]:
-        """Where those texts start, by their place among the live, that stand before the prefix."""
-        begun = {}
-        for n in self._begins:
-            k = inverse(self._likely, self._number(n)) if len(self._starts) > 1 else 0
-            start = begun[int(np.searchsorted(self.live, n))] = self._starts[k]
-            self._taken[n] += self._prefix
-            self._before[n] = list(start.reading.ids)
-            self._cut[n] = len(start.reading.opening)
-            self._room[n] = len(start.reading.opening) + (LONGEST_POST if self._length is None else self._length)
-            # An end of post ends something; a word boundary stands before a word, so every second token is text.
-            self._behind_end[n], self._behind_boundary[n] = True, False
-            if start.not_opened is not None:
-                self._not_opened[n] = start.not_opened
-        self._begins = []
-        return begun
+    def begin(self) -> Start:
+        """Where the text, or its next post, starts."""
+        k = inverse(self._likely, self.number()) if len(self._starts) > 1 else 0
+        start = self._starts[k]
+        self._taken += self._prefix
+        self._before = list(start.reading.ids)
+        self._cut = len(start.reading.opening)
+        self._room = self._cut + (LONGEST_POST if self._length is None else self._length)
+        self.stands_before_prefix = False
+        # An end of post ends something; a word boundary stands before a word, so every second token is text.
+        self.illegal = [] if self._pieces.end is None else [self._pieces.end]
+        if start.not_opened is not None:
+            self.illegal += start.not_opened.tolist()
+        return start
 
-    def rule_out(self, z: np.ndarray) -> None:
-        """Make the logits z (V, live) of what must not come next minus infinity."""
-        pieces, live = self._pieces, self.live
-        z[pieces.unknown] = -np.inf
-        if pieces.end is not None:
-            behind_boundary = self._behind_boundary[live]
-            z[pieces.end, self._behind_end[live] | behind_boundary] = -np.inf
-            if pieces.boundary is not None:
-                z[pieces.boundary, behind_boundary] = -np.inf
-        for n, ids in self._not_opened.items():
-            z[ids, np.searchsorted(live, n)] = -np.inf
-        self._not_opened.clear()
+    def number(self) -> float:
+        """The next uniform number of this text."""
+        return next(self._numbers)
 
-    def numbers(self) -> np.ndarray:
-        """The next uniform number of each live text."""
-        live = self.live
-        for n in live[self._used[live] == AHEAD]:
-            self._refill(n)
-        numbers = self._numbers[live, self._used[live]]
-        self._used[live] += 1
-        return numbers
+    def recent(self, window: int) -> list[int]:
+        """The last ids."""
+        return [*self._before, *self._ids][-window:]
 
-    def _number(self, n: int) -> float:
-        if self._used[n] == AHEAD:
-            self._refill(n)
-        self._used[n] += 1
-        return float(self._numbers[n, self._used[n] - 1])
+    def add(self, id: int) -> None:
+        """Write one id."""
+        pieces = self._pieces
+        self._ids.append(id)
+        self._room -= pieces.lengths[id]
+        ends = id == pieces.end
+        if ends:
+            self.illegal = [id]
+        elif id == pieces.boundary:
+            self.illegal = [pieces.end, id]  # type: ignore[list-item]  # where there are boundaries there are posts
+        else:
+            self.illegal = []
+        if self._room <= 0 or (ends and self._length is None):
+            self._close()
 
-    def _refill(self, n: int) -> None:
-        self._numbers[n], self._used[n] = self._rngs[n].random(AHEAD), 0
-
-    def recent(self, window: int) -> list[list[int]]:
-        """The last ids of each live text."""
-        return [[*self._before[n], *self._ids[n]][-window:] for n in self.live]
-
-    def add(self, ids: np.ndarray) -> np.ndarray:
-        """Write one id for each live text; which of the live go on."""
-        pieces, live = self._pieces, self.live
-        for n, id in zip(live.tolist(), ids.tolist()):
-            self._ids[n].append(id)
-        self._room[live] -= pieces.lengths[ids]
-        ends = ids == pieces.end if pieces.end is not None else np.zeros(len(ids), bool)
-        self._behind_end[live] = ends
-        if pieces.boundary is not None:
-            self._behind_boundary[live] = ids == pieces.boundary
-        full = self._room[live] <= 0
-        done = np.flatnonzero(full if self._length is not None else full | ends)
-        for n in live[done].tolist():
-            self._close(n)
-        going_on = np.ones(len(live), bool)
-        going_on[done] = self._posts[live[done]] > 0
-        self.live = live[going_on]
-        return np.flatnonzero(going_on)
-
-    def _close(self, n: int) -> None:
+    def _close(self) -> None:
         """The end of a text, or of one of its posts."""
         if self._length is None:
-            self._ids[n].pop()  # the end of the post, or the piece that no longer fits
-            self._posts[n] -= 1
-            if self._posts[n]:
-                self._begins.append(n)
+            self._ids.pop()  # the end of the post, or the piece that no longer fits
+            self._posts -= 1
+            self._taken += self._written()
+            self.goes_on = self.stands_before_prefix = self._posts > 0
         else:
-            self._posts[n] = 0
-        text = self._written(n)
-        self._taken[n] += text[: len(text) + min(int(self._room[n]), 0)] if self._length is not None else text
-        self._taken[n] += "\n"
+            text = self._written()
+            self._taken += text[: len(text) + self._room]
+            self.goes_on = False
+        self._taken += "\n"
 
-    def _written(self, n: int) -> str:
-        text = self._pieces.join(self._ids[n])[self._cut[n] :]
-        if self._ids[n]:
-            self._cut[n] = 0
-        self._before[n] += self._ids[n]
-        self._ids[n] = []
+    def _written(self) -> str:
+        text = self._pieces.join(self._ids)
+        if self._cut and self._ids:
+            text, self._cut = text[self._cut :], 0
+        self._before += self._ids
+        self._ids = []
         return text
 
-    def take(self, n: int) -> str:
-        """What was written of text n since it was last taken."""
-        taken = self._taken[n] + self._written(n)
-        self._taken[n] = ""
-        return taken
+    def take(self) -> str:
+        """What was written since this was last asked."""
+        taken, self._taken = self._taken, ""
+        return taken + self._written()
+
+
+def _uniform(rng: np.random.Generator) -> Iterator[float]:
+    while True:
+        yield from rng.random(AHEAD).tolist()
