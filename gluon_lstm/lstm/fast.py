@@ -101,6 +101,11 @@ class _Window(Operator):
         multiply(hidden, self.W["Why"], z, beta=1)
         return float(kernels.softmax_loss(z, self.y[rows], b.dby[chunk]))
 
+    def foresee_backward(self) -> None:
+        self.jobs = Jobs()
+        chunks = reversed(range(len(self.buffers.chunks)))
+        self.from_logits = {chunk: self.jobs.do(self._from_logits, chunk) for chunk in chunks}
+
     def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
         if self.buffers is None:
             raise ValueError("the gradients of this window were computed before: call the loss again")
@@ -108,15 +113,17 @@ class _Window(Operator):
         *grads, dh0, dc0 = gradients
         grads = dict(zip(self.W, grads))
         dh_last, dc_last, dh0, dc0 = (np.split(array, L) for array in (view(dh_last), view(dc_last), dh0, dc0))
-        scale = float(dloss.asscalar()) / len(self.x)
-        with Jobs() as jobs:
-            chunks = list(reversed(range(len(b.chunks))))
-            ready = {chunk: jobs.do(self._from_logits, chunk, scale) for chunk in chunks}
-            self._output_gradients(jobs, scale, grads)
+        dloss = float(dloss.asscalar())
+        with self.jobs as jobs:
+            ready = self.from_logits
+            if dloss != 1:
+                jobs.results()
+                b.layers[-1].dhidden *= np.float32(dloss)
+            self._output_gradients(jobs, dloss / len(self.x), grads)
             for k in reversed(range(L)):
                 layer, passed_on = b.layers[k], {}
                 layer.begin_backward(dh_last[k], dc_last[k])
-                for chunk in chunks:
+                for chunk in reversed(range(len(b.chunks))):
                     jobs.result(ready[chunk])
                     layer.run_backward(b.chunks[chunk])
                     if k:
@@ -128,10 +135,10 @@ class _Window(Operator):
         b.give_back()
         self.buffers = None  # what was in them is used up
 
-    def _from_logits(self, chunk: int, scale: float) -> None:
-        """dL/dh of the top layer through the logits."""
+    def _from_logits(self, chunk: int) -> None:
+        """dL/dh of the top layer through the logits, for dL/d(loss) = 1."""
         b, rows = self.buffers, self.buffers.rows[chunk]
-        multiply(b.z[rows], self.W["Why"].T, b.layers[-1].dhidden[rows], alpha=scale)
+        multiply(b.z[rows], self.W["Why"].T, b.layers[-1].dhidden[rows], alpha=1 / len(self.x))
         self._mask(len(b.layers) - 1, rows)
 
     def _pass_down(self, k: int, chunk: int) -> None:

@@ -13,7 +13,7 @@ from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.operator import in_memory, view
 from gluon_lstm.lstm.parameters import Parameters
 
-PIECE = 1 << 17  # numbers of an array that are one job
+PIECE = 1 << 18  # numbers of an array that are one job
 
 
 class Optimizer(Protocol):
