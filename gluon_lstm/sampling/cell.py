@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -75,20 +75,22 @@ class Lanes:
         self.h, self.c = np.zeros((L * H, N), np.float32), np.zeros((L * H, N), np.float32)
         self.top = self.h[-H:]  # what the logits are made of
         G = len(cell.configuration.cell.gates)
-        self._rows, self._A, self._z = empty(N, G * H), empty(G * H, N), empty(V, N)
+        self._rows, self._z = empty(N, G * H), empty(V, N)
+        self._A = A = empty(G * H, N)  # what is inside the gates, one gate upon another
+        self._i_f_o, self._gates = A[: 3 * H], [A[k * H : (k + 1) * H] for k in range(G)]
         self._layers = [
             # what is read below and remembered lies together in h
             (layer, self.h[max(k - 1, 0) * H : (k + 1) * H], self.h[k * H : (k + 1) * H], self.c[k * H : (k + 1) * H])
             for k, layer in enumerate(cell.layers)
         ]
 
-    def keep(self, lanes: np.ndarray) -> Lanes:
+    def keep(self, lanes: Sequence[int]) -> Lanes:
         """Some of the texts, to go on with."""
         kept = Lanes(self.cell, len(lanes))
         kept.h[:], kept.c[:] = self.h[:, lanes], self.c[:, lanes]
         return kept
 
-    def step(self, x: np.ndarray) -> None:
+    def step(self, x: Sequence[int]) -> None:
         """Read one id for each text: x (N,)."""
         A = self._A
         for layer, read, h, c in self._layers:
@@ -100,19 +102,18 @@ class Lanes:
             if layer.cell.gates == "h":
                 np.tanh(A, out=h)
             else:
-                self._gates(layer, A, h, c)
+                self._lstm(layer, h, c)
 
-    def _gates(self, layer: _Layer, A: np.ndarray, h: np.ndarray, c: np.ndarray) -> None:
-        """From what is inside the gates (4H, N): the new h and c (H, N)."""
-        H = len(h)
-        i, f, o, g, i_f_o = A[:H], A[H : 2 * H], A[2 * H : 3 * H], A[3 * H :], A[: 3 * H]
+    def _lstm(self, layer: _Layer, h: np.ndarray, c: np.ndarray) -> None:
+        """From what is inside the gates: the new h and c (H, N)."""
+        i, f, o, g = self._gates
         if layer.cell.peepholes:
             i += layer.see(c, "i")
             f += layer.see(c, "f")
             o += layer.see(_sigmoid(f) * c + _sigmoid(i) * np.tanh(g), "o")  # the new c
-        np.tanh(A, out=A)
-        i_f_o *= 0.5
-        i_f_o += 0.5
+        np.tanh(self._A, out=self._A)
+        self._i_f_o *= 0.5
+        self._i_f_o += 0.5
         c *= f
         c += np.multiply(i, g, out=g)
         if layer.cell.output_tanh:
@@ -126,7 +127,6 @@ class Lanes:
         z = np.dot(self.cell.Why, self.top, out=self._z)
         z += self.cell.by
         return z
-
 
 
 def _sigmoid(half: np.ndarray) -> np.ndarray:

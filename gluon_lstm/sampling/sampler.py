@@ -94,7 +94,7 @@ def choose(
     """
     z = np.ascontiguousarray(z.T)  # (N, V): what is summed lies side by side
     best = z.max(axis=1, keepdims=True)
-    if best.min() == -np.inf:
+    if -np.inf in best.ravel().tolist():
         raise ValueError(NOTHING_LEFT)
     if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
         return [
