@@ -64,7 +64,7 @@ find_python() { # sets `python`: $PYTHON, or that of a .venv in order, or the be
         python=${answer#* }
         return
     fi
-    if holds "[test]" || holds ""; then
+    if holds "[test]" || holds "[report]"; then
         python=$venv/bin/python
         return
     fi
@@ -90,8 +90,8 @@ install() { # PYTHON REQUIREMENT...: MXNet goes in by itself where pip would ref
     fi
 }
 
-# All that an installation depends on. Kept as .venv/installed (and .venv/installed[test]) once it is complete, so that
-# one that was interrupted, or whose Python or folder has changed, is never taken for a sound one.
+# All that an installation depends on. Kept as .venv/installed[report] (and .venv/installed[test]) once it is complete,
+# so that one that was interrupted, or whose Python or folder has changed, is never taken for a sound one.
 state_of() { # PYTHON
     echo "$root" && "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null &&
         cat "$root/setup.cfg" "$root/pyproject.toml" "$root/constraints.txt"
@@ -103,11 +103,11 @@ holds() { # EXTRAS: whether .venv has them, in their present state
         "$venv/bin/python" -c 'import gluon_lstm, numpy' 2>/dev/null
 }
 
-ensure_venv() { # EXTRAS ("" or "[test]") MEGABYTES: makes .venv, or leaves it alone when it is in order
+ensure_venv() { # EXTRAS ("[report]" or "[test]") MEGABYTES: makes .venv, or leaves it alone when it is in order
     find_python
     echo "Python $("$python" -c 'import platform; print(platform.python_version())') ($python)"
     if holds "[test]" || holds "$1"; then return; fi
-    if holds ""; then
+    if holds "[report]"; then
         echo "Adding what the tests need to .venv (about 30 MB to download)"
     else
         echo "Making .venv (about $2 MB to download)"

@@ -8,7 +8,7 @@ set -eu
 find_python
 has_mxnet_wheel "$python" ||
     fail "Training is not possible here, because MXNet 1.9.1 has wheels for Linux (glibc) on x86-64 and aarch64 and macOS on x86-64 only: use one of those, WSL2, Colab or a Linux container."
-ensure_venv "" 180
+ensure_venv "[report]" 240
 
 cd "$root"
 out=runs/quickstart
@@ -26,4 +26,5 @@ cat <<END
 Next, with posts of your own, in $root:
   .venv/bin/gluon-lstm train my_posts.txt --out runs/mine
   .venv/bin/gluon-lstm generate runs/mine --prefix こんにち
+  .venv/bin/gluon-lstm report my_posts.txt --out runs/report
 END

@@ -5,7 +5,7 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
 
-ensure_venv "[test]" 205
+ensure_venv "[test]" 265
 
 cd "$root"
 "$venv/bin/python" -m ruff check --quiet .

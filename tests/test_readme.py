@@ -19,8 +19,8 @@ def blocks(readme: Path, language: str) -> list[str]:
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
 def test_the_cell_shown_is_the_cell_that_runs(readme):
     code = (ROOT / "gluon_lstm/lstm/scratch.py").read_text(encoding="utf-8")
-    loop = code.split("# each (N, H)\n")[1].split("        hs.append")[0]
-    assert blocks(readme, "python") == [dedent(loop)]
+    cell = code.split("    Xg, Xi, Xf, Xo = X\n")[1].split("    return h, c")[0]
+    assert blocks(readme, "python") == [dedent(cell)]
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)

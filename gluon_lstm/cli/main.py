@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
-from gluon_lstm.cli import agree, cache, clean, evaluate, generate, train
+from gluon_lstm.cli import agree, cache, clean, evaluate, generate, report, train
 from gluon_lstm.cli.options import Parser
 
 COMMANDS = {
     "train": train,
     "generate": generate,
     "evaluate": evaluate,
+    "report": report,
     "clean": clean,
     "cache": cache,
     "agree": agree,

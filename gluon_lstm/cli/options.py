@@ -31,7 +31,7 @@ def reading_options(args: argparse.Namespace) -> Any:
     return ReadingOptions(column=args.column, field=args.field, encoding=args.encoding)
 
 
-def add_cleaning(parser: argparse.ArgumentParser) -> None:
+def add_cleaning(parser: argparse.ArgumentParser, mentions: str = "symbol") -> None:
     group = parser.add_argument_group("cleaning")
     for name, values, help in (
         ("entities", "decode|keep", "HTML entities such as &amp;"),
@@ -46,7 +46,8 @@ def add_cleaning(parser: argparse.ArgumentParser) -> None:
         ("duplicates", "drop|keep", "posts seen before"),
     ):
         choices = values.split("|")
-        group.add_argument(f"--{name}", choices=choices, default=choices[0], help=f"{help} (default: {choices[0]})")
+        default = mentions if name == "mentions" else choices[0]
+        group.add_argument(f"--{name}", choices=choices, default=default, help=f"{help} (default: {default})")
     group.add_argument("--runs", type=int, default=3, metavar="N", help="longest run of ー, !, w; 0: any (default: 3)")
 
 
@@ -58,7 +59,19 @@ def cleaning_options(args: argparse.Namespace) -> Any:
     return CleaningOptions(**{field.name: getattr(args, field.name) for field in fields(CleaningOptions)})
 
 
-def add_cache(parser: argparse.ArgumentParser) -> None:
+def add_user_dictionary(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--user-dictionary", type=Path, metavar="CSV", help="words that Janome is to know, names above all"
+    )
+
+
+def user_dictionary(args: argparse.Namespace, notice: Any) -> tuple[str, ...]:
+    from gluon_lstm.text.user_dictionary import read_user_dictionary
+
+    return read_user_dictionary(args.user_dictionary, notice) if args.user_dictionary else ()
+
+
+def add_cache(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="(default: $XDG_CACHE_HOME/gluon-lstm)")
 
 

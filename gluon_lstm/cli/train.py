@@ -10,9 +10,11 @@ from gluon_lstm.cli.options import (
     add_cache,
     add_cleaning,
     add_files,
+    add_user_dictionary,
     cache_folder,
     cleaning_options,
     reading_options,
+    user_dictionary,
 )
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.configuration import VARIANTS
@@ -65,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tokens and their cache")
     group.add_argument("--min-count", type=int, metavar="N", help="least count of a token (default: words 2, others 1)")
     group.add_argument("--max-vocab", type=int, metavar="V", help="largest vocabulary")
-    add_cache(group)  # type: ignore[arg-type]
+    add_user_dictionary(group)
+    add_cache(group)
     group.add_argument("--no-cache", action="store_true", help="keep nothing between runs")
     add_cleaning(parser)
 
@@ -82,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.folder import check_free
 
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
-    settings = TextSettings(args.tokenizer, raw, cleaning_options(args))
+    settings = TextSettings(args.tokenizer, raw, cleaning_options(args), user_dictionary(args, notice))
     check_free(args.out)
     if args.ctx not in ("auto", "cpu"):
         _choose_device(args.ctx)  # a device that is not there should be heard of before the text is read

@@ -38,7 +38,7 @@ def evaluate(
             units += len(chunk)
     else:
         posts = Cleaner(codec.settings.cleaning).clean_posts(read_posts(paths, reading, notice))
-        for tokens in tokenize_posts(posts, codec.settings.tokens_from):
+        for tokens in tokenize_posts(posts, codec.settings.tokens_from, user_dictionary=codec.settings.user_dictionary):
             ids.extend(id for token in tokens for id in codec.ids(token))
             ids.append(end_of_post)
             units += len(codec.tokenizer.text(tokens)) + 1

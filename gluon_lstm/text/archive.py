@@ -13,12 +13,12 @@ import sqlite3
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from email.utils import mktime_tz, parsedate_tz
 from typing import Any, Union
 
 import ijson
 
 from gluon_lstm.progress import Notice
+from gluon_lstm.text.dates import read_date
 from gluon_lstm.text.encodings import BLOCK, MAX_POST, TextError, blocks, decoded, lines
 
 Record = Union[str, "dict[str, str]"]  # a bare string, or the strings inside an object by dotted name
@@ -163,24 +163,24 @@ def is_archive_folder(path: str) -> bool:
     return any(_tweets_files(_names_near_the_top(path)))
 
 
-def archive_posts(path: str, notice: Notice) -> Iterator[str]:
-    """The posts of a Twitter archive (folder, .zip, or its tweets.js), oldest first: by date, then by number.
+def archive_posts(path: str, notice: Notice) -> Iterator[tuple[str, int | None]]:
+    """The posts of a Twitter archive (folder, .zip, or its tweets.js) and their dates, oldest first, then by number.
 
     They are sorted in a temporary database which spills to disk. Posts without a date come first. Raises TextError when
     the archive is damaged, encrypted or holds no posts.
     """
     with contextlib.closing(sqlite3.connect("", check_same_thread=False)) as database:
-        database.execute("CREATE TABLE posts (date REAL, number TEXT, post TEXT)")
+        database.execute("CREATE TABLE posts (date INTEGER, number TEXT, post TEXT)")
         database.executemany("INSERT INTO posts VALUES (?, ?, ?)", _dated_posts(path, notice))
-        in_order = database.execute("SELECT post FROM posts ORDER BY date, length(number), number, rowid")
+        in_order = database.execute("SELECT post, date FROM posts ORDER BY date, length(number), number, rowid")
         post = None
-        for (post,) in in_order:
-            yield post
+        for post, date in in_order:
+            yield post, date
     if post is None:
         raise TextError(f"{path} holds no posts; give the archive of an account that has posted")
 
 
-def _dated_posts(path: str, notice: Notice) -> Iterator[tuple[float, str, str]]:
+def _dated_posts(path: str, notice: Notice) -> Iterator[tuple[int | None, str, str]]:
     undated = textless = 0
     for name, file_blocks in tweets_files_of(path, notice):
         chunks = _after_assignment(decoded(file_blocks, "utf-8", name), name)
@@ -191,9 +191,9 @@ def _dated_posts(path: str, notice: Notice) -> Iterator[tuple[float, str, str]]:
             if post is None:
                 textless += 1
                 continue
-            date = _seconds(_either(record, "created_at"))
+            date = read_date(_either(record, "created_at"))
             undated += date is None
-            yield date or 0.0, _either(record, "id_str"), post
+            yield date, _either(record, "id_str"), post
     if undated:
         notice(f"{path}: {undated} posts have no date that can be read; they come first")
     if textless:
@@ -202,12 +202,6 @@ def _dated_posts(path: str, notice: Notice) -> Iterator[tuple[float, str, str]]:
 
 def _either(record: dict[str, str], field: str) -> str:
     return record.get("tweet." + field, record.get(field, ""))  # older archives have no "tweet" around a post
-
-
-def _seconds(created_at: str) -> float | None:
-    """`Sun Aug 31 00:29:15 +0000 2014` as seconds since 1970, whatever the language of the machine."""
-    parts = parsedate_tz(created_at)
-    return mktime_tz(parts) if parts else None
 
 
 def _after_assignment(chunks: Iterator[str], name: str) -> Iterator[str]:

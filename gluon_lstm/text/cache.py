@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import Any
 
 CACHE_FORMAT = 1  # raised whenever the same files and settings would give other tokens or ids
-_ENTRY = re.compile(r"(tokens|ids)-[0-9a-f]{32}|\.making-.{8}")
+_ENTRY = re.compile(r"(tokens|ids|words)-[0-9a-f]{32}|\.making-.{8}")
 
 
 def default_cache() -> Path:
     """The user's cache folder for this package."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "gluon-lstm"
+
+
+def open_cache(cache: Path | None) -> Path:
+    """The folder `cache`, made if need be; or, with None, a temporary one that the caller removes."""
+    if cache is None:
+        return Path(tempfile.mkdtemp(prefix="gluon-lstm-"))
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return cache
 
 
 def clear_cache(cache: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.tokenizers import BOUNDARY, TOKENIZERS, make_tokenizer
+from gluon_lstm.text.user_dictionary import check_entries
 from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 
 UNKNOWN_TEXT = "\N{REPLACEMENT CHARACTER}"  # what <unk> looks like if somebody decodes it
@@ -17,18 +18,23 @@ UNKNOWN_TEXT = "\N{REPLACEMENT CHARACTER}"  # what <unk> looks like if somebody 
 class TextSettings:
     """How text becomes tokens. Travels inside the model file, so that a prefix is treated as the posts were.
 
-    With `raw` there are no posts: one stream of code points, nothing cleaned.
+    With `raw` there are no posts: one stream of code points, nothing cleaned. `user_dictionary` holds the entries that
+    Janome knows besides its own, line by line.
     """
 
     tokenizer: str = "char"
     raw: bool = False
     cleaning: CleaningOptions = field(default_factory=CleaningOptions)
+    user_dictionary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.tokenizer not in TOKENIZERS:
             raise ValueError(f"unknown tokenizer {self.tokenizer!r}: use one of {', '.join(TOKENIZERS)}")
         if self.raw and self.tokenizer != "char":
             raise ValueError(f"raw text is a stream of characters: the tokenizer {self.tokenizer!r} cannot read it")
+        if self.user_dictionary and not self.tokenizer.startswith("janome"):
+            raise ValueError("--user-dictionary is for words: use it with --tokenizer janome or janome-chars")
+        check_entries(self.user_dictionary)
 
     @property
     def tokens_from(self) -> str:
@@ -43,12 +49,16 @@ class TextSettings:
         return [UNKNOWN, END_OF_POST, *([BOUNDARY] if self.tokenizer == "janome-chars" else [])]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if not self.user_dictionary:  # as before there were any
+            del values["user_dictionary"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TextSettings:
         """The settings `to_json` wrote; ValueError or TypeError when they are not."""
-        return cls(**{**values, "cleaning": CleaningOptions(**values["cleaning"])})
+        read = {"cleaning": CleaningOptions(**values["cleaning"])}
+        return cls(**{**values, **read, "user_dictionary": tuple(values.get("user_dictionary", ()))})
 
 
 class Codec:
@@ -57,7 +67,7 @@ class Codec:
     def __init__(self, settings: TextSettings, vocabulary: Vocabulary) -> None:
         self.settings = settings
         self.vocabulary = vocabulary
-        self.tokenizer = make_tokenizer(settings.tokens_from)
+        self.tokenizer = make_tokenizer(settings.tokens_from, settings.user_dictionary)
         self.end_of_post = vocabulary.special(END_OF_POST)  # None for a raw text
         self.boundary = vocabulary.special(BOUNDARY)  # None but for janome-chars
 

@@ -7,12 +7,9 @@ text but the files: ids are read through a memory map.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import tempfile
 import weakref
-from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,19 +20,19 @@ from typing import Union
 import numpy as np
 
 from gluon_lstm.progress import Notice, Progress, ignore, silent
-from gluon_lstm.text.cache import about, finish, key_of, stage
+from gluon_lstm.text.cache import about, finish, key_of, open_cache, stage
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.fingerprint import fingerprint
 from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.reading import ReadingOptions, TextError, read_posts, read_text
+from gluon_lstm.text.reading import ReadingOptions, read_posts, read_text
+from gluon_lstm.text.stream import END, NumberWriter, cleaned_first
 from gluon_lstm.text.tokenizers import BOUNDARY, clusters
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BLOCK = 1 << 20  # tokens handled at once
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 SPLITTERS = ("janome", "jaconv", "regex")  # libraries whose next version may clean or cut a text in another way
-END = 0  # the number of an end of post in the token stage; the tokens of the text follow from 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,11 @@ class Corpus:
         return self.ids[self.split :]
 
 
+def splitter_versions() -> list[str]:
+    """What a key of cleaned and cut text holds besides the text and the settings."""
+    return [version(name) for name in SPLITTERS]
+
+
 def prepare(
     paths: Paths,
     settings: TextSettings,
@@ -95,13 +97,9 @@ def prepare(
     """
     options = options or CorpusOptions()
     contents = fingerprint(paths, options.reading)
-    text_key = key_of(contents, settings.to_json(), [version(name) for name in SPLITTERS])
+    text_key = key_of(contents, settings.to_json(), splitter_versions())
     ids_key = key_of(text_key, options.validation, options.min_count, options.max_vocab)
-    if options.cache is not None:
-        cache = options.cache
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    else:
-        cache = Path(tempfile.mkdtemp(prefix="gluon-lstm-"))
+    cache = open_cache(options.cache)
 
     def make_tokens(folder: Path) -> None:
         write = _write_raw_tokens if settings.raw else _write_post_tokens
@@ -121,63 +119,30 @@ def prepare(
     return corpus
 
 
-class _TokenWriter:
-    """Numbers tokens in the order they are first seen, and appends the numbers to a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.numbers: dict[str, int] = defaultdict(lambda: len(self.numbers) + 1)
-        self._file = open(folder / "array", "wb")  # noqa: SIM115 (closed by __exit__)
-
-    def __enter__(self) -> _TokenWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, tokens: Sequence[str]) -> None:
-        array("I", map(self.numbers.__getitem__, tokens)).tofile(self._file)
-
-    def end_post(self) -> None:
-        array("I", [END]).tofile(self._file)
-
-
 def _write_post_tokens(
     folder: Path, paths: Paths, settings: TextSettings, options: CorpusOptions, notice: Notice, progress: Progress
 ) -> None:
     """The token stage of posts. They are cleaned into a file first: then the slow part knows how much there is."""
     cleaner = Cleaner(settings.cleaning)
-    cleaned = folder / "cleaned.jsonl"
-    posts = characters = 0
-    with open(cleaned, "w", encoding="ascii") as out, progress("reading", None, "posts") as advance:
-        for post in cleaner.clean_posts(read_posts(paths, options.reading, notice)):
-            out.write(json.dumps(post) + "\n")
-            posts += 1
-            characters += len(post)
-            advance(1)
-    if posts and not characters:
-        raise TextError(f"there is not a single character in the {posts} posts that were read")
-    if not posts:
-        raise TextError(
-            f"no post is left of the {cleaner.counts['read']} that were read: see what cleaning drops with"
-            " `gluon-lstm clean`, and keep it with its options"
-        )
+    posts = cleaner.clean_posts(read_posts(paths, options.reading, notice))
+    name, processes, user_dictionary = settings.tokens_from, options.processes, settings.user_dictionary
     with (
-        open(cleaned, encoding="ascii") as lines,
-        _TokenWriter(folder) as writer,
-        progress("tokenizing", characters, "characters") as advance,
+        cleaned_first(folder, posts, cleaner, progress) as cleaned,
+        NumberWriter(folder) as writer,
+        progress("tokenizing", cleaned.characters, "characters") as advance,
     ):
-        for tokens in tokenize_posts(map(json.loads, lines), settings.tokens_from, options.processes, advance):
+        for tokens in tokenize_posts(cleaned.texts, name, processes, advance, user_dictionary):
             writer.write(tokens)
             writer.end_post()
-    cleaned.unlink()
-    finish(folder, tokens=list(writer.numbers), posts=posts, characters=characters, cleaning=dict(cleaner.counts))
+    about_posts = {"posts": cleaned.posts, "characters": cleaned.characters, "cleaning": dict(cleaner.counts)}
+    finish(folder, tokens=list(writer.numbers), **about_posts)
 
 
 def _write_raw_tokens(
     folder: Path, paths: Paths, settings: TextSettings, options: CorpusOptions, notice: Notice, progress: Progress
 ) -> None:
     characters = 0
-    with _TokenWriter(folder) as writer, progress("reading", None, "characters") as advance:
+    with NumberWriter(folder) as writer, progress("reading", None, "characters") as advance:
         for chunk in read_text(paths, options.reading, notice):
             writer.write(chunk)  # a str is the sequence of its code points
             characters += len(chunk)

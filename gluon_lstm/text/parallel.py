@@ -1,4 +1,4 @@
-"""Tokenize many posts, with Janome in as many processes as there are cores.
+"""Tokenize or analyse many posts, with Janome in as many processes as there are cores.
 
 Janome is pure Python, so only processes make it faster. They are fresh interpreters that talk over pipes, not forks of
 this one: MXNet's engine threads do not survive a fork, a script needs no ``if __name__ == "__main__"``, and a worker
@@ -15,17 +15,20 @@ import subprocess
 import sys
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
-from typing import IO, Any, Callable, Union
+from typing import IO, Any, Callable, NamedTuple
 
 from gluon_lstm.machine import available_cores
-from gluon_lstm.text.tokenizers import make_tokenizer
+from gluon_lstm.text.tokenizers import Analyzer, Word, make_tokenizer
+
+ANALYSIS = "janome-analysis"  # stands where the name of a tokenizer may be: words instead of tokens
 
 Chunk = list[str]  # posts: what is sent to a process at a time
-Reply = Union[list[list[str]], str]  # the tokens of each post of a chunk; or a traceback, where that failed
+Work = Callable[[str], list[Any]]  # a post to its tokens or words
+Reply = Any  # the result for each post of a chunk, in a list; or a traceback (str), where that failed
 Worker = subprocess.Popen[bytes]  # of this module's _serve
 
 CHUNK_CHARACTERS = 8_192  # about half a second of Janome's work, a few milliseconds of sending
@@ -38,6 +41,7 @@ def tokenize_posts(
     name: str,
     processes: int | None = None,
     progress: Callable[[int], None] | None = None,
+    user_dictionary: Sequence[str] = (),
 ) -> Generator[list[str], None, None]:
     """The tokens of each post, in the order of the posts.
 
@@ -48,16 +52,47 @@ def tokenize_posts(
     Posts are read only as far ahead as the processes need, so they may be endless. Leaving the loop early, an error or
     Ctrl-C ends the processes at once.
     """
+    return _results(posts, _Job(name, list(user_dictionary)), processes, progress)
+
+
+def analyse_posts(
+    posts: Iterable[str],
+    user_dictionary: Sequence[str] = (),
+    compound_nouns: bool = False,
+    processes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Generator[list[Word], None, None]:
+    """The words of each post, as `Analyzer` sees them; else like `tokenize_posts`."""
+    for words in _results(posts, _Job(ANALYSIS, list(user_dictionary), compound_nouns), processes, progress):
+        yield [Word(*word) for word in words]
+
+
+class _Job(NamedTuple):
+    """What is to be done with each post, in plain values that a process can be sent."""
+
+    name: str  # of a tokenizer, or ANALYSIS
+    user_dictionary: list[str]
+    compound_nouns: bool = False
+
+    def work(self) -> Work:
+        if self.name == ANALYSIS:
+            return Analyzer(self.user_dictionary, self.compound_nouns).words
+        return make_tokenizer(self.name, self.user_dictionary).tokens
+
+
+def _results(
+    posts: Iterable[str], job: _Job, processes: int | None, progress: Callable[[int], None] | None
+) -> Generator[list[Any], None, None]:
     if processes is not None and processes < 1:
         raise ValueError(f"processes must be 1 or more, not {processes}")
     if processes is None:
         processes = available_cores()
-    tokenize = make_tokenizer(name).tokens  # here, not in the generator: a wrong name is told at once
+    work = job.work()  # here, not in the generator: a wrong name is told at once
     chunks = _chunks(posts)
     report = progress or (lambda characters: None)
-    if processes == 1 or not name.startswith("janome"):
-        return _in_this_process(chunks, tokenize, report)
-    return _in_processes_if_worth_it(chunks, tokenize, name, processes, report)
+    if processes == 1 or not job.name.startswith("janome"):
+        return _in_this_process(chunks, work, report)
+    return _in_processes_if_worth_it(chunks, work, job, processes, report)
 
 
 def _chunks(posts: Iterable[str]) -> Iterator[Chunk]:
@@ -78,21 +113,21 @@ def _characters(chunk: Chunk) -> int:
 
 
 def _in_this_process(
-    chunks: Iterable[Chunk], tokenize: Callable[[str], list[str]], report: Callable[[int], None]
-) -> Generator[list[str], None, None]:
+    chunks: Iterable[Chunk], work: Work, report: Callable[[int], None]
+) -> Generator[list[Any], None, None]:
     for chunk in chunks:
         for post in chunk:
-            yield tokenize(post)
+            yield work(post)
         report(_characters(chunk))
 
 
 def _in_processes_if_worth_it(
     chunks: Iterator[Chunk],
-    tokenize: Callable[[str], list[str]],
-    name: str,
+    work: Work,
+    job: _Job,
     processes: int,
     report: Callable[[int], None],
-) -> Generator[list[str], None, None]:
+) -> Generator[list[Any], None, None]:
     first: list[Chunk] = []
     size = 0
     for chunk in chunks:
@@ -100,12 +135,12 @@ def _in_processes_if_worth_it(
         size += _characters(chunk)
         if size >= WORTH_PROCESSES:
             break
-    workers = _start_workers(name, processes) if size >= WORTH_PROCESSES else []
+    workers = _start_workers(job, processes) if size >= WORTH_PROCESSES else []
     everything = chain(first, chunks)
     if workers:
         yield from _in_processes(everything, workers, report)
     else:
-        yield from _in_this_process(everything, tokenize, report)
+        yield from _in_this_process(everything, work, report)
 
 
 # --- this side of the pipes ----------------------------------------------------------------------------------------
@@ -113,12 +148,12 @@ def _in_processes_if_worth_it(
 
 def _in_processes(
     chunks: Iterable[Chunk], workers: list[Worker], report: Callable[[int], None]
-) -> Generator[list[str], None, None]:
+) -> Generator[list[Any], None, None]:
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         idle.put(worker)
 
-    def ask(chunk: Chunk) -> list[list[str]]:
+    def ask(chunk: Chunk) -> list[list[Any]]:
         worker = idle.get()  # never waits: there is a thread for each worker
         try:
             reply = _ask(worker, chunk)
@@ -130,9 +165,9 @@ def _in_processes(
 
     # A thread for each worker waits at its pipe, so that no worker has to wait for the consumer of the tokens.
     threads = ThreadPoolExecutor(len(workers))
-    in_flight: deque[tuple[int, Future[list[list[str]]]]] = deque()
+    in_flight: deque[tuple[int, Future[list[list[Any]]]]] = deque()
 
-    def oldest() -> Iterator[list[str]]:
+    def oldest() -> Iterator[list[Any]]:
         characters, future = in_flight.popleft()
         yield from future.result()
         report(characters)
@@ -153,18 +188,19 @@ def _in_processes(
                 pass
 
 
-def _start_workers(name: str, count: int) -> list[Worker]:
+def _start_workers(job: _Job, count: int) -> list[Worker]:
     """As many as can be started, which may be none."""
     workers: list[Worker] = []
     if not sys.executable:  # Python inside another program
         return workers
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = [*map(str, sys.path), package_root]  # the root too: "" in the path is another folder after a chdir
-    code = f"import sys; sys.path[:] = {path!r}; from {__name__} import _serve; _serve({name!r})"
+    code = f"import sys; sys.path[:] = {path!r}; from {__name__} import _serve; _serve()"
     with suppress(OSError):
         for _ in range(count):
             command = [sys.executable, "-c", code]
             workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            _send(job, workers[-1].stdin)
     return workers
 
 
@@ -180,7 +216,8 @@ def _ask(worker: Worker, chunk: Chunk) -> Reply:
     return _received(reply)
 
 
-def _send(message: Chunk | Reply, pipe: IO[bytes]) -> None:
+def _send(message: Any, pipe: IO[bytes] | None) -> None:
+    assert pipe  # for mypy, as above
     # Surrogates pass as they are: as escapes, two lone ones side by side would come out as one character.
     pipe.write(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     pipe.flush()
@@ -193,15 +230,16 @@ def _received(line: bytes) -> Any:
 # --- the other side ------------------------------------------------------------------------------------------------
 
 
-def _serve(name: str) -> None:
-    """What a worker runs: a chunk from standard input, its tokens to standard output, until the input ends."""
+def _serve() -> None:
+    """What a worker runs: a job, then chunks from standard input, their results to standard output, until that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends us without a traceback
-    tokenizer = None
+    job = _Job(*_received(sys.stdin.buffer.readline()))
+    work = None
     for line in sys.stdin.buffer:
         reply: Reply
         try:
-            tokenizer = tokenizer or make_tokenizer(name)
-            reply = [tokenizer.tokens(post) for post in _received(line)]
+            work = work or job.work()
+            reply = [work(post) for post in _received(line)]
         except Exception:
             reply = traceback.format_exc()
         try:

@@ -7,11 +7,13 @@ change is decided in `cleaning`. Encodings are found in `encodings`; JSON and ar
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.archive import (
@@ -22,9 +24,10 @@ from gluon_lstm.text.archive import (
     records_of_json,
     records_of_lines,
 )
+from gluon_lstm.text.dates import DATE_NAMES, read_date
 from gluon_lstm.text.encodings import BLOCK, MAX_POST, TextError, blocks, check_encoding, decoded, find_encoding, lines
 
-__all__ = ["ReadingOptions", "TextError", "read_posts", "read_text"]
+__all__ = ["Post", "ReadingOptions", "TextError", "read_dated_posts", "read_posts", "read_text"]
 
 _COLUMNS = ("text", "full_text", "tweet", "body", "content", "post", "本文", "テキスト", "投稿", "ツイート")
 _FIELDS = ("full_text", *(name for name in _COLUMNS if name != "full_text"))
@@ -48,6 +51,13 @@ class ReadingOptions:
     encoding: str | None = None
 
 
+class Post(NamedTuple):
+    """A post and when it was written (see `dates`), where its file tells."""
+
+    text: str
+    date: int | None = None
+
+
 def read_posts(
     paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = ignore
 ) -> Iterator[str]:
@@ -66,6 +76,13 @@ def read_posts(
     Missing files are reported at the call, everything else while reading. Raises TextError, which says what is wrong,
     where and what to do, and OSError for a file that cannot be opened.
     """
+    return (post.text for post in read_dated_posts(paths, options, notice))
+
+
+def read_dated_posts(
+    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions = ReadingOptions(), notice: Notice = ignore
+) -> Iterator[Post]:
+    """The posts of `read_posts` and their dates, which an archive has, or a column or field named in DATE_NAMES."""
     sources = sources_of(paths, options, notice)
     return (post for path in sources for post in _posts(path, options, notice))
 
@@ -85,9 +102,7 @@ def read_text(
 # ---- which files
 
 
-def sources_of(
-    paths: Sequence[str | os.PathLike[str]], options: ReadingOptions, notice: Notice = ignore
-) -> list[str]:
+def sources_of(paths: Sequence[str | os.PathLike[str]], options: ReadingOptions, notice: Notice = ignore) -> list[str]:
     """The files to read and the folders that are archives; everything that can be refused without opening it is."""
     if options.encoding is not None:
         check_encoding(options.encoding)
@@ -142,9 +157,9 @@ def kind_of(path: str) -> str:
 # ---- from one file to posts
 
 
-def _posts(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
+def _posts(path: str, options: ReadingOptions, notice: Notice) -> Iterator[Post]:
     if is_archive(path):
-        return archive_posts(path, notice)
+        return itertools.starmap(Post, archive_posts(path, notice))
     chunks = _chunks(path, options, notice)
     kind = kind_of(path)
     if kind in _DELIMITERS:
@@ -153,7 +168,7 @@ def _posts(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
         return _posts_of_records(records_of_json(chunks, path), options.field, path, notice)
     if kind in _LINES_OF_JSON:
         return _posts_of_records(records_of_lines(chunks, path), options.field, path, notice)
-    return (line.rstrip("\r\n") for line in lines(chunks, path))
+    return (Post(line.rstrip("\r\n")) for line in lines(chunks, path))
 
 
 def _text(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
@@ -162,7 +177,7 @@ def _text(path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
         return
     before = ""
     for post in _posts(path, options, notice):
-        text = before + _with_newlines(post)
+        text = before + _with_newlines(post.text)
         yield from (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
         before = "\n"
 
@@ -197,6 +212,7 @@ def _with_newlines(text: str) -> str:
 @dataclass(frozen=True)
 class _Layout:
     column: int | None  # counted from 0; None when every cell is a post
+    date: int | None  # the column of dates, where a header names one
     header: bool
     width: int | None  # a filled cell beyond this many is a post cut by a stray delimiter; None when any number will do
 
@@ -231,7 +247,7 @@ def _rows(chunks: Iterable[str], delimiter: str, path: str) -> Iterator[tuple[in
 
 def _posts_of_table(
     rows: Iterator[tuple[int, list[str]]], wanted: str | None, path: str, notice: Notice
-) -> Iterator[str]:
+) -> Iterator[Post]:
     layout = None
     found = short = 0
     for line, cells in rows:
@@ -243,10 +259,10 @@ def _posts_of_table(
             wide = f"{path}: line {line} has {len(cells)} cells and the first row {layout.width}"
             raise TextError(f"{wide}; put a post that holds the delimiter in quotation marks")
         if layout.column is None:
-            yield from filter(None, cells)
+            yield from map(Post, filter(None, cells))
         elif layout.column < len(cells):
             found += 1
-            yield cells[layout.column]
+            yield Post(cells[layout.column], _date(cells, layout.date))
         else:
             short += 1
     if short and not found:
@@ -255,20 +271,25 @@ def _posts_of_table(
         notice(f"{path}: left out {short} rows that are too short to have a post")
 
 
+def _date(cells: list[str], column: int | None) -> int | None:
+    return read_date(cells[column]) if column is not None and column < len(cells) else None
+
+
 def _layout(first: list[str], wanted: str | None, path: str) -> _Layout:
     names = [cell.strip().casefold() for cell in first]
     header = any(name in _COLUMNS for name in names)
     width = len(first) if header else None
+    date = next((names.index(name) for name in DATE_NAMES if name in names), None)
     if wanted is None and header:
-        return _Layout(next(names.index(name) for name in _COLUMNS if name in names), True, width)
+        return _Layout(next(names.index(name) for name in _COLUMNS if name in names), date, True, width)
     if wanted is None and len(first) == 1:
-        return _Layout(0, False, 1)
+        return _Layout(0, None, False, 1)
     if wanted == "all":
-        return _Layout(None, header, None)
+        return _Layout(None, None, header, None)
     if wanted is not None and wanted.isdecimal() and int(wanted) > 0:
-        return _Layout(int(wanted) - 1, header, width)
+        return _Layout(int(wanted) - 1, date if header else None, header, width)
     if wanted is not None and wanted.strip().casefold() in names:
-        return _Layout(names.index(wanted.strip().casefold()), True, len(first))
+        return _Layout(names.index(wanted.strip().casefold()), date, True, len(first))
     columns = ", ".join(f"{number} {cell[:20]!r}" for number, cell in enumerate(first[:20], 1))
     problem = "which column holds the posts is not clear" if wanted is None else f"there is no column {wanted!r}"
     remedy = "choose with --column a name, a number, or all for every cell"
@@ -278,7 +299,7 @@ def _layout(first: list[str], wanted: str | None, path: str) -> _Layout:
 # ---- records
 
 
-def _posts_of_records(found: Iterable[Record], wanted: str | None, path: str, notice: Notice) -> Iterator[str]:
+def _posts_of_records(found: Iterable[Record], wanted: str | None, path: str, notice: Notice) -> Iterator[Post]:
     fields = _FIELDS if wanted is None else (wanted,)
     other_fields: list[str] = []
     posts = textless = 0
@@ -289,7 +310,8 @@ def _posts_of_records(found: Iterable[Record], wanted: str | None, path: str, no
             other_fields = other_fields or sorted(record)
             continue
         posts += 1
-        yield post
+        date = None if isinstance(record, str) else next((record[name] for name in DATE_NAMES if name in record), None)
+        yield Post(post, read_date(date) if date else None)
     if not posts and textless:
         raise TextError(
             f"{path}: no object has a text named {wanted or ', '.join(fields)}; choose one with --field, "

@@ -22,11 +22,13 @@ Nothing here normalises: what a post should look like is the business of cleanin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import regex
+
+from gluon_lstm.text.user_dictionary import janome_with
 
 TOKENIZERS: tuple[str, ...] = ("char", "janome", "janome-chars")
 
@@ -50,12 +52,15 @@ class Tokenizer(Protocol):
         """Cut a token the vocabulary does not know into smaller ones; [] when there is nothing smaller."""
 
 
-def make_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of that name: one of TOKENIZERS, or "codepoint"."""
-    kinds = {kind.name: kind for kind in (CharTokenizer, CodepointTokenizer, JanomeTokenizer, JanomeCharsTokenizer)}
-    if name not in kinds:
-        raise ValueError(f"unknown tokenizer {name!r}: choose one of {', '.join(sorted(kinds))}")
-    return kinds[name]()
+def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
+    """The tokenizer of that name: one of TOKENIZERS, or "codepoint". The two of Janome know the user's words too."""
+    plain = {kind.name: kind for kind in (CharTokenizer, CodepointTokenizer)}
+    janome = {kind.name: kind for kind in (JanomeTokenizer, JanomeCharsTokenizer)}
+    if name in janome:
+        return janome[name](user_dictionary)
+    if name not in plain:
+        raise ValueError(f"unknown tokenizer {name!r}: choose one of {', '.join(sorted({**plain, **janome}))}")
+    return plain[name]()
 
 
 # --- grapheme clusters ---------------------------------------------------------------------------------------------
@@ -122,25 +127,23 @@ _FACE_PART = (
 )
 _FACE = rf"[(（](?=[^()（）\n]{{0,11}}[{_FACE_MARK}])[{_FACE_PART}]{{2,12}}[)）]"
 _KAOMOJI = (
-    rf"(?<![A-Za-z])([moｍｏ])[ヽ]?{_FACE}\1(?![A-Za-z])"  # m(_ _)m
+    rf"(?<![A-Za-z])(?P<hand>[moｍｏ])[ヽ]?{_FACE}(?P=hand)(?![A-Za-z])"  # m(_ _)m
     rf"|[ヽヾ＼\\Σ⊂┐┌]?{_FACE}(?:[ﾉ／/ゞ┘┐]|ノ(?![ァ-ヶー]))?"  # ヽ(´ー｀)ノ
 )
 
 # What Janome would lose or cut to pieces, each a token of its own. Everything between is given to Janome.
-_WHOLE = regex.compile(
-    "|".join(
-        (
-            r"\n",
-            r"[^\S\n]+|[\x1c-\x1f]+",  # Janome uses str.strip, for which the four separators are space too
-            r"[\ud800-\udfff]",  # a lone surrogate cannot be encoded, and Janome encodes
-            r"(?i:https?)://[!-~]+(?<![].,:;!?'\"()<>{}[])",
-            r"(?<![0-9A-Za-z_.])[@＠][0-9A-Za-z_]+",
-            r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\ufe0f?\u20e3)\X",  # emoji
-            r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
-            _KAOMOJI,
-        )
-    )
+KINDS = ("空白", "その他", "URL", "メンション", "絵文字", "ハッシュタグ", "顔文字")
+_, ODD, _, MENTION, EMOJI, HASHTAG, KAOMOJI = KINDS
+_PATTERNS = (
+    r"\n|[^\S\n]+|[\x1c-\x1f]+",  # Janome uses str.strip, for which the four separators are space too
+    r"[\ud800-\udfff]",  # a lone surrogate cannot be encoded, and Janome encodes
+    r"(?i:https?)://[!-~]+(?<![].,:;!?'\"()<>{}[])",
+    r"(?<![0-9A-Za-z_.])[@＠][0-9A-Za-z_]+",
+    r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\ufe0f?\u20e3)\X",
+    r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
+    _KAOMOJI,
 )
+_WHOLE = regex.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in zip(KINDS, _PATTERNS)))
 
 # Janome lets an unknown word grow to 1,024 characters, and tries that anew at every character of a run of ！ or ｗ: ten
 # times the work of other text. No vocabulary keeps words this long.
@@ -152,23 +155,15 @@ class JanomeTokenizer:
 
     name = "janome"
 
-    def __init__(self) -> None:
-        from janome.tokenizer import Tokenizer as Janome  # here, not above: it loads a dictionary of 80 MB
-
-        self._janome = Janome(wakati=True, max_unknown_length=_LONGEST_UNKNOWN_WORD)
+    def __init__(self, user_dictionary: Sequence[str] = (), wakati: bool = True) -> None:
+        self._janome = janome_with(user_dictionary, wakati=wakati, max_unknown_length=_LONGEST_UNKNOWN_WORD)
         self._janome.matcher = _Matcher(self._janome.matcher)
 
     def tokens(self, text: str) -> list[str]:
         words: list[str] = []
-        done = 0
-        for match in _WHOLE.finditer(text):
-            start, end = match.span()
-            if start > done:
-                words += self._dictionary_words(text[done:start])
-            words.append(text[start:end])
-            done = end
-        if done < len(text):
-            words += self._dictionary_words(text[done:])
+        for start, end, kind in _pieces(text):
+            piece = text[start:end]
+            words += [piece] if kind else self._dictionary_words(piece)
         return words if _is_plain(text) else _without_split_clusters(text, words)
 
     def text(self, tokens: Iterable[str]) -> str:
@@ -180,6 +175,70 @@ class JanomeTokenizer:
     def _dictionary_words(self, piece: str) -> list[str]:
         words = list(self._janome.tokenize(piece))
         return words if "".join(words) == piece else _with_lost_pieces(piece, words)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, str | None]]:
+    """Where each piece of a text begins and ends, and which of KINDS it is; None: it is for Janome."""
+    done = 0
+    for match in _WHOLE.finditer(text):
+        start, end = match.span()
+        if start > done:
+            yield done, start, None
+        yield start, end, match.lastgroup
+        done = end
+    if done < len(text):
+        yield done, len(text), None
+
+
+class Word(NamedTuple):
+    """A token of ``janome`` and what the dictionary says of it, such as 名詞,代名詞,一般,*; or which of KINDS it is."""
+
+    surface: str
+    part_of_speech: str
+    base_form: str
+
+
+class Analyzer(JanomeTokenizer):
+    """The tokens of ``janome``, each with its part of speech and its base form.
+
+    With `compound_nouns` neighbouring nouns are one word (名詞,複合,*,*), as Janome's CompoundNounFilter joins them.
+
+    >>> [word.base_form for word in Analyzer().words("楽しかったです(^^)")]
+    ['楽しい', 'た', 'です', '(^^)']
+    """
+
+    def __init__(self, user_dictionary: Sequence[str] = (), compound_nouns: bool = False) -> None:
+        from janome.tokenfilter import CompoundNounFilter
+
+        super().__init__(user_dictionary, wakati=False)
+        self._joined = CompoundNounFilter().apply if compound_nouns else iter
+
+    def tokens(self, text: str) -> list[str]:
+        return [word.surface for word in self.words(text)]
+
+    def words(self, text: str) -> list[Word]:
+        """The words of a text; their surfaces, joined, are the text."""
+        told: dict[int, Word] = {}  # by where it begins
+        surfaces: list[str] = []
+        for start, end, kind in _pieces(text):
+            if kind:
+                told[start] = Word(text[start:end], kind, text[start:end])
+                surfaces.append(text[start:end])
+                continue
+            found = list(self._joined(self._janome.tokenize(text[start:end])))
+            surfaces += _with_lost_pieces(text[start:end], [token.surface for token in found])
+            for token in found:
+                at = text.find(token.surface, start, end)
+                if at >= 0:
+                    told[at] = Word(token.surface, token.part_of_speech, token.base_form)
+                    start = at + len(token.surface)
+        words: list[Word] = []
+        at = 0
+        for surface in _without_split_clusters(text, surfaces):
+            word = told.get(at)
+            words.append(word if word and word.surface == surface else Word(surface, ODD, surface))
+            at += len(surface)
+        return words
 
 
 class JanomeCharsTokenizer(JanomeTokenizer):
