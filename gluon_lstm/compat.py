@@ -65,6 +65,9 @@ _LENT = {
 }
 
 
+SCIPY = "scipy.sparse"
+
+
 class _Version(tuple):
     """``'1.26.4'`` as ``(1, 26, 4)``: all that MXNet asks of distutils' version classes is to be compared."""
 
@@ -83,15 +86,18 @@ def _distutils() -> dict[str, ModuleType]:
 def _lend() -> Iterator[None]:
     modules = {} if find_spec("distutils") else _distutils()
     names = {name: value for name, value in _LENT.items() if not hasattr(np, name)}
-    sys.modules.update(modules)
+    # MXNet takes SciPy where it can get it, under a name that warns at each array made and will be gone in SciPy 2.
+    before = {SCIPY: sys.modules[SCIPY]} if SCIPY in sys.modules else {}
+    sys.modules.update({**modules, SCIPY: None})  # type: ignore[dict-item]  # which says: there is none
     vars(np).update(names)
     try:
         yield
     finally:
         for name in names:
             delattr(np, name)
-        for name in modules:
+        for name in (*modules, SCIPY):
             del sys.modules[name]
+        sys.modules.update(before)
 
 
 def load_mxnet() -> Any:

@@ -33,7 +33,8 @@ ARROWS = {
     "training": {"text", "model", "lstm", "sampling", "context", "compat"},
     "insight": {"text", "model", "sampling"},
     "digits": {"lstm", "training"},
-    "cli": {"text", "model", "context", "lstm", "sampling", "training", "insight", "digits"},
+    "demos": {"lstm", "training", "sampling", "model", "text", "context", "compat"},
+    "cli": {"text", "model", "context", "lstm", "sampling", "training", "insight", "digits", "demos"},
     "__main__": {"cli"},
     "": set(),
 }

@@ -109,3 +109,20 @@ def test_without_mxnet_one_sentence_says_what_to_do(missing, advice):
     )
     assert advice in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("before", ["", "import scipy.sparse\n"])
+def test_scipy_is_left_to_others(before):
+    """MXNet would load it, and warn with each array it makes; whoever wants it gets it, before and after."""
+    pytest.importorskip("scipy")
+    said = run(
+        "import sys, warnings\n"
+        "warnings.simplefilter('error', DeprecationWarning)\n"
+        f"{before}"
+        "from gluon_lstm.compat import mx\n"
+        "print('scipy.sparse' in sys.modules)\n"
+        "mx.nd.array([1.0])\n"
+        "import scipy.sparse\n"
+        "print(scipy.sparse.csr_matrix((2, 3)).shape)\n"
+    ).splitlines()
+    assert said == [str(bool(before)), "(2, 3)"]

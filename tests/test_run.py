@@ -317,6 +317,16 @@ def test_minutes_of_training_end_a_run(posts, corpus_of, tmp_path, monkeypatch):
     assert read(tmp_path / "out" / "history.jsonl")[-1].seconds == 12
 
 
+def test_validation_can_be_had_every_so_many_seconds(posts, corpus_of, tmp_path, monkeypatch):
+    """Also within an epoch, and whatever it costs: by that clock, a second for each update and each validation."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(run_module, "perf_counter", lambda: float(next(seconds)))
+    recipe = replace(SMALL, steps=None, minutes=0.2)
+    run = trained(corpus_of(posts), recipe, tmp_path / "out", validate_every=3.0)
+    assert run.steps_per_epoch > 12
+    assert [record.seconds for record in run.history.records if record.val_bpc is not None] == [3, 6, 9, 12]
+
+
 def test_a_run_that_gets_no_better_ends_when_patience_does(posts, corpus_of, tmp_path, validate_often):
     """5 of 50 epochs without a better validation are borne, and little more."""
     recipe = replace(SMALL, hidden=24, steps=None, epochs=50, dropout=0.0, learning_rate=0.05, patience=0.1)

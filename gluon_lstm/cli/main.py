@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
-from gluon_lstm.cli import agree, cache, clean, evaluate, generate, report, train
-from gluon_lstm.cli.options import Parser
+from gluon_lstm.cli import agree, cache, clean, demo, evaluate, generate, report, train
+from gluon_lstm.cli.options import Parser, summary
 
 COMMANDS = {
     "train": train,
@@ -18,6 +18,7 @@ COMMANDS = {
     "clean": clean,
     "cache": cache,
     "agree": agree,
+    "demo": demo,
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -29,8 +30,7 @@ def parser() -> Parser:
     whole.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").split(": ", 1)[1].split("\n")[0]
-        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+        module.add_arguments(commands.add_parser(name, help=summary(module), description=summary(module)))
     return whole
 
 

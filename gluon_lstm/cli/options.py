@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 
@@ -15,6 +16,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def summary(module: ModuleType) -> str:
+    """What a command does: the first line of its module's docstring, behind its name."""
+    return (module.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:

@@ -85,7 +85,7 @@ class _Window(Operator):
                 ready = passed_on
             loss = sum(map(jobs.result, ready)) / len(self.x)
         last_h, last_c = (np.concatenate([getattr(layer, name)[self.T] for layer in b.layers]) for name in "hc")
-        return tuple(map(ndarray, (np.array([loss]), last_h, last_c)))
+        return tuple(ndarray(array, inputs[-1].context) for array in (np.array([loss]), last_h, last_c))
 
     def _pass_on(self, k: int, chunk: int) -> float:
         """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)

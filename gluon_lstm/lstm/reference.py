@@ -9,7 +9,7 @@ What belongs to several layers lies layer by layer, from below: h and c are (L*N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -160,17 +160,29 @@ def run_backward(
     return grads
 
 
+def walk_back(
+    steps: list[Step], dhidden: np.ndarray, W: Arrays, cell: Variant
+) -> Iterator[tuple[int, np.ndarray, dict[str, np.ndarray]]]:
+    """From the last step of a layer to its first: t, dL/dh[t] (N, H), and dL/d(the sum inside each gate).
+
+    `dhidden` (T, N, H) is what comes to each h[t] from above; dL/dh[t] is that and all that comes from later steps.
+    """
+    dh, dc = np.zeros_like(dhidden[0]), np.zeros_like(dhidden[0])
+    for t in reversed(range(len(steps))):
+        dh = dhidden[t] + dh
+        dA, dc = step_backward(steps[t], dh, dc, W, cell)
+        yield t, dh, dA
+        dh = sum(dA[k] @ W[f"Wh{k}"].T for k in cell.gates)
+
+
 def _layer_backward(
     tape: Tape, dhidden: np.ndarray, W: Arrays, cell: Variant
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The gradients of one layer's arrays, and dL/d(what it read), (T, N, D), or 0 where that was ids."""
     grads = {name: np.zeros_like(array) for name, array in W.items()}
-    dh, dc = np.zeros_like(dhidden[0]), np.zeros_like(dhidden[0])
     dx = np.zeros(tape.x.shape)
-    for t in reversed(range(len(tape.steps))):
+    for t, _, dA in walk_back(tape.steps, dhidden, W, cell):
         s, x = tape.steps[t], tape.x[t]
-        dA, dc = step_backward(s, dhidden[t] + dh, dc, W, cell)
-        dh = sum(dA[k] @ W[f"Wh{k}"].T for k in cell.gates)
         for k in cell.gates:
             dX = dA[k] if tape.keep is None else dA[k] * tape.keep[t]
             if x.ndim == 1:

@@ -39,6 +39,7 @@ class Run:
 
     `run()` leaves best.safetensors (the weights that did best on the held-back part, where there is one),
     last.safetensors, history.jsonl, samples.txt and curve.png. Raises ValueError for a text too short to train on.
+    `validate_every` so many seconds of training, whatever it costs (None: as often as costs little).
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Run:
         prefix: str = "",
         notice: Notice = ignore,
         progress: Progress = silent,
+        validate_every: float | None = None,
     ) -> None:
         self.corpus, self.recipe, self.out = corpus, recipe, out
-        self.notice, self.progress = notice, progress
+        self.notice, self.progress, self.validate_every = notice, progress, validate_every
         V = len(corpus.codec.vocabulary)
         self.trainer = Trainer(recipe, V, ctx, counts=counts_of(corpus.train, V))
         if len(corpus.train) < 2:
@@ -196,6 +198,8 @@ class Run:
 
     def _validation_is_due(self, ends_epoch: bool) -> bool:
         since = self.seconds - self._validated_at
+        if self.validate_every:
+            return since >= self.validate_every
         return (ends_epoch or since >= OFTEN) and since >= self._validation_seconds / VALIDATION_SHARE
 
     def _validate(self) -> Score:
