@@ -54,13 +54,16 @@ class Configuration:
     def cell(self) -> Variant:
         return VARIANTS[self.variant]
 
-    def shapes(self, V: int) -> dict[str, tuple[int, ...]]:
-        """The shape of each array, in the order in which they are named everywhere. Layer 1 reads ids or rows (V,)."""
+    def shapes(self, V: int, D: int | None = None) -> dict[str, tuple[int, ...]]:
+        """The shape of each array, in the order in which they are named everywhere.
+
+        Layer 1 reads ids, which stand for rows (V,), or where D is given rows of D numbers.
+        """
         H, shapes = self.hidden, {}
         for layer in range(1, self.layers + 1):
             shapes.update(
                 {
-                    **{named(f"Wx{k}", layer): (V if layer == 1 else H, H) for k in self.cell.gates},
+                    **{named(f"Wx{k}", layer): ((D or V) if layer == 1 else H, H) for k in self.cell.gates},
                     **{named(f"Wh{k}", layer): (H, H) for k in self.cell.gates},
                     **{named(f"b{k}", layer): (H,) for k in self.cell.gates},
                 }

@@ -32,7 +32,7 @@ ARROWS = {
     "sampling": {"text", "model"},
     "training": {"text", "model", "lstm", "sampling", "context", "compat"},
     "insight": {"text", "model", "sampling"},
-    "digits": {"lstm", "training"},
+    "digits": {"lstm", "training", "compat"},
     "demos": {"lstm", "training", "sampling", "model", "text", "context", "compat"},
     "cli": {"text", "model", "context", "lstm", "sampling", "training", "insight", "digits", "demos"},
     "__main__": {"cli"},
@@ -41,7 +41,7 @@ ARROWS = {
 
 # What runs where there is no MXNet: whole rooms, and these single modules.
 WITHOUT_MXNET = {"text", "model", "layers", "sampling", "insight", *EVERYONE}
-MODULES_WITHOUT_MXNET = {"gluon_lstm.lstm.reference"}
+MODULES_WITHOUT_MXNET = {"gluon_lstm.lstm.reference", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

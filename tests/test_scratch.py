@@ -228,7 +228,7 @@ def test_training_drops_a_share_of_the_recurrent_weights_for_a_window(cell, vari
 
 def test_a_new_model_predicts_the_frequencies_of_the_text():
     counts = np.array([0, 5, 1, 30])
-    by = initial.standard(Configuration(3), 4, np.random.default_rng(0), counts)["by"]
+    by = initial.standard(Configuration(3), 4, np.random.default_rng(0), counts=counts)["by"]
     np.testing.assert_allclose(np.exp(by), (counts + 1) / 40, rtol=1e-6)
 
 

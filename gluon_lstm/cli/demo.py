@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import summary
 from gluon_lstm.cli.terminal import progress
-from gluon_lstm.demos import compare, gradients
+from gluon_lstm.demos import compare, gradients, nan, timing
 from gluon_lstm.machine import one_thread_a_product
 
 # A demo has `run(out, seed, progress, ...) -> result` and `lines(result)`, and where it has options of its own
@@ -15,6 +15,8 @@ from gluon_lstm.machine import one_thread_a_product
 DEMOS = {
     "compare": compare,
     "gradients": gradients,
+    "nan": nan,
+    "timing": timing,
 }
 
 

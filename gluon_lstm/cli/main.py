@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
-from gluon_lstm.cli import agree, cache, clean, demo, evaluate, generate, report, train
+from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
 from gluon_lstm.cli.options import Parser, summary
 
 COMMANDS = {
@@ -18,6 +18,7 @@ COMMANDS = {
     "clean": clean,
     "cache": cache,
     "agree": agree,
+    "digits": digits,
     "demo": demo,
 }
 

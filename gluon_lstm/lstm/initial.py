@@ -7,14 +7,23 @@ import numpy as np
 from gluon_lstm.configuration import Configuration
 
 
-def notes(configuration: Configuration, V: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """As notes 003 have it: every weight and every bias is 0.01 times a standard normal number."""
-    shapes = configuration.shapes(V)
+def notes(
+    configuration: Configuration, V: int, rng: np.random.Generator, D: int | None = None
+) -> dict[str, np.ndarray]:
+    """As notes 003 have it: every weight and every bias is 0.01 times a standard normal number.
+
+    D, here and below: how many numbers a row has, where layer 1 reads rows instead of ids.
+    """
+    shapes = configuration.shapes(V, D)
     return {name: (0.01 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
 
 
 def standard(
-    configuration: Configuration, V: int, rng: np.random.Generator, counts: np.ndarray | None = None
+    configuration: Configuration,
+    V: int,
+    rng: np.random.Generator,
+    D: int | None = None,
+    counts: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What lets an LSTM learn from its first step on.
 
@@ -27,7 +36,7 @@ def standard(
     peepholes and all other biases 0.
     """
     H = configuration.hidden
-    shapes = configuration.shapes(V)
+    shapes = configuration.shapes(V, D)
     arrays = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
     for layer in range(1, configuration.layers + 1):
         own = {name: arrays[in_model] for name, in_model in configuration.names(layer).items()}

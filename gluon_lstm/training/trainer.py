@@ -46,7 +46,7 @@ class Trainer:
         if arrays is None:
             rng = random(recipe, "weights")
             if recipe.weights == "standard":
-                arrays = initial.standard(recipe.configuration, V, rng, counts)
+                arrays = initial.standard(recipe.configuration, V, rng, counts=counts)
             else:
                 arrays = initial.notes(recipe.configuration, V, rng)
         self.W = Parameters(arrays, ctx, configuration=recipe.configuration)
