@@ -53,8 +53,10 @@ def recall(
 
     It may learn for `updates`, and stops when it makes no mistakes.
     """
-    recipe = Recipe(variant=variant, hidden=H, dropout=0.0, input_dropout=0.0,
-        recurrent_dropout=0.0, input_rate=1, output_rate=1, seed=seed)
+    recipe = Recipe(
+        variant=variant, hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0,
+        input_rate=1, output_rate=1, seed=seed,
+    )  # fmt: skip
     rng = random(recipe, "recall")
     arrays = initial.standard(recipe.configuration, V, rng)
     arrays["by"][NOTHING] = 3  # that nothing is to be said mostly need not be learned
