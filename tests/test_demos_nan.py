@@ -153,6 +153,34 @@ def test_no_clipping_alone_becomes_nan_and_that_at_a_high_rate_only():
     assert course.error[-20:, 0].mean() < 0.6
 
 
+def test_as_printed_nothing_of_the_output_reaches_the_gates():
+    T = 20
+    x, y = reconstruction.task(reconstruction.generators([1], [0.1], 1), T)
+    zero = np.zeros((1, N))
+    ends = []
+    for target in (y, y + 1e6):
+        W = [reconstruction.begin(reconstruction.generators([1], [0.1], 0))] * (T + 1)
+        reconstruction.gradients(x, target, zero, zero, W, np.array([0.1]), PRINTED)
+        ends.append(W[T])
+    assert np.array_equal(ends[0].W, ends[1].W) and np.array_equal(ends[0].b, ends[1].b)
+    assert not np.array_equal(ends[0].Why, ends[1].Why)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_output_and_its_weights_overflow_within_a_step_and_are_nan_together(seed):
+    T = 200
+    W = [reconstruction.begin(reconstruction.generators([seed], [1.0], 0))] * (T + 1)
+    x, y = reconstruction.task(reconstruction.generators([seed], [1.0], 1), T)
+    zero = np.zeros((1, N))
+    with np.errstate(all="ignore"):
+        steps, _ = reconstruction.gradients(x, y, zero, zero, W, np.ones(1), PRINTED)
+    answers, weights = np.array([step.y for step in steps]), np.array([weights.Why for weights in W[:T]])
+    overflows = [int(np.argmax(~np.isfinite(a).reshape(T, -1).all(axis=1))) for a in (answers, weights)]
+    nans = [int(np.argmax(np.isnan(a).reshape(T, -1).any(axis=1))) for a in (answers, weights)]
+    assert overflows[1] - 1 <= overflows[0] <= overflows[1]
+    assert nans == [overflows[1] + 1] * 2
+
+
 # ---- the demonstration as a whole
 
 

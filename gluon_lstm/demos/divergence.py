@@ -26,6 +26,7 @@ SHORT = (200, 16)
 LAST = {LONG: 1, SHORT: 20}  # sequences over which an error is averaged
 BOUNDED = 1000  # an error beyond it is on its way to NaN
 UNLEARNED, WORSE = 0.9, 2  # an error that is next to that of an answer of 0; how often the repaired one is a worse one
+HIGHEST = 30  # error in the picture
 REPAIRED: Errors = frozenset()
 
 
@@ -71,7 +72,7 @@ def errors_left(course: Course, size: tuple[int, int]) -> np.ndarray:
 
 
 def cells(course: Course, size: tuple[int, int]) -> list[str]:
-    """For each rate: in how many seeds a weight became NaN, and when, or the median of the errors left."""
+    """For each rate: in how many seeds a weight overflowed, and at which step, or the median of the errors left."""
     return [
         f"NaN {np.count_nonzero(at)}/{len(at)}, {np.median(at[at > 0]):.0f}" if at.any() else f"{np.median(left):.2g}"
         for at, left in zip(by_rate(course.nan_at), errors_left(course, size))
@@ -91,7 +92,7 @@ def tables(experiment: Experiment) -> list[Table]:
     long, short = experiment.long, experiment.short
     printed = {PRINTED: "as printed", **{PRINTED - {error}: f"without: {words}" for error, words in ERRORS.items()}}
     one = {REPAIRED: "repaired", **{frozenset({error}): f"with: {words}" for error, words in ERRORS.items()}}
-    left = "in how many seeds NaN, and at which step, or the error left (1: that of an answer of 0)"
+    left = "NaN in how many seeds, and where they overflowed, or the error left (1: an answer of 0)"
     sizes = {size: f"{size[0]} sequences of {size[1]} steps" for size in (LONG, SHORT)}
     return [
         Table(
@@ -129,15 +130,15 @@ def verdict(experiment: Experiment, error: str) -> str:
 def sentences(experiment: Experiment) -> list[str]:
     printed = experiment.long[PRINTED]
     died = printed.nan_at > 0
-    kinds = sorted({name for name in printed.nan_in if name})
+    first = " or ".join(sorted({name for name in printed.nan_in if name})) or "nothing"
     verdicts: dict[str, list[str]] = {}
     for error, words in ERRORS.items():
         verdicts.setdefault(verdict(experiment, error), []).append(words)
     left = ", ".join(f"{error:.2g}" for error in experiment.repaired.error[-LAST[SHORT] :].mean(axis=0))
     return [
-        f"As printed, NaN in {np.count_nonzero(died)} of {len(died)} runs; first in: {' or '.join(kinds) or 'nothing'}",
+        f"As printed, NaN in {np.count_nonzero(died)} of {len(died)} runs; first to overflow: {first}",
         *(
-            f"  rate {rate:g}: {overflow(rate)}; NaN at {', '.join(map(str, np.sort(at[at > 0]))) or 'no step'}"
+            f"  rate {rate:g}: {overflow(rate)}; measured: {', '.join(map(str, np.sort(at[at > 0]))) or 'no step'}"
             for rate, at in zip(RATES, by_rate(printed.nan_at))
         ),
         *(f"On its own {kind}: {'; '.join(words)}" for kind, words in verdicts.items()),
@@ -176,8 +177,10 @@ def draw(experiment: Experiment, figure: Any) -> None:
         smooth = np.convolve(error, np.ones(10) / 10, mode="valid")
         style = {"color": "black", "linewidth": 2} if errors == REPAIRED else {}
         label = "".join(ERRORS[error] for error in errors) or "repaired"
+        if not smooth.min() < HIGHEST:
+            label += " (above the picture)"
         right.plot(np.arange(len(smooth)) + 10, smooth, label=label, **style)
-    right.set(yscale="log", ylim=(0.03, 100), xlabel="sequence", ylabel="error (1: an answer of 0)")
+    right.set(yscale="log", ylim=(0.03, HIGHEST), xlabel="sequence", ylabel="error (1: an answer of 0)")
     right.yaxis.set_major_formatter("{x:g}")
     right.set_title(f"The repaired version, and with one error, rate {RATES[BEST]:g}")
     for axes in (left, right):
