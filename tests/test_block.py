@@ -91,6 +91,12 @@ def test_other_variants_are_refused(variant):
         LSTMLanguageModel(Configuration(3, variant), 5)
 
 
+def test_a_missing_array_is_named():
+    p = problem((1, 1, 2, 3))
+    with pytest.raises(ValueError, match=r"lack Whf$"):
+        LSTMLanguageModel.from_arrays({name: array for name, array in p.W.items() if name != "Whf"})
+
+
 def test_from_a_model_file_through_gluons_trainer_into_a_model_that_writes():
     """Trained on one cycle of letters, it goes on with it; what is fixed has not moved."""
     letters = "あいうえお"

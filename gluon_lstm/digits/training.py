@@ -49,7 +49,7 @@ def train(
     make = standard_weights if recipe.weights == "standard" else zero_weights
     W = Parameters(make(recipe.configuration, rng), configuration=recipe.configuration)
     adam, records = Adam(W), []
-    with progress("training", recipe.epochs * len(training), "images") as advance:
+    with progress("training", recipe.epochs, "epochs") as advance:
         for epoch in range(recipe.epochs):
             all_batches = list(batches(len(training), recipe, rng))
             for k, batch in enumerate(all_batches):
@@ -58,9 +58,9 @@ def train(
                     pixels = pixels + recipe.noise * rng.standard_normal(pixels.shape)
                 done = (epoch + k / len(all_batches)) / recipe.epochs
                 update(Images(pixels, training.labels[batch]), W, adam, recipe, done)
-                advance(len(batch))
             record = Record(epoch, *measure(training, W, recipe), *measure(validation, W, recipe))
             records.append(record)
+            advance(1)
             notice(
                 f"Epoch {epoch}. Loss: {record.loss:.4f}, accuracy {record.accuracy:.4f},"
                 f" validation accuracy {record.validation_accuracy:.4f}"
@@ -87,14 +87,17 @@ def update(batch: Images, W: Parameters, adam: Adam, recipe: Recipe, done: float
 
 
 def learning_rate(recipe: Recipe, done: float) -> float:
-    """The learning rate when the share `done` (0 to 1) of the run is behind (Loshchilov & Hutter 2017, equation 5)."""
+    """The learning rate when the share `done` (0 to 1) of the run is behind.
+
+    The cosine is equation 5 of Loshchilov & Hutter 2017 (arXiv:1608.03983), without restarts.
+    """
     if recipe.schedule == "constant":
         return recipe.learning_rate
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def predict(images: Images, W: Parameters, recipe: Recipe) -> np.ndarray:
-    """Logarithms of what each digit is thought to be worth, (N, 10): the highest is what is read."""
+    """The log-probability of each digit, (N, 10); the digit read is the one with the highest."""
     return mx.nd.log_softmax(logits(_on_device(images, W, recipe)[0], W, recipe.bounded_logits)).asnumpy()
 
 

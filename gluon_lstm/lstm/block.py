@@ -15,6 +15,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.configuration import Configuration, named
+from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model
 
 STACKED = "ifgo"  # the gates of `gluon.rnn.LSTM`, one upon another
@@ -51,11 +52,14 @@ class LSTMLanguageModel(gluon.HybridBlock):  # type: ignore[misc, name-defined]
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], configuration: Configuration | None = None, ctx: Any = None
     ) -> LSTMLanguageModel:
-        """The block with these weights (None: the 14 arrays of the standard model), on the device `ctx` (the CPU)."""
-        H, V = arrays["Why"].shape
-        block = cls(configuration or Configuration(H), V)
+        """The block with these weights (None: the 14 arrays of the standard model), on the device `ctx` (the CPU).
+
+        Raises ValueError where one is missing.
+        """
+        W = Parameters(arrays, configuration=configuration)
+        block = cls(W.configuration, W.V)
         block.initialize(mx.init.Zero(), ctx=ctx or mx.cpu())
-        block.lstm.l0_i2h_weight.set_data(mx.nd.eye(4 * H))
+        block.lstm.l0_i2h_weight.set_data(mx.nd.eye(4 * W.H))
         for parameter, names, transposed in block._places():
             parts = [arrays[name].T if transposed else arrays[name] for name in names]
             parameter.set_data(mx.nd.array(np.concatenate(parts, axis=block._axis(parameter)), dtype="float32"))
