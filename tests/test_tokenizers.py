@@ -464,7 +464,8 @@ def test_endless_posts_are_read_only_as_far_as_needed(workers, post):
 
 
 SCRIPT = """
-import itertools, sys
+import itertools, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has its background jobs ignore
 from gluon_lstm.text.parallel import tokenize_posts
 for number, tokens in enumerate(tokenize_posts(itertools.repeat({text!r}), "janome", processes=2)):
     if number == 1500:

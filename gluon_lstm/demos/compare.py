@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VARIANTS = ("rnn", "standard")
 POSTS = Path("data") / "posts_ja.txt"
-MINUTES, POINTS = 0.2, 8
+MINUTES, POINTS = 0.1, 6
 GAPS, SEEDS = (10, 30, 60), 3
 TEXTS = 3
 
