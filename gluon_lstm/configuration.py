@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 GATES = "gifo"  # candidate, input, forget and output gate, in the order of the notes
@@ -20,6 +21,11 @@ class Variant:
     gates: str = GATES
     peepholes: str = ""
     output_tanh: bool = True
+
+    @property
+    def stacked(self) -> str:
+        """The gates in the order in which they lie where one product gives them all: first those of a sigmoid."""
+        return self.gates if self.gates == "h" else "ifog"
 
 
 VARIANTS = {
@@ -73,6 +79,11 @@ class Configuration:
                 shapes.update({named(f"Wc{k}", layer): shape for k in PEEPHOLES})
         return {**shapes, "Why": (H, V), "by": (V,)}
 
+    @property
+    def recurrent(self) -> list[str]:
+        """The names of the recurrent weights of all layers: those of `Whg` and the like."""
+        return [named(f"Wh{k}", layer) for layer in range(1, self.layers + 1) for k in self.cell.gates]
+
     def names(self, layer: int) -> dict[str, str]:
         """The arrays of one layer (from 1): the name in the equations -> the name in the model."""
         one = Configuration(self.hidden, self.variant).shapes(1)
@@ -82,6 +93,13 @@ class Configuration:
 def named(name: str, layer: int) -> str:
     """The name of an array in a layer (from 1): Wxg, Wxg_2, Wxg_3 ..."""
     return name if layer == 1 else f"{name}_{layer}"
+
+
+def require(names: Iterable[str], arrays: Collection[str]) -> None:
+    """ValueError for those of `names` that `arrays` does not have."""
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(f"the arrays of the model lack {', '.join(missing)}")
 
 
 NAMES = tuple(Configuration().shapes(1))  # the 14 arrays of the standard model

@@ -19,10 +19,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gluon_lstm.configuration import GATES
+from gluon_lstm.configuration import GATES, require
 
 ORDER = "fgio"  # of the gates in the packed weights of the notes
 ROLES = ("Wx", "Wh", "b")
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    return 0.5 * np.tanh(0.5 * a) + 0.5  # never overflows
 
 
 class _Step(NamedTuple):
@@ -35,10 +39,6 @@ class _Step(NamedTuple):
     i: np.ndarray
     o: np.ndarray
     tanh_c: np.ndarray
-
-
-def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * a) + 0.5  # never overflows
 
 
 def _step(A: np.ndarray, h_prev: np.ndarray, c_prev: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Step]:
@@ -214,9 +214,7 @@ def pack(arrays: Mapping[str, np.ndarray], order: str = ORDER) -> tuple[np.ndarr
     to no gate and are left out. Raises ValueError for an array that is missing or does not fit.
     """
     names = [f"{role}{k}" for role in ROLES for k in GATES]
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise ValueError(f"the arrays of the model lack {', '.join(missing)}")
+    require(names, arrays)
     for name in names:
         shape, wanted = arrays[name].shape, arrays[name[:-1] + GATES[0]].shape
         if shape != wanted:

@@ -131,7 +131,7 @@ def draw(
     W = {}
     for name, shape in configuration.shapes(V).items():
         scale = {"by": 0.25, "Why": 0.5 / np.sqrt(H)}.get(name, 0.5)
-        if (name.startswith("Wh") and name != "Why") or (name.startswith("W") and "_" in name):
+        if name in configuration.recurrent or (name.startswith("W") and "_" in name):
             scale = 1 / np.sqrt(H)  # a sum of H terms
         W[name] = np.float32(scale) * normal(*shape)
     x, y = rng.integers(V, size=(2, T, N), dtype=np.int32)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.configuration import Configuration, named
-from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.configuration import NAMES, Configuration, named, require
 from gluon_lstm.model import Model
 
 STACKED = "ifgo"  # the gates of `gluon.rnn.LSTM`, one upon another
@@ -56,10 +55,11 @@ class LSTMLanguageModel(gluon.HybridBlock):  # type: ignore[misc, name-defined]
 
         Raises ValueError where one is missing.
         """
-        W = Parameters(arrays, configuration=configuration)
-        block = cls(W.configuration, W.V)
+        require(configuration.shapes(1) if configuration else NAMES, arrays)
+        H, V = arrays["Why"].shape
+        block = cls(configuration or Configuration(H), V)
         block.initialize(mx.init.Zero(), ctx=ctx or mx.cpu())
-        block.lstm.l0_i2h_weight.set_data(mx.nd.eye(4 * W.H))
+        block.lstm.l0_i2h_weight.set_data(mx.nd.eye(4 * H))
         for parameter, names, transposed in block._places():
             parts = [arrays[name].T if transposed else arrays[name] for name in names]
             parameter.set_data(mx.nd.array(np.concatenate(parts, axis=block._axis(parameter)), dtype="float32"))

@@ -23,7 +23,7 @@ class FastLayer:
 
         H = configuration.hidden
         self.names, self.cell = configuration.names(number), configuration.cell
-        self.stacked = "h" if self.cell.gates == "h" else "ifog"  # the gates in the order in which they lie
+        self.stacked = self.cell.stacked
         G = len(self.stacked)
         self.N = N
         self.Wh, self.Wh_back = empty(H, G * H), empty(G * H, H)

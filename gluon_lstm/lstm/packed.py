@@ -25,9 +25,9 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
     """
     x, y, keep_rows, keep_hidden = on_device(W, x, y, keep_rows, keep_hidden)
     T, N = x.shape
-    gates = "ifog" if len(W.configuration.cell.gates) == 4 else "h"  # in the order in which they lie side by side
+    gates, layers = W.configuration.cell.stacked, W.layers
     X, last = looked_up(x, W, gates, keep_rows), []
-    for k, layer in enumerate(W.layers):
+    for k, layer in enumerate(layers):
         Wh, b = side_by_side(layer, "Wh", gates).T, side_by_side(layer, "b", gates)  # (4H, H), (4H,)
         h_k, c_k = h[k * N : (k + 1) * N], c[k * N : (k + 1) * N]
         hs = []
@@ -38,8 +38,8 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, k
         hidden = nd.concat(*hs, dim=0)  # (T*N, H)
         if keep_hidden is not None:
             hidden = hidden * keep_hidden[k * T * N : (k + 1) * T * N]
-        if len(last) < len(W.layers):
-            Wx = side_by_side(W.layers[k + 1], "Wx", gates).T
+        if k + 1 < len(layers):
+            Wx = side_by_side(layers[k + 1], "Wx", gates).T
             X = nd.FullyConnected(hidden, Wx, no_bias=True, num_hidden=len(b)).reshape((T, N, -1))
     logits = nd.FullyConnected(hidden, W.Why.T, W.by, num_hidden=W.V)  # (T*N, V)
     h, c = (nd.concat(*states, dim=0) for states in zip(*last))

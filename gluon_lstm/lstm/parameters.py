@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.configuration import Configuration, Variant
+from gluon_lstm.configuration import Configuration, Variant, require
 
 
 class Parameters:
@@ -30,9 +30,7 @@ class Parameters:
         """
         self.configuration = configuration or Configuration(len(arrays["Why"]) if "Why" in arrays else 1)
         names = self.configuration.shapes(1)
-        missing = [name for name in names if name not in arrays]
-        if missing:
-            raise ValueError(f"the arrays of the model lack {', '.join(missing)}")
+        require(names, arrays)
         self.ctx = ctx or mx.cpu()
         self._arrays = {name: mx.nd.array(arrays[name], ctx=self.ctx, dtype=dtype) for name in names}
         for array in self._arrays.values():

@@ -103,6 +103,11 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
+def average_cross_entropy(logp: np.ndarray, y: np.ndarray) -> float:
+    """Log-probabilities (T, N, V), ids y (T, N) -> nats a token."""
+    return -float(np.take_along_axis(logp, y[..., None], axis=-1).mean())
+
+
 def run(
     x: np.ndarray,
     h: np.ndarray,
@@ -218,7 +223,7 @@ def loss_and_gradients(
     configuration = configuration or Configuration(len(W["Why"]))
     hidden, h_last, c_last, tapes = run(x, h, c, W, configuration, keep_rows, keep_hidden)
     logp = log_softmax(logits(hidden, W))
-    loss = -float(np.take_along_axis(logp, y[..., None], axis=-1).mean())
+    loss = average_cross_entropy(logp, y)
     dz = np.exp(logp)  # (T, N, V)
     np.put_along_axis(dz, y[..., None], np.take_along_axis(dz, y[..., None], axis=-1) - 1, axis=-1)
     dz /= y.size
@@ -241,4 +246,4 @@ def loss(
     """The loss of `loss_and_gradients` alone, in the precision of what is given."""
     configuration = configuration or Configuration(len(W["Why"]))
     hidden = run(x, h, c, W, configuration, keep_rows, keep_hidden)[0]
-    return -float(np.take_along_axis(log_softmax(logits(hidden, W)), y[..., None], axis=-1).mean())
+    return average_cross_entropy(log_softmax(logits(hidden, W)), y)

@@ -8,8 +8,6 @@ import numpy as np
 
 from gluon_lstm.configuration import PEEPHOLES, Configuration
 
-STACKED = "ifog"  # the gates, one upon another: first those of a sigmoid
-
 
 class Cell:
     """The arrays of a model, ready to step. Equations as in `lstm/reference.py`.
@@ -45,7 +43,7 @@ class _Layer:
     def __init__(self, arrays: Mapping[str, np.ndarray], configuration: Configuration, number: int) -> None:
         own = {name: arrays[in_model] for name, in_model in configuration.names(number).items()}
         self.cell = configuration.cell
-        gates = "h" if self.cell.gates == "h" else STACKED
+        gates = self.cell.stacked
         factors = np.repeat(np.float32([0.5 if gate in PEEPHOLES else 1 for gate in gates]), configuration.hidden)
         Wx = np.concatenate([own[f"Wx{k}"] for k in gates], axis=1) * factors
         W = np.concatenate([own[f"Wh{k}"].T for k in gates]) * factors[:, None]

@@ -100,7 +100,7 @@ class Trainer:
         if not P:
             yield
             return
-        names = [name for name in self.W.configuration.shapes(1) if name.startswith("Wh") and name != "Why"]
+        names = self.W.configuration.recurrent
         H = self.W.H
         masks = self._mask("recurrent weights", P, (len(names), H, H))
         dropped = []
