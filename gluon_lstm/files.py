@@ -46,3 +46,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_png(figure: Any, path: str | os.PathLike[str]) -> None:
+    """A matplotlib Figure as the PNG `path`: whole, or not at all. Raises OSError."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with written_whole(path, "wb") as file:
+        FigureCanvasAgg(figure).print_png(file)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import gluon_lstm
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import write_png
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -140,7 +140,6 @@ def lines(comparison: Comparison) -> list[str]:
 
 def draw(comparison: Comparison, path: Path) -> None:
     """Bits a character against tokens and against seconds, and right answers against the gap, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), dpi=70, layout="constrained")
@@ -159,5 +158,4 @@ def draw(comparison: Comparison, path: Path) -> None:
     for axes in figure.axes:
         axes.grid(alpha=0.3)
         axes.legend()
-    with written_whole(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+    write_png(figure, path)

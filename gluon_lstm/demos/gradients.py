@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lstm.configuration import Configuration
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import write_png
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -159,7 +159,6 @@ def lines(flows: Sequence[Flow]) -> list[str]:
 def draw(flows: Sequence[Flow], path: Path) -> None:
     """dL/dh[t] of each model, that of the RNN once more as clipping leaves it, and all lengths, as a PNG."""
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 7), dpi=70, layout="constrained")
@@ -183,5 +182,4 @@ def draw(flows: Sequence[Flow], path: Path) -> None:
     last.legend(fontsize="small")
     for axes in figure.axes:
         axes.grid(alpha=0.3)
-    with written_whole(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+    write_png(figure, path)

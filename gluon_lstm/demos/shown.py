@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import write_png
 from gluon_lstm.progress import Progress
 
 
@@ -50,10 +50,8 @@ def lines(shown: Shown) -> list[str]:
 
 def save(draw: Callable[[Any], None], path: Path) -> None:
     """The picture as a PNG. Raises OSError when it cannot be written."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     draw(figure)
-    with written_whole(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+    write_png(figure, path)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gluon_lstm.digits.images import DIGITS, Images
 from gluon_lstm.digits.training import Record
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import write_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def draw_curves(records: Sequence[Record], path: Path) -> None:
     losses.set_yscale("log")
     accuracies.set_ylabel("accuracy")
     accuracies.set_ylim(top=1.0)
-    _write(figure, path)
+    write_png(figure, path)
 
 
 def draw_confusion(counts: np.ndarray, path: Path) -> None:
@@ -57,7 +57,7 @@ def draw_confusion(counts: np.ndarray, path: Path) -> None:
     axes.set_yticks(range(DIGITS))
     axes.set_xlabel("read as")
     axes.set_ylabel("digit")
-    _write(figure, path)
+    write_png(figure, path)
 
 
 def misread(labels: np.ndarray, logp: np.ndarray) -> np.ndarray:
@@ -82,17 +82,10 @@ def draw_misread(images: Images, logp: np.ndarray, path: Path) -> None:
         axes.text(x + 0.45, y + 0.03, told, ha="center", va="bottom", fontsize=8)
     axes.set_xlim(0, COLUMNS)
     axes.set_ylim(-1.3 * lines + 0.3, 0.3)
-    _write(figure, path)
+    write_png(figure, path)
 
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def _write(figure: Figure, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with written_whole(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)

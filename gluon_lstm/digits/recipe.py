@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gluon_lstm.configuration import Configuration
+from gluon_lstm.training.recipe import option_of
 
 WEIGHTS = ("standard", "zeros")
 SCHEDULES = ("cosine", "constant")
@@ -38,10 +39,10 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, low in {"epochs": 1, "batch_size": 1, "seed": 0}.items():
             if getattr(self, name) < low:
-                raise ValueError(f"--{_option(name)} {getattr(self, name)}: use at least {low}")
+                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use at least {low}")
         for name in ("learning_rate", "white"):
             if not 0 < getattr(self, name) <= LARGEST:
-                raise ValueError(f"--{_option(name)} {getattr(self, name)}: use more than 0 and at most {LARGEST:g}")
+                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use more than 0 and at most {LARGEST:g}")
         if not 0 <= self.noise <= LARGEST:
             raise ValueError(f"--noise {self.noise}: use at least 0 (none) and at most {LARGEST:g}")
         for name, values in {"weights": WEIGHTS, "schedule": SCHEDULES}.items():
@@ -76,7 +77,3 @@ RECIPES = {"standard": STANDARD, "notes": NOTES}
 def recipe_of(name: str, **values: Any) -> Recipe:
     """The recipe `name` with some of its values changed. Raises ValueError for a value that cannot be."""
     return replace(RECIPES[name], **values)
-
-
-def _option(name: str) -> str:
-    return name.replace("_", "-")

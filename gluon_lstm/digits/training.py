@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from gluon_lstm.digits.recipe import Recipe
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.optimizer import Adam
+from gluon_lstm.training.recipe import cosine
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def learning_rate(recipe: Recipe, done: float) -> float:
     """
     if recipe.schedule == "constant":
         return recipe.learning_rate
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.learning_rate * cosine(done)
 
 
 def predict(images: Images, W: Parameters, recipe: Recipe) -> np.ndarray:

@@ -13,6 +13,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Union
@@ -76,6 +77,11 @@ class Corpus:
     @property
     def held_back(self) -> np.ndarray:
         return self.ids[self.split :]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How often each token occurs in the part for training: (V,)."""
+        return counts_of(self.train, len(self.codec.vocabulary))
 
 
 def splitter_versions() -> list[str]:

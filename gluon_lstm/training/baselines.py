@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gluon_lstm.text.corpus import BLOCK, Corpus, counts_of
+from gluon_lstm.text.corpus import BLOCK, Corpus
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -20,7 +20,7 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     grow with the training part.
     """
     train, held, V = corpus.train, np.asarray(corpus.held_back), len(corpus.codec.vocabulary)
-    counts = counts_of(train, V)
+    counts = corpus.counts
     p = (counts + 1) / (counts.sum() + V)
 
     first = corpus.codec.end_of_post

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import write_png
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,6 @@ def read(path: Path) -> list[Record]:
 
 def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | None = None) -> None:
     """The curve of a run as a PNG: losses against training time, the baselines (nats a token) as lines."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -73,5 +72,4 @@ def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | No
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
-    with written_whole(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+    write_png(figure, path)

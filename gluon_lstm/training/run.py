@@ -20,7 +20,7 @@ from gluon_lstm.sampling.prefix import Prefix
 from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text import lanes
-from gluon_lstm.text.corpus import Corpus, counts_of
+from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.training import history
 from gluon_lstm.training.baselines import baselines
 from gluon_lstm.training.folder import CURVE, HISTORY, SAMPLES
@@ -55,8 +55,7 @@ class Run:
     ) -> None:
         self.corpus, self.recipe, self.out = corpus, recipe, out
         self.notice, self.progress, self.validate_every = notice, progress, validate_every
-        V = len(corpus.codec.vocabulary)
-        self.trainer = Trainer(recipe, V, ctx, counts=counts_of(corpus.train, V))
+        self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, counts=corpus.counts)
         if len(corpus.train) < 2:
             raise ValueError("the text has one token only: a model needs at least two to learn what follows what")
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
