@@ -42,14 +42,17 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to `path`: whole, or not at all. Raises OSError."""
         names = self.configuration.shapes(len(self.vocabulary))
-        description = {
+        sealed.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
+
+    def description(self) -> dict[str, Any]:
+        """Everything but the arrays, as plain JSON values."""
+        return {
             "configuration": asdict(self.configuration),
             "text": self.codec.settings.to_json(),
             "vocabulary": self.vocabulary.tokens,
             "specials": self.vocabulary.specials,
             "about": dict(self.about),
         }
-        sealed.save(path, description, {name: np.asarray(self.arrays[name], np.float32) for name in names})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

@@ -63,12 +63,12 @@ class OurRun:
 
     def turn(self, seconds: float) -> dict[str, Any]:
         """Train for some seconds: what was measured meanwhile, and whether the run is over."""
-        self.until = self.run.seconds + seconds
+        self.until = self.run.now.seconds + seconds
         self._go.release()
         self._paused.acquire()
         if self.error:
             raise ValueError(str(self.error)) from self.error
-        records = self.run.history.records
+        records = self.run.folder.history.records
         new, self.told = records[self.told :], len(records)
         points = [{"seconds": r.seconds, "tokens": r.tokens, "bpc": r.val_bpc} for r in new if r.val_bpc is not None]
         return {"points": points, "over": self.over}
@@ -87,7 +87,7 @@ class OurRun:
         yield self._advance
 
     def _advance(self, n: int, total: int | None = None) -> None:
-        if self.run.seconds >= self.until:
+        if self.run.now.seconds >= self.until:
             self._paused.release()
             self._go.acquire()
 

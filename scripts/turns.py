@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 # What decides how many threads a library uses. A contestant has its own settings, not those of whoever starts it.
@@ -178,16 +177,11 @@ def peak_memory() -> int:
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
-    from gluon_lstm.machine import available_cores
+    from gluon_lstm.machine import available_cores, cpu_name, versions
 
-    found: dict[str, Any] = {"cpu": platform.processor() or platform.machine(), "cores": available_cores()}
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        found["cpu"] = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    found["system"], found["python"] = f"{platform.system()} {platform.release()}", platform.python_version()
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    system = f"{platform.system()} {platform.release()}"
+    known = {"cpu": cpu_name(), "cores": available_cores(), "system": system, "python": platform.python_version()}
+    return {**known, **versions(LIBRARIES)}
 
 
 def machine_line(found: Mapping[str, Any]) -> str:

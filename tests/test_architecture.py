@@ -15,7 +15,7 @@ import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Which import nothing of ours; "": the version, in the package itself.
-EVERYONE = {"configuration", "files", "progress", "machine", "sealed", ""}
+EVERYONE = {"configuration", "files", "progress", "machine", "sealed", "interrupt", ""}
 
 # room -> the rooms it may import from, itself always among them
 ARROWS = {
@@ -24,6 +24,7 @@ ARROWS = {
     "progress": set(),
     "machine": set(),
     "sealed": set(),
+    "interrupt": set(),
     "compat": set(),
     "text": set(),
     "model": {"text"},

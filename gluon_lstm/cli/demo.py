@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
     one_thread_a_product()
-    options = {name: value for name, value in vars(args).items() if name not in ("command", "demo")}
+    options = {name: value for name, value in vars(args).items() if name not in ("command", "command_line", "demo")}
     demo = DEMOS[args.demo]
     for line in demo.lines(demo.run(progress=progress, **options)):
         print(line)

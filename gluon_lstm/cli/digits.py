@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.digits.recipe import recipe_of
 
-    given = {name: value for name, value in vars(args).items() if name not in ("command", "out", "recipe")}
-    recipe = recipe_of(args.recipe, **{name: value for name, value in given.items() if value is not None})
+    others = ("command", "command_line", "out", "recipe")
+    given = {name: value for name, value in vars(args).items() if name not in others and value is not None}
+    recipe = recipe_of(args.recipe, **given)
 
     from gluon_lstm.digits.run import run
     from gluon_lstm.training.folder import check_free

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
 from gluon_lstm.cli.options import Parser, summary
+from gluon_lstm.interrupt import heard_at_once
 
 COMMANDS = {
     "train": train,
@@ -22,7 +24,8 @@ COMMANDS = {
     "demo": demo,
 }
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
+BY_SIGNAL = 128  # plus its number: how a shell tells that a signal ended a process
 
 
 def parser() -> Parser:
@@ -36,10 +39,14 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for an interrupt."""
+    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for a
+    request of the system to end.
+    """
     args = parser().parse_args(argv)
+    args.command_line = list(sys.argv[1:] if argv is None else argv)
     try:
-        return COMMANDS[args.command].run(args)
+        with heard_at_once():
+            return COMMANDS[args.command].run(args)
     except BrokenPipeError:  # whoever read our output has gone; nothing is left to say, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -49,9 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("gluon-lstm: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return BY_SIGNAL + getattr(interrupt, "number", signal.SIGINT)
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
     "--warmup": ("warmup", float, "X", "share of the run in which the learning rate rises"),
     "--validation": ("validation", float, "X", "share of the text held back"),
     "--patience": ("patience", float, "X", "share of the run without a better validation that ends it; 0: never"),
+    "--rollbacks": ("rollbacks", int, "N", "times that a run gone astray goes back, and on at half the rate"),
     "--sample-every": ("sample_every", int, "N", "write a sample each N updates"),
     "--sample-length": ("sample_length", int, "N", "characters of a sample"),
     "--temperature": ("temperature", float, "X", "of the samples"),
@@ -50,6 +52,10 @@ VALUES: dict[str, tuple[str, type, str, str]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, if one has begun there")
+    parser.add_argument(
+        "--checkpoint-minutes", type=float, default=1.0, metavar="M", help="save a run each M minutes (default: 1)"
+    )
     tokenizers = ["char", "janome", "janome-chars"]
     parser.add_argument("--tokenizer", choices=tokenizers, default="char", help="(default: char)")
     parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
@@ -82,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
 
     from gluon_lstm.text.codec import TextSettings
     from gluon_lstm.text.corpus import CorpusOptions, prepare
-    from gluon_lstm.training.folder import check_free
+    from gluon_lstm.training.folder import check_free, check_resumable
 
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
     settings = TextSettings(args.tokenizer, raw, cleaning_options(args), user_dictionary(args, notice))
-    check_free(args.out)
+    (check_resumable if args.resume else check_free)(args.out)
     if args.ctx not in ("auto", "cpu"):
         _choose_device(args.ctx)  # a device that is not there should be heard of before the text is read
     options = CorpusOptions(
@@ -101,10 +107,14 @@ def run(args: argparse.Namespace) -> int:
 
     from gluon_lstm.training.run import Run
 
-    training = Run(corpus, recipe, args.out, ctx, args.prefix, notice, progress)
-    for line in training.opening():
-        notice(line)
-    training.run()
+    every = args.checkpoint_minutes
+    training = Run(corpus, recipe, args.out, ctx, args.prefix, notice, progress, checkpoint_minutes=every)
+    try:
+        training.run(args.resume)
+    except KeyboardInterrupt:
+        again = args.command_line if args.resume else [*args.command_line, "--resume"]
+        notice(f"go on with: gluon-lstm {shlex.join(again)}")
+        raise
     notice(f"{args.out}: write with `gluon-lstm generate {args.out} --prefix {args.prefix}`")
     return 0
 

@@ -76,7 +76,7 @@ def run(
 
     from gluon_lstm.demos.recall import recall  # MXNet is imported here, behind the processes that read the text
 
-    trained = {recipe.variant: train(corpus, recipe, minutes, prefix, progress) for recipe in recipes}
+    trained = {recipe.variant: train(corpus, recipe, prefix, progress) for recipe in recipes}
     recalls = [
         recall(variant, gap, seed + k, progress=progress) for gap in GAPS for variant in VARIANTS for k in range(SEEDS)
     ]
@@ -94,7 +94,7 @@ def default_file() -> Path:
     return path
 
 
-def train(corpus: Corpus, recipe: Recipe, minutes: float, prefix: str, progress: Progress) -> Trained:
+def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Trained:
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.generator import Generator, generator_of
     from gluon_lstm.training.run import Run
@@ -103,13 +103,13 @@ def train(corpus: Corpus, recipe: Recipe, minutes: float, prefix: str, progress:
         return progress(f"{label}, {recipe.variant}", total, unit)
 
     with TemporaryDirectory() as folder:
-        training = Run(corpus, recipe, Path(folder), validate_every=60 * minutes / POINTS, progress=named)
+        training = Run(corpus, recipe, Path(folder), validate_every=1 / POINTS, progress=named)
         training.run()
         generator = Generator(Model.load(folder))
     rngs = [generator_of(recipe.seed, k) for k in range(TEXTS)]
     return Trained(
         parameters=training.trainer.W.count(),
-        curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.history.records if r.val_bpc is not None],
+        curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.folder.history.records if r.val_bpc is not None],
         samples=generator.texts(generator.prefix(prefix), rngs, posts=1),
     )
 

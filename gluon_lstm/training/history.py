@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gluon_lstm.files import write_png
+from gluon_lstm.training.logfile import LogFile
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Record:
 
     `step` updates are done, `epoch` counts from 0, `seconds` is training time alone, `tokens` are those trained on so
     far. Losses are nats a token: `train_loss` the mean since the record before, `moving_loss` that of the notes,
-    `val_loss` on the held-back part; `val_bpc` is bits per character, `val_perplexity` exp(val_loss).
+    `val_loss` on the held-back part; `val_bpc` is bits per character, `val_perplexity` exp(val_loss). Where training
+    went astray, `rolled_back_to` is the step from which it goes on: that of the last good weights.
     """
 
     step: int
@@ -29,19 +31,25 @@ class Record:
     val_bpc: float | None = None
     val_perplexity: float | None = None
     learning_rate: float | None = None
+    rolled_back_to: int | None = None
 
 
 class History:
-    """The records of a run, in memory and, line by line, in the file `path`."""
+    """The records of a run, in memory and, line by line, in a file."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.file = LogFile(path)
         self.records: list[Record] = []
 
     def append(self, record: Record) -> None:
-        with open(self.path, "a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+        """Raises OSError when the line could not be written; it is then written with the next."""
         self.records.append(record)
+        self.file.append(json.dumps(asdict(record)) + "\n")
+
+    def cut(self, length: int) -> None:
+        """Go back to the records in the first `length` bytes of the file. Raises OSError, and ValueError as `read`."""
+        self.file.cut(length)
+        self.records = read(self.file.path) if length else []
 
 
 def read(path: Path) -> list[Record]:

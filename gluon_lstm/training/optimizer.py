@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,12 @@ class Optimizer(Protocol):
         `ids` are the tokens of the window: other rows of the input weights have no gradient, and may be passed over.
         """
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is remembered from one update to the next."""
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Remember what `arrays` gave; other arrays may be among them."""
+
 
 class SGD:
     """Stochastic gradient descent: param = param - lr * grad (notes 003)."""
@@ -30,6 +37,12 @@ class SGD:
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         for param in W:
             param[:] = param - learning_rate * scale * param.grad
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        pass
 
 
 class Adam:
@@ -78,6 +91,21 @@ class Adam:
                         jobs.do(kernels.adam, *matrices, rows[piece], *numbers)
                 else:
                     self._update_on_device(arrays, rows, rates, scale, keep)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        moments = {
+            f"adam.{kind}.{name}": array.asnumpy()
+            for name, pair in self.moments.items()
+            for kind, array in zip(("mean", "variance"), pair)
+        }
+        return {"adam.steps": np.array([self.steps]), "adam.row_steps": self.row_steps, **moments}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.steps = int(arrays["adam.steps"][0])
+        self.row_steps[:] = arrays["adam.row_steps"]
+        for name, pair in self.moments.items():
+            for kind, array in zip(("mean", "variance"), pair):
+                array[:] = mx.nd.array(arrays[f"adam.{kind}.{name}"], ctx=array.context, dtype=array.dtype)
 
     def _update_on_device(
         self, arrays: tuple[Any, ...], rows: np.ndarray, rates: np.ndarray, scale: float, keep: float

@@ -25,8 +25,9 @@ class Recipe:
     `weight_decay` times the learning rate is the share that each weight loses in an update of Adam; `clip` is the
     longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share of the
     hidden states set to zero on their way up, `input_dropout` that of the rows looked up in the input weights,
-    `recurrent_dropout` that of the recurrent weights; `epochs`, `steps`, `minutes` (of training) are limits, of which
-    the first reached ends the run.
+    `recurrent_dropout` that of the recurrent weights; `rollbacks` is how often a run gone astray goes back to its last
+    good weights, and on at half the learning rate, before it ends (0: only a loss that is no number counts as astray,
+    and ends it); `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
     """
 
     name: str = "standard"
@@ -51,6 +52,7 @@ class Recipe:
     layout: str = "contiguous"
     validation: float = 0.05
     patience: float | None = 0.25
+    rollbacks: int = 5
     epochs: int | None = 30
     steps: int | None = None
     minutes: float | None = None
@@ -61,7 +63,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("batch_size", "seq_len", "epochs", "steps", "sample_every"), 1)
-        least.update(sample_length=0, seed=0)
+        least.update(sample_length=0, seed=0, rollbacks=0)
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
@@ -109,6 +111,7 @@ NOTES = Recipe(
     recurrent_dropout=0.0,
     validation=0.0,
     patience=None,
+    rollbacks=0,
     epochs=2000,
     sample_length=1024,
     temperature=0.1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm import __version__
-from gluon_lstm.context import describe
-from gluon_lstm.model import BEST, LAST, Model
+from gluon_lstm.compat import mx
+from gluon_lstm.interrupt import Interrupted, heard_between_steps
+from gluon_lstm.model import LAST, Model
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.sampling.cell import Cell
 from gluon_lstm.sampling.generator import Generator, generator_of
@@ -21,25 +22,32 @@ from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text import lanes
 from gluon_lstm.text.corpus import Corpus
-from gluon_lstm.training import history
+from gluon_lstm.training import checkpoint
 from gluon_lstm.training.baselines import baselines
-from gluon_lstm.training.folder import CURVE, HISTORY, SAMPLES
-from gluon_lstm.training.history import History, Record
-from gluon_lstm.training.interrupt import heard_between_steps
+from gluon_lstm.training.checkpoint import Checkpoint
+from gluon_lstm.training.folder import Folder, check_free, check_resumable
+from gluon_lstm.training.history import Record
+from gluon_lstm.training.limits import BEGINNING, Limits, Place
+from gluon_lstm.training.opening import opening
 from gluon_lstm.training.recipe import Recipe, learning_rate
-from gluon_lstm.training.trainer import Trainer, random
+from gluon_lstm.training.standing import Standing
+from gluon_lstm.training.trainer import Trainer, TrainingError, random
 
 RECORD_STEPS = 50  # a record at least this often
-OFTEN = 30.0  # seconds of training after which it is time to validate, to sample, to save
-VALIDATION_SHARE = 0.05  # of the time, at the most
+VALIDATE_EVERY, SAMPLE_EVERY = 0.02, 0.05  # of the run
+VALIDATION_SHARE = 0.05  # of the work, at the most: a token read costs about as much as one trained on
 
 
 class Run:
     """One corpus, one recipe, one folder.
 
     `run()` leaves best.safetensors (the weights that did best on the held-back part, where there is one),
-    last.safetensors, history.jsonl, samples.txt and curve.png. Raises ValueError for a text too short to train on.
-    `validate_every` so many seconds of training, whatever it costs (None: as often as costs little).
+    last.safetensors, state.safetensors (from which it can go on), history.jsonl, samples.txt and curve.png. Raises
+    ValueError for a text too short to train on. Nothing but the limit `minutes` goes by the clock: a run with another
+    one comes to the same weights and the same history each time.
+
+    `validate_every`: after this share of the run, whatever it costs (None: as often as costs little);
+    `checkpoint_minutes`: of training, between two states saved.
     """
 
     def __init__(
@@ -52,9 +60,13 @@ class Run:
         notice: Notice = ignore,
         progress: Progress = silent,
         validate_every: float | None = None,
+        checkpoint_minutes: float = 1.0,
     ) -> None:
+        if not checkpoint_minutes > 0:
+            raise ValueError(f"--checkpoint-minutes {checkpoint_minutes}: use more than 0")
         self.corpus, self.recipe, self.out = corpus, recipe, out
-        self.notice, self.progress, self.validate_every = notice, progress, validate_every
+        self.notice, self.progress = notice, progress
+        self.validate_every, self.checkpoint_minutes = validate_every, checkpoint_minutes
         self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, counts=corpus.counts)
         if len(corpus.train) < 2:
             raise ValueError("the text has one token only: a model needs at least two to learn what follows what")
@@ -63,85 +75,74 @@ class Run:
         self.steps_per_epoch = lanes.windows_per_epoch(usable, self.N, self.T)
         self.prefix = Prefix(prefix, corpus.codec, notice)
         self.baselines = baselines(corpus) if len(corpus.held_back) else {}
-        self.history = History(out / HISTORY)
-        self.epoch = self.tokens = 0
-        self.seconds = 0.0  # of training alone
-        self.moving_loss: float | None = None
-        self.best: Score | None = None
-        self._done_at_best = 0.0
-        self._losses: list[float] = []  # since the last record
-        self._validated_at = self._saved_at = self._sampled_at = 0.0
-        self._validation_seconds = 0.0  # that the last one took
+        self.limits = Limits.of(recipe, self.steps_per_epoch)
+        self.folder = Folder(out, notice)
+        self.now = Standing()
+        self.h, self.c = self.trainer.begin_state(self.N)
+        self._told, self._machine = checkpoint.told(recipe, corpus), checkpoint.machine(self.trainer.W.ctx)
+        self._saved_at = 0.0
+        self._begun = 0  # tokens, before this sitting
+
+    @property
+    def tokens(self) -> int:
+        """That the weights were trained on."""
+        return self.trainer.steps * self.N * self.T
+
+    @property
+    def place(self) -> Place:
+        return Place(self.trainer.steps, self.now.seconds)
 
     @property
     def done(self) -> float:
-        """The share of the run that is behind, by the limit that is nearest: 0 to 1."""
-        steps, recipe = self.trainer.steps, self.recipe
-        shares = [
-            recipe.steps and steps / recipe.steps,
-            recipe.epochs and steps / (recipe.epochs * self.steps_per_epoch),
-            recipe.minutes and self.seconds / (recipe.minutes * 60),
-        ]
-        return min(max(share or 0.0 for share in shares), 1.0)
+        """The share of the run that is behind: 0 to 1."""
+        return self.limits.share(self.place)
 
     @property
     def is_over(self) -> bool:
         """A limit is reached, or validation has not got better for too long."""
         patience = self.recipe.patience
-        return self.done >= 1 or bool(patience and self.best and self.done - self._done_at_best > patience)
+        got_no_better = patience and self.now.best_bpc is not None and self._since(self.now.best_at) > patience
+        return self.done >= 1 or bool(got_no_better)
 
-    def opening(self) -> list[str]:
-        """What a reader of the log wants to know first."""
-        corpus, V = self.corpus, len(self.corpus.codec.vocabulary)
-        lines = []
-        if (self.recipe.batch_size, self.recipe.seq_len) != (self.N, self.T):
-            lines.append(f"the text is short: it can fill a batch of {self.N} lanes and windows of {self.T} steps")
-        lines += [
-            f"{corpus.posts:,} posts, {corpus.characters:,} characters; vocabulary {V:,};"
-            f" {len(corpus.train):,} tokens to train on, {len(corpus.held_back):,} held back",
-            f"{self.trainer.W.count():,} parameters on {describe(self.trainer.W.ctx)}; an epoch is"
-            f" {self.steps_per_epoch:,} updates of {self.N} x {self.T} tokens; about"
-            f" {self.expected_seconds() / 60:.1f} minutes",
-        ]
-        if self.baselines:
-            told = [f"{name} {loss:.3f} = {self._bits(loss):.3f}" for name, loss in self.baselines.items()]
-            lines.append(f"without a network, in nats a token = bits a character: {'; '.join(told)}")
-        elif self.recipe.validation:
-            lines.append("the text is too short to hold a part of it back")
-        return lines
+    def _since(self, place: Place) -> float:
+        """The share of the run that lies behind `place`."""
+        return self.done - self.limits.share(place)
 
-    def _bits(self, loss: float) -> float:
-        """Nats a token on the held-back part as bits a character."""
-        held, unknown = self.corpus.held_back, self.corpus.codec.vocabulary.unknown
-        return Score(loss * len(held), len(held), int(np.sum(held == unknown)), self.corpus.held_units).bpc
+    def run(self, resume: bool = False) -> None:
+        """Train until the run is over; with `resume` go on with the run in the folder, if one has begun there.
 
-    def expected_seconds(self) -> float:
-        """About how long the run will take, from the time of one update."""
-        update = self.trainer.time_step(*next(self._windows()))
-        limits = [
-            self.recipe.steps and self.recipe.steps * update,
-            self.recipe.epochs and self.recipe.epochs * self.steps_per_epoch * update,
-            self.recipe.minutes and self.recipe.minutes * 60,
-        ]
-        return min(seconds for seconds in limits if seconds)
-
-    def run(self) -> None:
-        """Train until the run is over.
-
-        An interrupt (KeyboardInterrupt) goes on to the caller, after the weights so far were saved. Raises
-        TrainingError when the loss is no longer a finite number; the weights saved are then the last good ones.
+        What was done is saved when an interrupt (Interrupted, a KeyboardInterrupt) comes between two updates, which
+        then goes on to the caller. Raises TrainingError when training goes astray more often than the recipe allows,
+        ValueError when the folder holds another run, OSError when the run could not be saved.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
-        try:
+        with self.folder.claimed():
+            self._begin(resume)
+            if self.is_over:
+                done = f"the run in it is over, after {self.trainer.steps:,} updates"
+                self.notice(f"{self.out}: {done}; a higher limit lets it go on")
+                return
+            self._begun = self.tokens
+            for line in opening(self):
+                self.notice(line)
             with self.progress("training", None, "tokens") as advance, heard_between_steps() as check:
-                while not self.is_over:
-                    self._run_epoch(advance, check)
-                    self.epoch += 1
+                try:
+                    self._train(advance, check)
+                except (Interrupted, TrainingError) as stop:
+                    if not getattr(stop, "at_once", False):
+                        self._finish()
+                    raise
+                self._finish()
             if self.done < 1:
                 self.notice("validation has stopped improving: the run ends here, and its best weights are kept")
-        finally:
-            self.model().save(self.out / LAST)
-            history.draw(self.history.records, self.out / CURVE, self.baselines)
+
+    def _train(self, advance: Advance, check: Callable[[], None]) -> None:
+        while not self.is_over:
+            try:
+                self._run_epoch(advance, check)
+            except TrainingError as error:
+                before = self.tokens
+                self._roll_back(error)
+                advance(self.tokens - before)
 
     def model(self) -> Model:
         """The weights as they are now."""
@@ -149,96 +150,187 @@ class Run:
         return Model(self.recipe.configuration, self.corpus.codec, self.trainer.W.to_numpy(), about)
 
     def _run_epoch(self, advance: Advance, check: Callable[[], None]) -> None:
-        h, c = self.trainer.begin_state(self.N)
-        for k, (x, y) in enumerate(self._windows(), start=1):
+        """What is left of this epoch, or of the run."""
+        now = self.now
+        if not now.windows:
+            self.h, self.c = self.trainer.begin_state(self.N)
+        for x, y in self.windows(now.windows):
             start = perf_counter()
-            rate = learning_rate(self.recipe, self.epoch, self.done)
-            loss, h, c = self.trainer.update(x, y, h, c, rate)
-            self.seconds += perf_counter() - start
-            self.tokens += x.size
-            self._losses.append(loss)
-            self.moving_loss = loss if self.moving_loss is None else 0.99 * self.moving_loss + 0.01 * loss  # notes 003
-            advance(x.size, round(self.tokens / self.done))
-            self._measure(rate, ends_epoch=k == self.steps_per_epoch)
+            rate = self._learning_rate()
+            loss, self.h, self.c = self.trainer.update(x, y, self.h, self.c, rate)
+            now.seconds += perf_counter() - start
+            now.windows += 1
+            now.add(loss, x.size)
+            if self.recipe.rollbacks and now.is_astray:
+                raise TrainingError(f"the loss is far above what it was (step {self.trainer.steps}, {loss:.2f})")
+            advance(x.size, round(self.tokens / self.done) - self._begun)
+            self._measure(rate)
             check()
             if self.is_over:
-                return
+                break
+        if now.windows == self.steps_per_epoch:
+            now.epoch, now.windows = now.epoch + 1, 0
 
-    def _windows(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The windows of this epoch."""
-        ids = self.corpus.train
+    def _learning_rate(self) -> float:
+        return learning_rate(self.recipe, self.now.epoch, self.done) * 0.5**self.now.rollbacks
+
+    def windows(self, skip: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The windows of this epoch, but for the first `skip`."""
+        ids, epoch = self.corpus.train, self.now.epoch
         if self.recipe.layout == "notebook":
-            return lanes.notebook(ids, self.N, self.T)
+            return lanes.notebook(ids, self.N, self.T, skip)
         # The notes begin each epoch at the same place; elsewhere each time, the windows are never cut twice alike.
-        start = 0 if self.recipe.name == "notes" else int(random(self.recipe, "lanes", self.epoch).integers(len(ids)))
-        return lanes.contiguous(ids, self.N, self.T, start, self.corpus.codec.end_of_post)
+        start = 0 if self.recipe.name == "notes" else int(random(self.recipe, "lanes", epoch).integers(len(ids)))
+        return lanes.contiguous(ids, self.N, self.T, start, self.corpus.codec.end_of_post, skip)
 
-    def _measure(self, rate: float, ends_epoch: bool) -> None:
-        """Whatever is due behind a step: a record, validation, a sample, the weights on disk."""
+    def _measure(self, rate: float) -> None:
+        """Whatever is due behind a step: a record, validation, a sample, a checkpoint."""
+        ends_epoch = self.now.windows == self.steps_per_epoch
         ends = self.is_over  # where patience ends it, only after one more validation
         validates = bool(len(self.corpus.held_back)) and (ends or self._validation_is_due(ends_epoch))
         if validates or ends or ends_epoch or self.trainer.steps % RECORD_STEPS == 0:
             self._record(rate, self._validate() if validates else None, told=validates or ends or ends_epoch)
         if self._sample_is_due(ends, ends_epoch):
             self._sample()
-        if self._is_time(self._saved_at):
-            self.model().save(self.out / LAST)
-            self._saved_at = self.seconds
+        if self._save_is_due():
+            self.folder.try_to_save(self._checkpoint(), self.model())
+            self._saved_at = self.now.seconds
+
+    def _save_is_due(self) -> bool:
+        return self.now.seconds - self._saved_at >= 60 * self.checkpoint_minutes
 
     def _sample_is_due(self, ends: bool, ends_epoch: bool) -> bool:
         if self.recipe.sample_every:
             return self.trainer.steps % self.recipe.sample_every == 0
         if self.recipe.name == "notes":  # which print one behind each epoch
             return ends_epoch
-        return ends or self._is_time(self._sampled_at)
-
-    def _is_time(self, last: float) -> bool:
-        return self.seconds - last >= OFTEN
+        return ends or self._since(self.now.sampled_at) >= SAMPLE_EVERY
 
     def _validation_is_due(self, ends_epoch: bool) -> bool:
-        since = self.seconds - self._validated_at
+        since = self._since(self.now.validated_at)
         if self.validate_every:
             return since >= self.validate_every
-        return (ends_epoch or since >= OFTEN) and since >= self._validation_seconds / VALIDATION_SHARE
+        trained = (self.trainer.steps - self.now.validated_at.steps) * self.N * self.T
+        return (ends_epoch or since >= VALIDATE_EVERY) and trained * VALIDATION_SHARE >= len(self.corpus.held_back)
 
     def _validate(self) -> Score:
-        start = perf_counter()
         model = self.model()
         cell = Cell(model.arrays, model.configuration)
         result = score(cell, self.corpus.codec, self.corpus.held_back, self.corpus.held_units)
-        if self.best is None or result.bpc < self.best.bpc:
-            self.best, self._done_at_best = result, self.done
-            model.save(self.out / BEST)
-        self._validated_at, self._validation_seconds = self.seconds, perf_counter() - start
+        self.now.validated_at = self.place
+        is_best = self.now.best_bpc is None or result.bpc < self.now.best_bpc
+        if is_best and self.folder.keep_best(model, result.bpc, self.place):
+            self.now.best_bpc, self.now.best_at = result.bpc, self.place
         return result
 
     def _record(self, rate: float, held_back: Score | None, told: bool) -> None:
+        now = self.now
         record = Record(
             step=self.trainer.steps,
-            epoch=self.epoch,
-            seconds=round(self.seconds, 3),
+            epoch=now.epoch,
+            seconds=round(now.seconds, 3),
             tokens=self.tokens,
-            train_loss=float(np.mean(self._losses)),
-            moving_loss=self.moving_loss,
+            train_loss=float(np.mean(now.losses)),
+            moving_loss=now.moving_loss,
             val_loss=held_back.loss if held_back else None,
             val_bpc=held_back.bpc if held_back else None,
             val_perplexity=held_back.perplexity if held_back else None,
             learning_rate=rate,
         )
-        self._losses = []
-        self.history.append(record)
+        now.losses = []
+        self.folder.record(record)
         if told:
             measured = f", held back {held_back.loss:.4f} = {held_back.bpc:.3f} bits a character" if held_back else ""
             self.notice(
-                f"Epoch {self.epoch}. Loss: {self.moving_loss:.4f}{measured}"
-                f"  (step {record.step}, {self.seconds:.0f} s, {self.tokens / self.seconds:,.0f} tokens/s)"
+                f"Epoch {now.epoch}. Loss: {now.moving_loss:.4f}{measured}"
+                f"  (step {record.step}, {now.seconds:.0f} s, {self.tokens / now.seconds:,.0f} tokens/s)"
             )
 
     def _sample(self) -> None:
         options = SamplingOptions(temperature=self.recipe.temperature)
         rng = generator_of(self.recipe.seed, self.trainer.steps)
         text = "".join(Generator(self.model(), options).text(self.prefix, rng, self.recipe.sample_length))[:-1]
-        with open(self.out / SAMPLES, "a", encoding="utf-8", newline="\n") as file:
-            file.write(f"== step {self.trainer.steps}, epoch {self.epoch}, loss {self.moving_loss:.4f}\n{text}\n\n")
+        heading = f"== step {self.trainer.steps}, epoch {self.now.epoch}, loss {self.now.moving_loss:.4f}"
+        self.folder.sample(f"{heading}\n{text}\n\n")
         self.notice(text)
-        self._sampled_at = self.seconds
+        self.now.sampled_at = self.place
+
+    # ---- what survives
+
+    def _begin(self, resume: bool) -> None:
+        """The first checkpoint of the run, or the last one of the run that is to go on."""
+        (check_resumable if resume else check_free)(self.out)
+        found = self.folder.load(self._told, like=self._arrays())
+        if found is None:
+            self.folder.save(self._checkpoint(), self.model())
+            return
+        self._go_on_from(found)
+        self.folder.go_back_to(found)
+        best = self.folder.best()
+        if best is None or self.now.best_bpc is None or best[0] < self.now.best_bpc:  # or from behind the checkpoint
+            self.now.best_bpc, self.now.best_at = best or (None, BEGINNING)
+        self.model().save(self.out / LAST)  # the rest of a checkpoint, which an interruption may have left undone
+        self._tell_what_is_new(found)
+
+    def _go_on_from(self, found: Checkpoint) -> None:
+        self.trainer.restore(found.arrays, found.steps)
+        self.h[:], self.c[:] = (mx.nd.array(found.arrays[name], dtype=self.h.dtype) for name in ("h", "c"))
+        self.now, self._saved_at = found.standing, found.standing.seconds
+
+    def _tell_what_is_new(self, found: Checkpoint) -> None:
+        self.notice(f"going on from step {found.steps:,}, after {found.standing.seconds:,.0f} s of training")
+        before, here = found.machine, self._machine
+        other = [f"{name} {before.get(name)} -> {here[name]}" for name in here if here[name] != before.get(name)]
+        if other:
+            self.notice(f"not where the run was begun ({', '.join(other)}): the last digits may come out otherwise")
+        if found.told != self._told and not self.is_over:
+            self.notice(
+                f"the limit is another one now: {100 * self.done:.0f} % of the run are behind, and the learning rate"
+                f" goes on from where its schedule then is, at {self._learning_rate():.3g}"
+            )
+
+    def _roll_back(self, error: TrainingError) -> None:
+        """Go back to the last checkpoint, and on at half the learning rate. Raises TrainingError after too many."""
+        if not self.recipe.rollbacks:  # then the weights are finite numbers still
+            raise TrainingError(f"{error}{self._advice()}") from error
+        now, place, tokens = self.now, self.place, self.tokens
+        found = self.folder.load(self._told, like=self._arrays())
+        if found is None:
+            raise TrainingError(f"{error}, and the last checkpoint is gone") from error
+        self._go_on_from(found)
+        self.now = replace(
+            found.standing,
+            seconds=now.seconds,  # a limit in minutes must come nearer
+            rollbacks=now.rollbacks + 1,
+            best_bpc=now.best_bpc,
+            best_at=now.best_at,
+        )
+        if now.rollbacks == self.recipe.rollbacks:
+            raise TrainingError(f"{error}{self._advice()}") from error
+        rate = self._learning_rate()
+        self.notice(f"{error}: back to step {found.steps:,}, and on at half the learning rate ({rate:.3g})")
+        seconds = round(place.seconds, 3)
+        self.folder.record(Record(place.steps, now.epoch, seconds, tokens, rolled_back_to=found.steps))
+        self.folder.try_to_save(self._checkpoint(), self.model())  # a run that is killed now must not forget
+
+    def _advice(self) -> str:
+        if self.recipe.rollbacks:
+            return (
+                f"; the learning rate was halved {self.recipe.rollbacks} times already, so the run ends here with its"
+                " last good weights: begin another one with a smaller --learning-rate or a smaller --clip"
+            )
+        guard = "the notes have no guard against it; " if self.recipe.name == "notes" else ""
+        return (
+            f"; the run ends here with its last good weights: {guard}use a smaller --learning-rate, a smaller"
+            " --clip, or --rollbacks 5, which goes back and on at half the rate"
+        )
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {**self.trainer.arrays(), "h": self.h.asnumpy(), "c": self.c.asnumpy()}
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self._told, self._machine, self.trainer.steps, self.now, self._arrays())
+
+    def _finish(self) -> None:
+        self.folder.save(self._checkpoint(), self.model())
+        self.folder.draw(self.baselines)

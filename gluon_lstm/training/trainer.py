@@ -20,7 +20,7 @@ LONGEST = 1e30  # of an update by SGD: far from what float32 can hold, so that w
 
 
 class TrainingError(ValueError):
-    """Training that went astray; the message says where and what to change."""
+    """Training that went astray; the message says where."""
 
 
 def random(recipe: Recipe, purpose: str, count: int = 0) -> np.random.Generator:
@@ -56,6 +56,16 @@ class Trainer:
         self.cell: Any = scratch if recipe.cell == "scratch" else fast if in_memory(self.W.by) else packed
         self.steps = 0
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that updates change: the weights under their names, and what the optimizer remembers."""
+        return {**self.W.to_numpy(), **self.optimizer.arrays()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+        """Go on from what `arrays` gave behind so many steps."""
+        self.W.set(arrays)
+        self.optimizer.restore(arrays)
+        self.steps = steps
+
     def begin_state(self, N: int) -> tuple[Any, Any]:
         """The zero state (h, c), each (N, H), or for L layers (L*N, H)."""
         return scratch.begin_state(N, self.W)
@@ -74,7 +84,7 @@ class Trainer:
         if not np.isfinite(value) or not rate * scale * norm < LONGEST:  # which NaN is not, either
             raise TrainingError(
                 f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
-                " gradients have exploded; use a smaller --learning-rate or a smaller --clip"
+                " gradients have exploded"
             )
         self.optimizer.update(self.W, rate, scale, ids)
         self.steps += 1

@@ -1,0 +1,41 @@
+"""What a reader of the log wants to know first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lstm.context import describe
+from gluon_lstm.sampling.scoring import Score
+from gluon_lstm.text.corpus import Corpus
+
+if TYPE_CHECKING:
+    from gluon_lstm.training.run import Run
+
+
+def opening(run: Run) -> list[str]:
+    """The sizes of the text, of the model and of the run, and what prediction costs without a network."""
+    corpus, trainer, V = run.corpus, run.trainer, len(run.corpus.codec.vocabulary)
+    lines = []
+    if (run.recipe.batch_size, run.recipe.seq_len) != (run.N, run.T):
+        lines.append(f"the text is short: it can fill a batch of {run.N} lanes and windows of {run.T} steps")
+    minutes = run.limits.seconds_left(run.place, trainer.time_step(*next(run.windows()))) / 60
+    lines += [
+        f"{corpus.posts:,} posts, {corpus.characters:,} characters; vocabulary {V:,};"
+        f" {len(corpus.train):,} tokens to train on, {len(corpus.held_back):,} held back",
+        f"{trainer.W.count():,} parameters on {describe(trainer.W.ctx)}; an epoch is {run.steps_per_epoch:,} updates"
+        f" of {run.N} x {run.T} tokens; about {minutes:.1f} minutes{' more' if trainer.steps else ''}",
+    ]
+    if run.baselines:
+        told = [f"{name} {loss:.3f} = {_bits(corpus, loss):.3f}" for name, loss in run.baselines.items()]
+        lines.append(f"without a network, in nats a token = bits a character: {'; '.join(told)}")
+    elif run.recipe.validation:
+        lines.append("the text is too short to hold a part of it back")
+    return lines
+
+
+def _bits(corpus: Corpus, loss: float) -> float:
+    """Nats a token on the held-back part as bits a character."""
+    held, unknown = corpus.held_back, corpus.codec.vocabulary.unknown
+    return Score(loss * len(held), len(held), int(np.sum(held == unknown)), corpus.held_units).bpc
