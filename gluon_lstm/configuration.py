@@ -36,6 +36,7 @@ VARIANTS = {
     "rnn": Variant(gates="h"),  # what notes 003 compare with
 }
 PEEPHOLES = "ifo"  # the gates that may see the cell
+MOST = {"hidden": 65_536, "layers": 64}  # a model file may come from anywhere, and ask for a billion layers
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,13 @@ class Configuration:
     layers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"--{name} {getattr(self, name)}: use at least 1")
-        if self.variant not in VARIANTS:
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"--{name} {value}: use at least 1")
+            if value > most:
+                raise ValueError(f"--{name} {value}: use at most {most:,}")
+        if not isinstance(self.variant, str) or self.variant not in VARIANTS:
             raise ValueError(f"--variant {self.variant}: use one of {', '.join(VARIANTS)}")
 
     @property

@@ -15,11 +15,13 @@ import numpy as np
 
 from gluon_lstm import sealed
 from gluon_lstm.configuration import Configuration
-from gluon_lstm.sealed import ModelError
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.sealed import Kind, ModelError
+from gluon_lstm.text.codec import Codec, TextSettings, check_specials
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BEST, LAST = "best.safetensors", "last.safetensors"
+LARGEST = np.float32(1e20)  # weight: with more, a sum in a cell could be infinite in float32; training stays below 1000
+LONGEST_REASON = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,8 @@ class Model:
     def vocabulary(self) -> Vocabulary:
         return self.codec.vocabulary
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to `path`: whole, or not at all. Raises OSError."""
-        names = self.configuration.shapes(len(self.vocabulary))
-        sealed.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
-
     def description(self) -> dict[str, Any]:
-        """Everything but the arrays, as plain JSON values."""
+        """What the file says of the model besides its arrays: plain JSON values."""
         return {
             "configuration": asdict(self.configuration),
             "text": self.codec.settings.to_json(),
@@ -54,6 +51,15 @@ class Model:
             "about": dict(self.about),
         }
 
+    def check_room(self) -> None:
+        """ValueError when `save` would refuse this model as too large, however it is trained: ask before training."""
+        sealed.check_room(self.description())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to `path`: whole, or not at all. Raises ValueError as `check_room`, and OSError."""
+        names = self.configuration.shapes(len(self.vocabulary))
+        sealed.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
         """The model in the file `path`, or in the run folder `path` (its best weights, else its last).
@@ -61,23 +67,41 @@ class Model:
         Raises ModelError when that is not a whole model file, OSError when it cannot be read.
         """
         path = model_file(path)
-        description, arrays = sealed.load(path)
-        try:
-            vocabulary = Vocabulary(description["vocabulary"], description["specials"])
-            model = cls(
-                Configuration(**description["configuration"]),
-                Codec(TextSettings.from_json(description["text"]), vocabulary),
-                arrays,
-                description["about"],
+        with sealed.opened(path) as file:
+            try:
+                configuration, settings, vocabulary, about = _described(file.description)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ModelError(
+                    f"{path}: the description of the model in it cannot be used ({_reason(error)}); give a file or"
+                    " folder of `train`"
+                ) from error
+            shapes = configuration.shapes(len(vocabulary))
+            if file.kinds != {name: Kind("F32", shape) for name, shape in shapes.items()}:
+                raise ModelError(f"{path}: its arrays do not have the shapes that its own description asks for")
+            arrays = file.arrays()
+        if not all(array.min() >= -LARGEST and array.max() <= LARGEST for array in arrays.values()):
+            raise ModelError(
+                f"{path}: its weights are not all finite numbers of at most {LARGEST:.0e}; the training it comes from"
+                " went astray, so train again"
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: the description of the model in it cannot be used ({error})") from error
-        shapes = {name: array.shape for name, array in arrays.items()}
-        if shapes != model.configuration.shapes(len(vocabulary)):
-            raise ModelError(f"{path}: its arrays do not have the shapes that its own description asks for")
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ModelError(f"{path}: its weights are not all finite numbers; the training it comes from went astray")
-        return model
+        return cls(configuration, Codec(settings, vocabulary), arrays, about)
+
+
+def _described(description: Mapping[str, Any]) -> tuple[Configuration, TextSettings, Vocabulary, dict[str, Any]]:
+    """What a file says of its model. Raises KeyError, TypeError or ValueError where that is nonsense."""
+    configuration = Configuration(**description["configuration"])
+    settings = TextSettings.from_json(description["text"])
+    vocabulary = Vocabulary(description["vocabulary"], description["specials"])
+    check_specials(settings, vocabulary)
+    if not isinstance(description["about"], dict):
+        raise ValueError("what it says about its training is no JSON object")
+    return configuration, settings, vocabulary, description["about"]
+
+
+def _reason(error: Exception) -> str:
+    """An error as a part of a sentence. What a file brought into it may be of any length, and hold line ends."""
+    reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join(reason[:LONGEST_REASON].split())
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:

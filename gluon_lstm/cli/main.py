@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gluon_lstm import __version__
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
 from gluon_lstm.cli.options import Parser, summary
+from gluon_lstm.cli.terminal import shown_safely
 from gluon_lstm.interrupt import heard_at_once
 
 COMMANDS = {
@@ -38,6 +39,7 @@ def parser() -> Parser:
     return whole
 
 
+@shown_safely()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for a
     request of the system to end.

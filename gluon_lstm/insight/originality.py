@@ -6,6 +6,7 @@ language repeats itself, and real posts share most of their short n-grams with o
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gluon_lstm.text.reading import ReadingOptions, TextError, read_posts, read_
 SIZES = tuple(range(3, 9))  # n
 HELD_BACK = 0.05  # of the posts, where the model does not say how much it was
 RAW_LENGTH = 140  # characters of a sample of a model without posts
+_LONE = re.compile("[\ud800-\udfff]")  # a model may have learned halves of characters; the page of a report is UTF-8
 BETWEEN = "\ufdd0"  # stands between posts: a character that Unicode has set aside, and no text has
 
 
@@ -96,14 +98,13 @@ def originality(
     model = Model.load(path)
     generator = Generator(model, notice=notice)
     raw = model.codec.settings.raw
-    recipe = model.about.get("recipe", {})
-    share = recipe.get("validation", HELD_BACK) if isinstance(recipe, dict) else HELD_BACK
+    share = _held_back(model)
     with progress("comparing", count + 3, "steps") as advance:
         corpus, held_back = _parts(_units(model, paths, reading, notice), share, raw)
         advance(1)
         rngs = [generator_of(seed, k) for k in range(count)]
         length, posts = (RAW_LENGTH, None) if raw else (None, 1)
-        texts = [text[:-1] for text in generator.texts(generator.prefix(""), rngs, length, posts)]
+        texts = [_LONE.sub("\ufffd", t[:-1]) for t in generator.texts(generator.prefix(""), rngs, length, posts)]
         advance(1)
         joined, samples = BETWEEN.join(corpus), []
         for text in texts:
@@ -112,6 +113,13 @@ def originality(
         shares = n_gram_shares(texts, corpus), n_gram_shares(held_back, corpus)
         advance(1)
     return Originality(samples, len(held_back), *shares)
+
+
+def _held_back(model: Model) -> float:
+    """The share of its text that was held back; what a model says about itself may be anything."""
+    recipe = model.about.get("recipe")
+    share = recipe.get("validation") if isinstance(recipe, dict) else None
+    return share if isinstance(share, (int, float)) and 0 <= share < 1 else HELD_BACK
 
 
 def _units(model: Model, paths: Paths, reading: ReadingOptions, notice: Notice) -> list[str]:

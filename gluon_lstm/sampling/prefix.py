@@ -9,7 +9,7 @@ from gluon_lstm.progress import Notice
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec
 
-OPEN_WORDS = 8  # how many word boundaries at the end of a prefix may turn out not to be there
+OPEN_WORDS = 8  # how many words at the end of a prefix may turn out to be the beginning of a longer one
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _readings(text: str, codec: Codec) -> list[Reading]:
     readings = [Reading(whole)]
     longest = max(map(len, codec.vocabulary.tokens), default=0)
     if codec.settings.tokenizer == "janome":
-        for k in range(len(tokens) - 1, -1, -1):
+        for k in reversed(range(len(tokens))[-OPEN_WORDS:]):
             opening = "".join(tokens[k:])
             if len(opening) >= longest:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import numpy as np
 NOTHING = np.float32(-200)  # e^-200 is 0 in float32
 BLOCK = 64  # tokens whose weights are summed before one of them is looked for
 NOTHING_LEFT = "no token is left to draw: every one of the vocabulary is ruled out"
+NO_NUMBERS = "the model's logits are no finite numbers: its training went astray, or an option is too extreme"
+COLDEST, HOTTEST = 1e-30, 1e30  # temperatures beyond change nothing, and are no numbers in float32
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,16 @@ def probabilities(
 ) -> np.ndarray:
     """The distribution that the next id is drawn from: logits (V,) -> float64 (V,), 0 for every id in `illegal`.
 
-    Raises ValueError when no id is left to draw.
+    Raises ValueError when no id is left to draw, or logits are no numbers.
     """
     z = logits.astype(np.float64)
     if options.repetition_penalty != 1 and len(recent):
         ids = np.unique(np.asarray(recent[-options.repetition_window :]))
-        z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
+        with np.errstate(over="ignore"):  # a very high penalty rules a token out
+            z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
     z[list(illegal)] = -np.inf
     best = int(z.argmax())
-    if z[best] == -np.inf:
-        raise ValueError(NOTHING_LEFT)
+    _check([float(z[best])])
     if options.temperature == 0 or options.top_k == 1:
         return np.eye(1, len(z), best)[0]
     with np.errstate(over="ignore"):  # a very low temperature sends all but the best to minus infinity, as it should
@@ -69,6 +72,12 @@ def probabilities(
         p[order[before >= options.top_p]] = 0
         p /= p.sum()
     return p
+
+
+def _check(best: Sequence[float]) -> None:
+    """ValueError when one of the best logits, each of a row, does not let an id be drawn."""
+    if not all(map(math.isfinite, best)):
+        raise ValueError(NOTHING_LEFT if -math.inf in best else NO_NUMBERS)
 
 
 def draw(p: np.ndarray, rng: np.random.Generator) -> int:
@@ -89,13 +98,12 @@ def choose(
 ) -> list[int]:
     """One id for each column of logits z (V, N), as `probabilities` and `draw` with the uniform `numbers` (N,) would.
 
-    z is float32 and used up; what must not be drawn is minus infinity in it. Raises ValueError when no id is left.
+    z is float32 and used up; what must not be drawn is minus infinity in it. Raises ValueError as `probabilities` does.
     Where every token may be drawn all columns are done together.
     """
     z = np.ascontiguousarray(z.T)  # (N, V): what is summed lies side by side
     best = z.max(axis=1, keepdims=True)
-    if -np.inf in best.ravel().tolist():
-        raise ValueError(NOTHING_LEFT)
+    _check(best.ravel().tolist())
     if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
         return [
             inverse(np.cumsum(probabilities(logits, options, recent=before)), number)
@@ -103,7 +111,7 @@ def choose(
         ]
     if options.temperature == 0:
         return z.argmax(axis=1).tolist()
-    temperature = np.float32(options.temperature)
+    temperature = np.float32(min(max(options.temperature, COLDEST), HOTTEST))
     z -= best
     np.maximum(z, NOTHING * temperature, out=z)
     z /= temperature

@@ -192,6 +192,9 @@ POLICIES: dict[str, dict[str, Step | None]] = {
 TEXT_STEPS = (*(name for name in POLICIES if name not in ("blanks", "duplicates")), "runs")
 
 
+MOST_RUNS = 1_000_000  # `re` counts repetitions in 32 bits
+
+
 @dataclass(frozen=True)
 class CleaningOptions:
     """One policy a field, in plain values; `POLICIES` says what is allowed."""
@@ -209,8 +212,8 @@ class CleaningOptions:
     duplicates: str = "drop"
 
     def __post_init__(self) -> None:
-        if type(self.runs) is not int or self.runs < 0:
-            raise ValueError(f"runs={self.runs!r}: allowed is a whole number, 0 (keep all) or more")
+        if type(self.runs) is not int or not 0 <= self.runs <= MOST_RUNS:
+            raise ValueError(f"runs={self.runs!r}: allowed is a whole number from 0 (keep all) to {MOST_RUNS:,}")
         for name, allowed in POLICIES.items():
             if getattr(self, name) not in list(allowed):
                 raise ValueError(f"{name}={getattr(self, name)!r}: allowed are {', '.join(allowed)}")

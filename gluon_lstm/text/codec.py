@@ -30,6 +30,8 @@ class TextSettings:
     def __post_init__(self) -> None:
         if self.tokenizer not in TOKENIZERS:
             raise ValueError(f"unknown tokenizer {self.tokenizer!r}: use one of {', '.join(TOKENIZERS)}")
+        if not isinstance(self.raw, bool):
+            raise ValueError(f"raw={self.raw!r}: allowed are True and False")
         if self.raw and self.tokenizer != "char":
             raise ValueError(f"raw text is a stream of characters: the tokenizer {self.tokenizer!r} cannot read it")
         if self.user_dictionary and not self.tokenizer.startswith("janome"):
@@ -56,15 +58,27 @@ class TextSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TextSettings:
-        """The settings `to_json` wrote; ValueError or TypeError when they are not."""
-        read = {"cleaning": CleaningOptions(**values["cleaning"])}
-        return cls(**{**values, **read, "user_dictionary": tuple(values.get("user_dictionary", ()))})
+        """The settings `to_json` wrote; KeyError, ValueError or TypeError when they are not."""
+        entries = values.get("user_dictionary", []) if isinstance(values, dict) else None
+        if not isinstance(entries, list):
+            raise ValueError("the settings of a text are a JSON object, a user dictionary in it a list")
+        read = {"cleaning": CleaningOptions(**values["cleaning"]), "user_dictionary": tuple(entries)}
+        return cls(**{**values, **read})
+
+
+def check_specials(settings: TextSettings, vocabulary: Vocabulary) -> None:
+    """ValueError when the special tokens of a vocabulary are not those that the settings ask for."""
+    specials = vocabulary.tokens[: vocabulary.specials]
+    if specials != settings.specials:
+        raise ValueError(f"the special tokens of this vocabulary are not {', '.join(settings.specials)}")
 
 
 class Codec:
     """A tokenizer and a vocabulary: text to ids, and back."""
 
     def __init__(self, settings: TextSettings, vocabulary: Vocabulary) -> None:
+        """ValueError as of `check_specials`."""
+        check_specials(settings, vocabulary)
         self.settings = settings
         self.vocabulary = vocabulary
         self.tokenizer = make_tokenizer(settings.tokens_from, settings.user_dictionary)

@@ -12,9 +12,8 @@ Only the lines themselves are passed on, never the path: a model that was traine
 from __future__ import annotations
 
 import os
-import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gluon_lstm.progress import Notice, ignore
@@ -23,6 +22,8 @@ from gluon_lstm.text.encodings import TextError, blocks, decoded, find_encoding,
 FIELDS = {3: "simpledic", 13: "ipadic"}
 CONTEXTS = 1316  # of IPADIC: a left or right id is less
 COST = 32767  # the dictionary keeps costs of 16 bits; beyond, an entry would win or lose always
+MOST_ALIKE = 8  # entries of one surface: Janome tries each of them behind each of those before
+SEEN = 50  # characters that Janome shows a dictionary at a time: no entry that is longer is ever found
 
 
 def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) -> tuple[str, ...]:
@@ -43,8 +44,13 @@ def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) 
 def check_entries(entries: Sequence[str]) -> None:
     """ValueError for the first entry that Janome could not use."""
     for entry in entries:
+        if not isinstance(entry, str):
+            raise ValueError(f"user dictionary: an entry is a line of text, not {type(entry).__name__}")
         if problem := _problem(entry, entries[0].count(",")):
             raise ValueError(f"user dictionary: {problem}")
+    for surface, n in Counter(entry.split(",", 1)[0] for entry in entries).most_common(1):
+        if n > MOST_ALIKE:
+            raise ValueError(f"user dictionary: {surface[:40]!r} has {n:,} entries; give it at most {MOST_ALIKE}")
 
 
 def _problem(entry: str, commas: int) -> str:
@@ -58,21 +64,55 @@ def _problem(entry: str, commas: int) -> str:
         return f"{entry[:40]!r} has no surface or a control character"
     if len(fields) == 13:
         left, right, cost = fields[1:4]
-        if not all(id.isdecimal() and id.isascii() and int(id) < CONTEXTS for id in (left, right)):
-            return f"{left!r}, {right!r}: the left and right id are whole numbers below {CONTEXTS}"
+        if not all(_is_number(id) and int(id) < CONTEXTS for id in (left, right)):
+            return f"{left[:40]!r}, {right[:40]!r}: the left and right id are whole numbers below {CONTEXTS}"
         digits = cost[1:] if cost.startswith("-") else cost
-        if not (digits.isdecimal() and digits.isascii() and int(digits) <= COST):
-            return f"{cost!r}: the cost is a whole number from -{COST} to {COST}"
+        if not (_is_number(digits) and int(digits) <= COST):
+            return f"{cost[:40]!r}: the cost is a whole number from -{COST} to {COST}"
     return ""
+
+
+def _is_number(digits: str) -> bool:
+    return digits.isdecimal() and digits.isascii() and len(digits) <= 9  # `int` takes long over long ones
 
 
 def janome_with(entries: Sequence[str], **options: Any) -> Any:
     """Janome's tokenizer, with these words besides its own; `options` are its own."""
     from janome.tokenizer import Tokenizer  # here, not above: it loads a dictionary of 80 MB
 
-    if not entries:
-        return Tokenizer(**options)
-    with tempfile.TemporaryDirectory() as folder:  # Janome reads user dictionaries from files only
-        path = Path(folder) / "user.csv"
-        path.write_text("\n".join(entries) + "\n", encoding="utf-8")
-        return Tokenizer(str(path), udic_type=FIELDS[entries[0].count(",") + 1], **options)
+    tokenizer = Tokenizer(**options)
+    if entries:
+        tokenizer.user_dic = _Words(entries)
+    return tokenizer
+
+
+class _Words:
+    """Entries as Janome asks for them.
+
+    Janome's own takes them from a CSV file, and compiles them in a time that hangs on how they begin: for thousands of
+    names seconds, for some lists hours.
+    """
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self._extra: list[tuple[str, ...]] = []  # part of speech, inflection, base form, reading, pronunciation
+        self._found: dict[bytes, list[tuple[int, str, int, int, int]]] = defaultdict(list)
+        for number, entry in enumerate(entries):
+            fields = entry.split(",")
+            surface = fields[0]
+            if len(fields) == 3:
+                left, right, cost = 0, 0, -100_000  # as Janome has it: such a word always wins
+                self._extra.append((f"{fields[1]},*,*,*", "*", "*", surface, fields[2], fields[2]))
+            else:
+                left, right, cost = map(int, fields[1:4])
+                self._extra.append((",".join(fields[4:8]), *fields[8:]))
+            if len(surface) <= SEEN:
+                self._found[surface.encode()].append((number, surface, left, right, cost))
+        self._lengths = sorted(set(map(len, self._found)))
+
+    def lookup(self, text: bytes) -> list[tuple[int, str, int, int, int]]:
+        """The number, surface, left and right id and cost of each entry that `text` begins with."""
+        found = (self._found.get(text[:length], ()) for length in self._lengths if length <= len(text))
+        return [entry for entries in found for entry in entries]
+
+    def lookup_extra(self, number: int) -> tuple[str, ...]:
+        return self._extra[number]

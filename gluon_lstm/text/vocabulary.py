@@ -7,6 +7,7 @@ from typing import Callable
 
 UNKNOWN = "<unk>"  # a code point that the training part does not have
 END_OF_POST = "<post>"  # closes every post; a text begins behind one
+LONGEST_TOKEN = 1000  # code points; a generated post would have no room for a longer one
 
 
 class Vocabulary:
@@ -17,7 +18,14 @@ class Vocabulary:
     """
 
     def __init__(self, tokens: Sequence[str], specials: int) -> None:
-        """`tokens` in the order of their ids, the first `specials` of them special. ValueError: one is double."""
+        """`tokens` in the order of their ids, the first `specials` of them special.
+
+        ValueError: one is double, empty, longer than LONGEST_TOKEN or no string.
+        """
+        if type(specials) is not int or not isinstance(tokens, Sequence) or isinstance(tokens, str):
+            raise ValueError("a vocabulary is a list of tokens and the number of those that are special")
+        if not all(isinstance(token, str) and 0 < len(token) <= LONGEST_TOKEN for token in tokens):
+            raise ValueError(f"the tokens of a vocabulary are strings of 1 to {LONGEST_TOKEN:,} characters")
         self.tokens = list(tokens)
         self.specials = specials
         self._ids = {token: id for id, token in enumerate(self.tokens) if id >= specials}
@@ -39,12 +47,18 @@ class Vocabulary:
 
         `characters` (with words only) are kept whatever their count, so that any other word can be spelled. When
         `max_vocab` (the largest V, special tokens included) leaves no room for all, characters come before words.
+        Tokens longer than LONGEST_TOKEN are left out, and spelled.
         """
         room = len(counts) + len(characters or ()) if max_vocab is None else max_vocab - len(specials)
         if room < 1:
             raise ValueError(f"--max-vocab {max_vocab} leaves no room for a token: use at least {len(specials) + 1}")
-        kept = dict(_most_frequent((characters or {}).items(), room))
-        words = ((token, n) for token, n in counts.items() if n >= min_count and token not in kept)
+        short = [(token, n) for token, n in (characters or {}).items() if len(token) <= LONGEST_TOKEN]
+        kept = dict(_most_frequent(short, room))
+        words = (
+            (token, n)
+            for token, n in counts.items()
+            if n >= min_count and token not in kept and len(token) <= LONGEST_TOKEN
+        )
         kept.update(_most_frequent(words, room - len(kept)))
         return cls([*specials, *(token for token, _ in _most_frequent(kept.items(), room))], len(specials))
 

@@ -43,8 +43,8 @@ class Run:
 
     `run()` leaves best.safetensors (the weights that did best on the held-back part, where there is one),
     last.safetensors, state.safetensors (from which it can go on), history.jsonl, samples.txt and curve.png. Raises
-    ValueError for a text too short to train on. Nothing but the limit `minutes` goes by the clock: a run with another
-    one comes to the same weights and the same history each time.
+    ValueError for a text too short to train on, and for a vocabulary too large for a model file. Nothing but the limit
+    `minutes` goes by the clock: a run with another one comes to the same weights and the same history each time.
 
     `validate_every`: after this share of the run, whatever it costs (None: as often as costs little);
     `checkpoint_minutes`: of training, between two states saved.
@@ -73,6 +73,7 @@ class Run:
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
         self.N, self.T = lanes.fit(usable, recipe.batch_size, recipe.seq_len)
         self.steps_per_epoch = lanes.windows_per_epoch(usable, self.N, self.T)
+        self.model().check_room()
         self.prefix = Prefix(prefix, corpus.codec, notice)
         self.baselines = baselines(corpus) if len(corpus.held_back) else {}
         self.limits = Limits.of(recipe, self.steps_per_epoch)

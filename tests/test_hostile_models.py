@@ -1,0 +1,589 @@
+"""A model file from anywhere: it is refused in one sentence or it is a model, and costs little time and memory.
+
+Whoever makes such a file can compute its checksum too, so nearly every file here has one that is right.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from gluon_lstm import sealed
+from gluon_lstm.cli.main import main
+from gluon_lstm.configuration import VARIANTS, Configuration
+from gluon_lstm.insight.originality import originality
+from gluon_lstm.model import LARGEST, LAST, Model, ModelError
+from gluon_lstm.sampling.cell import Cell
+from gluon_lstm.sampling.generator import Generator, generator_of
+from gluon_lstm.sampling.sampler import NO_NUMBERS, SamplingOptions, choose
+from gluon_lstm.sampling.scoring import score
+from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.reading import ReadingOptions
+from gluon_lstm.text.tokenizers import make_tokenizer
+from gluon_lstm.text.user_dictionary import MOST_ALIKE, check_entries
+from gluon_lstm.text.vocabulary import LONGEST_TOKEN, Vocabulary
+
+SETTINGS = TextSettings("char")
+LETTERS = ["あ", "い", "\n", "\x1b", "\ud83d"]
+SECONDS = 5.0
+
+
+def model_of(
+    letters: list[str] = LETTERS, settings: TextSettings = SETTINGS, scale: float = 0.5, **configuration: Any
+) -> Model:
+    built = Configuration(**{"hidden": 2, **configuration})
+    vocabulary = Vocabulary([*settings.specials, *letters], len(settings.specials))
+    rng = np.random.default_rng(3)
+    shapes = built.shapes(len(vocabulary))
+    arrays = {name: (scale * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    return Model(built, Codec(settings, vocabulary), arrays, {"steps": 7, "recipe": {"validation": 0.05}})
+
+
+def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
+
+
+def seal(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """A file with a checksum that is right, whatever is in it."""
+    described = {**description, "checksum": sealed.checksum(description, arrays)}
+    return save(arrays, metadata={"gluon_lstm": json.dumps(described)})
+
+
+def file_of(header: str | bytes, data: bytes = b"") -> bytes:
+    header = header.encode() if isinstance(header, str) else header
+    return len(header).to_bytes(8, "little") + header + data
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    model_of().save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def refusal(path: Path, content: bytes | None = None) -> str:
+    """Why the file is refused: one sentence that names it, soon, and not longer than a person reads."""
+    if content is not None:
+        path.write_bytes(content)
+    begun = time.monotonic()
+    with pytest.raises(ModelError) as caught:
+        Model.load(path)
+    assert time.monotonic() - begun < SECONDS
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ") and "\n" not in said and len(said) < len(str(path)) + 500
+    return said.removeprefix(f"{path}: ")
+
+
+# ---- the description
+
+
+def places(value: Any, before: tuple = ()) -> Iterator[tuple]:
+    """Where the values in a description are: ("configuration", "hidden") and the like."""
+    if before:
+        yield before
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*before, key))
+
+
+def changed(description: dict[str, Any], place: tuple, value: Any) -> dict[str, Any]:
+    whole = copy.deepcopy(description)
+    inside = whole
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    return whole
+
+
+HOSTILE = [
+    None, True, False, 0, -1, 1, 2, 10**18, 10**40, 1.5, 1e300, float("nan"), "", "a", "<unk>", "x" * 100_000, "1",
+    [], [[]], ["あ"] * 3, [1, 2], {}, {"a": {"b": []}}, {"__class__": "os.system"},
+]  # fmt: skip
+
+
+def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(path):
+    """A model means: it says again what it was told, writes text, and comes back when it is saved."""
+    description, arrays = parts(path)
+    refused = 0
+    for place in places({key: value for key, value in description.items() if key != "checksum"}):
+        for value in HOSTILE:
+            hostile = changed(description, place, value)
+            path.write_bytes(seal(hostile, arrays))
+            try:
+                model = Model.load(path)
+            except ModelError:
+                refusal(path)
+                refused += 1
+                continue
+            assert json.dumps(model.description()["vocabulary"]) == json.dumps(hostile["vocabulary"])
+            assert json.dumps(model.description()["about"]) == json.dumps(hostile["about"])
+            assert model.configuration == Configuration(2)
+            generator = Generator(model)
+            assert len("".join(generator.text(generator.prefix("あ!!!"), generator_of(1), length=9))) >= 10
+            model.save(path)
+            assert Model.load(path).codec.settings == model.codec.settings
+    assert refused > 300
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("configuration", "hidden"), 10**18, "--hidden"),
+        (("configuration", "hidden"), True, "--hidden"),
+        (("configuration", "hidden"), 2.0, "--hidden"),
+        (("configuration", "layers"), 10**9, "--layers"),
+        (("configuration", "layers"), 2, "shapes"),
+        (("configuration", "variant"), ["standard"], "--variant"),
+        (("configuration", "variant"), "x\n" * 10**6, "--variant"),
+        (("configuration", "variant"), "rnn", "shapes"),
+        (("configuration", "x" * 10**6), 1, "unexpected keyword"),
+        (("text", "raw"), 1, "raw=1"),
+        (("text", "raw"), True, "special tokens"),
+        (("text", "tokenizer"), "janome-chars", "special tokens"),
+        (("text", "tokenizer"), "codepoint", "unknown tokenizer"),
+        (("text", "cleaning", "runs"), 2**40, "runs"),
+        (("text", "cleaning", "runs"), True, "runs"),
+        (("text", "cleaning", "urls"), "eat", "urls"),
+        (("text", "cleaning"), [], "mapping"),
+        (("text", "user_dictionary"), "犬,イヌ,イヌ", "list"),
+        (("vocabulary", 2), "", "1 to 1,000 characters"),
+        (("vocabulary", 2), "x" * (LONGEST_TOKEN + 1), "1 to 1,000 characters"),
+        (("vocabulary", 2), 3, "strings"),
+        (("vocabulary", 1), "<other>", "special tokens"),
+        (("vocabulary", 3), "あ", "each token once"),
+        (("specials",), 3, "special tokens"),
+        (("specials",), True, "the number"),
+        (("about",), [], "JSON object"),
+        (("format",), 2, "update gluon-lstm"),
+        (("format",), True, "names no format"),
+        (("format",), 1.0, "names no format"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_wrong_in_a_description_is_said(path, place, value, said):
+    description, arrays = parts(path)
+    assert said in refusal(path, seal(changed(description, place, value), arrays))
+
+
+@pytest.mark.parametrize("key", ["configuration", "text", "vocabulary", "specials", "about", "format"])
+def test_a_description_that_lacks_something_is_refused(path, key):
+    description, arrays = parts(path)
+    del description[key]
+    assert key in refusal(path, seal(description, arrays))
+
+
+def test_a_token_that_steers_a_terminal_is_a_token(path):
+    assert "\x1b" in Model.load(path).vocabulary and "\ud83d" in Model.load(path).vocabulary
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [1], [None], [[]], [{}], [""], ["犬"], ["犬,a,b", 5], ["犬,a,b", "猫,1,2,3,a,b,c,d,e,f,g,h,i"], ["\ud83d,a,b"],
+        ["犬\n猫,a,b"], ["犬," + "9" * 10**6 + ",0,0,a,b,c,d,e,f,g,h,i"],
+        ["犬,0,0," + "9" * 10**6 + ",a,b,c,d,e,f,g,h,i"], ["犬,²,0,0,a,b,c,d,e,f,g,h,i"],
+        ["犬,-1,0,0,a,b,c,d,e,f,g,h,i"], ["犬,a,b"] * (MOST_ALIKE + 1),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_a_user_dictionary_that_janome_could_not_use_is_refused(path, entries):
+    description, arrays = parts(path)
+    hostile = changed(changed(description, ("text", "tokenizer"), "janome"), ("text", "user_dictionary"), entries)
+    refusal(path, seal(hostile, arrays))
+
+
+def test_a_user_dictionary_of_any_size_is_looked_up_soon():
+    """Janome's own takes minutes to compile the second of these, and ends the process at the third."""
+    text = "あ" * 60
+    for entries in (
+        [f"{k:06},名詞,ヨミ" for k in range(100_000)],
+        [f"{'あ' * n}{k:03},名詞,ヨミ" for n in range(1, 300) for k in range(20)],
+        [f"{'あ' * n},{k},{k},0,名詞,*,*,*,*,*,あ,ア,ア" for n in range(1, 60) for k in range(MOST_ALIKE)],
+    ):
+        begun = time.monotonic()
+        check_entries(entries)
+        tokenizer = make_tokenizer("janome", entries)
+        assert tokenizer.text(tokenizer.tokens(text)) == text
+        assert time.monotonic() - begun < SECONDS
+
+
+# ---- the container
+
+
+def test_headers_that_are_none(path):
+    ours = json.dumps({"__metadata__": {"gluon_lstm": json.dumps({"format": 1})}})
+    for content, said in (
+        (b"", "ends before"),
+        (bytes(7), "ends before"),
+        (b"\xff" * 100, "ends before"),
+        (file_of("{}")[:-1], "ends before"),
+        (file_of(" " * (sealed.LONGEST_HEADER + 1)), "longer than"),
+        (file_of(""), "not JSON"),
+        (file_of(b'{"\xff": 1}'), "not JSON"),
+        (file_of("[]"), "no JSON object"),
+        (file_of("{} {}"), "not JSON"),
+        (file_of("{}"), "no description"),
+        (file_of('{"__metadata__": []}'), "no description"),
+        (file_of('{"__metadata__": {"gluon_lstm": {}}}'), "no description"),
+        (file_of(ours.replace('"gluon_lstm"', '"other": "", "gluon_lstm"', 1)), "no description"),
+        (file_of(ours.replace("{", '{"__metadata__": {}, ', 1)), "twice"),
+        (file_of(ours.replace('{\\"', '{\\"format\\": 2, \\"', 1)), "twice"),
+        (file_of(ours.replace("1}", "1" * 65 + "}")), "number of 65 digits"),
+        (file_of(ours.replace("1}", "1." + "1" * 10**6 + "}")), "digits"),
+        (file_of(ours.replace("1}", "[" * 40 + "]" * 40 + "}")), "nested too deeply"),
+        (file_of(ours.replace("1}", "[" * 10**5 + "}")), "nested too deeply"),
+        (file_of(ours.replace("1}", "[" + "0," * sealed.MOST_VALUES + "0]}")), "values"),
+        (file_of(ours.replace("1}", "1e999}")), "no format"),
+        (file_of(ours), "lacks"),
+        (file_of(ours) + b"\0", "longer or shorter"),
+    ):
+        assert said in refusal(path, content), content[:200]
+
+
+def test_arrays_that_the_table_does_not_tell_truly_of(path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    table, data = json.loads(content[8 : 8 + size]), content[8 + size :]
+    name = next(name for name in table if table[name].get("data_offsets", [1])[0] == 0)
+    begin, end = table[name]["data_offsets"]
+    rows, columns = table[name]["shape"]
+
+    def with_entry(**entry: Any) -> bytes:
+        return file_of(json.dumps({**table, name: {**table[name], **entry}}), data)
+
+    refusal(path, with_entry(shape=[columns * rows]))
+    for said, entries in {
+        "other types": [{"dtype": type} for type in ("F16", "BF16", "I8", "U64", "BOOL", "O", "", None, 5, [], {})],
+        "impossible shapes": [
+            {"shape": shape}
+            for shape in (None, 3, "ab", {}, [-rows, -columns], [True, 2], [2.0], ["2"], [[2]], [1] * 9, [0, 2**62])
+        ],
+        "longer or shorter than their shapes": [
+            {"shape": [rows, columns + 1]}, {"shape": []}, {"shape": [0]}, {"shape": [2**24, 2**24]}, {"dtype": "F64"},
+            {"data_offsets": [begin, end + 4]}, {"data_offsets": [end, begin]}, {"data_offsets": [0, 10**60]},
+        ],
+        "impossible places": [
+            {"data_offsets": place}
+            for place in (None, 0, [], [0], [begin, end, end], [-4, end - 4], [begin, float(end)], [False, end])
+        ],
+        "one behind the other": [{"data_offsets": [4, end + 4]}, {"data_offsets": [10**9, 10**9 + end]}],
+        "describe each array": [{"more": 1}],
+    }.items():  # fmt: skip
+        for entry in entries:
+            assert said in refusal(path, with_entry(**entry)), entry
+    for entry in (None, [], "", {}, {"dtype": "F32", "shape": [1]}):
+        assert "describe each array" in refusal(path, file_of(json.dumps({**table, name: entry}), data))
+    many = {f"{k}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for k in range(sealed.MOST_ARRAYS + 1)}
+    assert "more than" in refusal(path, file_of(json.dumps({**table, **many}), data))
+    one_more = {"\ud83d": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
+    assert "shapes" in refusal(path, file_of(json.dumps({**table, **one_more}), data))
+    double = json.dumps(table).replace("{", "{" + json.dumps(name) + ": " + json.dumps(table[name]) + ", ", 1)
+    assert "twice" in refusal(path, file_of(double, data))
+
+
+def test_arrays_of_another_type_or_name_or_number_than_the_model_has(path):
+    description, arrays = parts(path)
+    for hostile in (
+        {**arrays, "Whg": arrays["Whg"].astype(np.float64)},
+        {**arrays, "Whg": arrays["Whg"].astype(np.int64)},
+        {**arrays, "../../Whg": arrays["Whg"]},
+        {name: array for name, array in arrays.items() if name != "Whg"},
+        {**arrays, "Whg": arrays["Whg"][:, :1]},
+        {**arrays, "bg": arrays["bg"][None]},
+        {},
+    ):
+        assert "shapes" in refusal(path, seal(description, hostile))
+
+
+def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
+    arrays = {
+        "moment": np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3).T,
+        "counts": np.array([2**62, -1]),
+        "rate": np.array(0.1),
+        "none": np.zeros((0, 3)),
+    }
+    description = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
+    sealed.save(tmp_path / "state.safetensors", description, arrays)
+    told, found = sealed.load(tmp_path / "state.safetensors")
+    assert told["rng"] == 2**127 - 1 and told["nested"] == [{"a": [1, 2]}, {"1": None}]
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape, name
+        assert np.array_equal(found[name], array) and found[name].flags.writeable, name
+    with pytest.raises(ValueError, match="complex128"):
+        sealed.save(tmp_path / "state.safetensors", {}, {"z": np.zeros(2, complex)})
+
+
+def test_every_changed_bit_of_the_weights_is_noticed(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model_of(["あ"], hidden=1).save(path)
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    assert len(content) - begin == 4 * (4 * (3 + 1 + 1) + 3 + 3)
+    for at in range(begin, len(content)):
+        for bit in range(8):
+            flipped = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+            assert "damaged: what is in it is not what was saved" in refusal(path, flipped)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 7), st.integers(0, 10**9), st.integers(0, 7))
+@settings(max_examples=300, deadline=None)
+def test_two_changed_bits_anywhere_are_noticed(two_bits, at, bit, other, other_bit):
+    path, content = two_bits
+    damaged = bytearray(content)
+    damaged[at % len(content)] ^= 1 << bit
+    damaged[other % len(content)] ^= 1 << other_bit
+    path.write_bytes(damaged)
+    try:
+        model = Model.load(path)
+    except ModelError:
+        return
+    again = path.with_name("again")
+    model.save(again)
+    assert again.read_bytes() == content  # they meant nothing: white space, or the same bit twice
+
+
+@pytest.fixture(scope="module")
+def two_bits(tmp_path_factory) -> tuple[Path, bytes]:
+    path = tmp_path_factory.mktemp("two") / "model.safetensors"
+    model_of().save(path)
+    return path, path.read_bytes()
+
+
+# ---- files that are none, and what the worst of them cost
+
+LOADING = """
+import json, re, sys, time
+from gluon_lstm.model import Model, ModelError
+for path in sys.argv[1:]:
+    begun = time.monotonic()
+    try:
+        Model.load(path)
+        said = ""
+    except (ModelError, OSError) as error:
+        said = str(error)
+    seconds = time.monotonic() - begun
+    try:  # getrusage would count what the parent of this process has had
+        with open("/proc/self/status") as status:
+            peak = 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read())[1])
+    except OSError:
+        peak = 0
+    print(json.dumps([said, seconds, peak]), flush=True)
+"""
+
+
+def loaded_elsewhere(*paths: Path, seconds: float = 60) -> list[tuple[str, float, int]]:
+    """In another process: why each file was refused ("": it was not), seconds, the most bytes so far (0: unknown)."""
+    command = [sys.executable, "-c", LOADING, *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True, env=environment)
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / LAST)
+    names = ["pipe", "zero", "null", "loop", "run"]
+    results = loaded_elsewhere(*(tmp_path / name for name in names))
+    for name, (said, seconds, _) in zip(names, results):
+        assert str(tmp_path / name) in said and seconds < SECONDS
+    assert all("a device or a pipe" in said for said, *_ in results[:3])
+
+
+def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
+    most, room = sealed.MOST_VALUES, sealed.LONGEST_DESCRIPTION // 2
+    inner = {
+        "lists": "[" + "[0]," * (most // 2 - 20) + "0]",
+        "dicts": "[" + '{"":0},' * (most // 2 - 20) + "0]",
+        "keys": "{" + ",".join(f'"{k:x}":0' for k in range(most - 20)) + "}",
+        "wide": json.dumps(["\U00020b9f"] + ["x" * 13 + "€"] * 500_000, ensure_ascii=False),
+        "one": json.dumps("\U00020b9f" + "x" * room, ensure_ascii=False),
+        "many": "[" + "0," * (2 * most) + "0]",
+        "deep": "[" * room,
+        "digits": "1" * room,
+    }
+    paths = []
+    for name, text in inner.items():
+        description = '{"format": 1, "about": ' + text + "}"
+        paths.append(tmp_path / name)
+        header = json.dumps({"__metadata__": {"gluon_lstm": description}}, ensure_ascii=False)
+        paths[-1].write_bytes(file_of(header))
+        assert paths[-1].stat().st_size < sealed.LONGEST_HEADER + 8, name
+    paths.append(tmp_path / "table")
+    paths[-1].write_bytes(file_of("{" + ",".join(f'"{k:x}":{{}}' for k in range(most // 2 - 20)) + "}"))
+    for said, seconds, peak in loaded_elsewhere(*paths):
+        assert said and len(said) < 1000
+        assert seconds < SECONDS
+        assert peak < 1_000_000_000
+
+
+def test_loading_takes_little_more_memory_than_the_file_is_long(tmp_path):
+    model_of().save(tmp_path / "small")
+    model_of([chr(0x4E00 + k) for k in range(5000)], hidden=800).save(tmp_path / "large")
+    size = (tmp_path / "large").stat().st_size
+    (_, _, before), (said, _, after) = loaded_elsewhere(tmp_path / "small", tmp_path / "large")
+    assert size > 80_000_000 and said == ""
+    assert after == 0 or 0.9 * size < after - before < 1.2 * size
+
+
+# ---- saving
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+
+    def tokens(number: int) -> list[str]:
+        return [f"{'あ' * 990}{k:010}" for k in range(number)]  # 7 bytes for each あ
+
+    full = sealed.LONGEST_DESCRIPTION // (990 * 7 + 10 + 6)
+    model_of(tokens(full - 5), hidden=1).save(path)
+    assert len(Model.load(path).vocabulary) == full - 3
+    before = path.read_bytes()
+    large = model_of(tokens(full + 5), hidden=1)
+    for refuse in (large.check_room, lambda: large.save(path)):
+        with pytest.raises(ValueError, match="--max-vocab"):
+            refuse()
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_vocabulary_of_too_many_tokens_is_not_saved():
+    letters = [f"{k:x}" for k in range(sealed.MOST_VALUES)]
+    shapes = Configuration(1).shapes(len(letters) + 2)
+    arrays = dict.fromkeys(shapes, np.zeros(0))
+    with pytest.raises(ValueError, match="--max-vocab"):
+        Model(Configuration(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_room()
+
+
+def test_a_token_too_long_for_a_model_file_is_spelled():
+    long, word = "あ" * (LONGEST_TOKEN + 1), "い" * LONGEST_TOKEN
+    vocabulary = Vocabulary.from_counts({long: 5, word: 4}, SETTINGS.specials, characters={"あ": 9, long: 1})
+    assert vocabulary.tokens == ["<unk>", "<post>", "あ", word]
+    assert vocabulary.ids(long, list) == [2] * (LONGEST_TOKEN + 1)
+
+
+# ---- models that are whole, and meant badly
+
+
+@pytest.fixture
+def noisy() -> Iterator[None]:
+    """Every warning is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
+    """A text is written and scored, for as many steps as are needed for cells to grow."""
+    model = model_of(variant=variant, layers=layers)
+    rng = np.random.default_rng(5)
+    for signs in (lambda shape: np.ones(shape), lambda shape: rng.choice([-1.0, 1.0], shape)):
+        arrays = {n: (np.float32(LARGEST) * signs(a.shape)).astype(np.float32) for n, a in model.arrays.items()}
+        Model(model.configuration, model.codec, arrays).save(tmp_path / "a")
+        loaded = Model.load(tmp_path / "a")
+        for options in (SamplingOptions(), SamplingOptions(0), SamplingOptions(1e-40), SamplingOptions(0.5, 2, 0.5, 9)):
+            generator = Generator(loaded, options)
+            prefix = generator.prefix("あい")
+            assert len("".join(generator.text(prefix, generator_of(1), length=99))) == 102
+            assert len(generator.texts(prefix, [generator_of(k) for k in range(5)], length=20)) == 5
+        ids = np.array(loaded.codec.encode("あいあ") * 50)
+        assert np.isfinite(score(Cell(loaded.arrays, loaded.configuration), loaded.codec, ids, len(ids)).bpc)
+
+
+@pytest.mark.parametrize("value", [1.1e20, -1.1e20, 3e38, -3e38, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", ["Wxg", "Whf", "bo", "Why", "by"])
+def test_larger_weights_are_refused(path, noisy, value, name):
+    description, arrays = parts(path)
+    arrays[name] = arrays[name].copy()
+    arrays[name].flat[-1] = value
+    assert "finite numbers" in refusal(path, seal(description, arrays))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("options", [SamplingOptions(), SamplingOptions(0), SamplingOptions(top_k=2)])
+def test_logits_that_are_no_numbers_are_said(noisy, bad, options):
+    z = np.float32([[0, 0], [1, bad], [2, 0]])
+    with pytest.raises(ValueError, match=NO_NUMBERS):
+        choose(z, options, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-30, 1e30, 1e39, 1e308])
+def test_every_temperature_is_one(noisy, temperature):
+    for options in (SamplingOptions(temperature), SamplingOptions(temperature, repetition_penalty=1e308)):
+        z = np.float32([[-np.inf, -np.inf], [1, 3], [2, -1]])
+        ids = choose(z, options, [0.9, 0.9], [[], []])
+        assert ids == ([2, 1] if temperature < 1 else [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "longest"), [([], 1001), (["--posts", "3"], 3003), (["--length", "50"], 51), (["--count", "3"], 3005)]
+)
+def test_a_model_that_never_ends_a_post_is_ended(tmp_path, capsys, arguments, longest):
+    model = model_of(["あ", "い", "\x1b"])
+    arrays = {**model.arrays, "by": model.arrays["by"].copy()}
+    arrays["by"][1] = -LARGEST
+    path = tmp_path / "endless"
+    Model(model.configuration, model.codec, arrays).save(path)
+    begun = time.monotonic()
+    assert main(["generate", str(path), "--seed", "1", *arguments]) == 0
+    assert time.monotonic() - begun < SECONDS
+    assert 50 < len(capsys.readouterr().out) <= longest
+
+
+def test_a_model_that_can_write_nothing_says_so(tmp_path, capsys):
+    for settings_, letters in ((SETTINGS, []), (TextSettings(raw=True), []), (TextSettings("janome-chars"), [])):
+        model_of(letters, settings_).save(tmp_path / "mute")
+        assert main(["generate", str(tmp_path / "mute")]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 1 and "no token is left" in said.err
+
+
+def test_words_that_open_in_many_ways_cost_little(tmp_path, capsys):
+    """Each reading of a prefix is followed, and each needs an id for every word that it does not begin."""
+    letters = ["犬", "犬" * 900, *(f"w{k}" for k in range(100_000))]
+    model_of(letters, TextSettings("janome"), hidden=1).save(tmp_path / "model")
+    begun = time.monotonic()
+    arguments = ["--prefix", "犬です。" * 100, "--length", "5", "--seed", "1"]
+    assert main(["generate", str(tmp_path / "model"), *arguments]) == 0
+    assert time.monotonic() - begun < 2 * SECONDS
+    assert capsys.readouterr().out.startswith("犬です。" * 99)
+
+
+@pytest.mark.parametrize("share", [None, "0.05", [], {}, True, -1, 5, 1e300, float("nan")])
+def test_a_report_believes_nothing_a_model_says_of_its_training(tmp_path, share):
+    posts = tmp_path / "posts.txt"
+    posts.write_text("あいあい\nいいあ\n" * 3, encoding="utf-8")
+    for text_settings in (SETTINGS, TextSettings(raw=True)):
+        model = model_of(settings=text_settings)
+        Model(model.configuration, model.codec, model.arrays, {"recipe": {"validation": share}}).save(tmp_path / "a")
+        found = originality(tmp_path / "a", [posts], ReadingOptions(), 2, 1)
+        assert len(found.samples) == 2
+        "".join(sample.text for sample in found.samples).encode()  # so that it can stand in a page
+
+
+def test_a_report_shows_halves_of_characters_as_replaced(tmp_path):
+    (tmp_path / "posts.txt").write_text("あいあい\nいいあ\n", encoding="utf-8")
+    model_of(["\ud83d"], scale=0).save(tmp_path / "a")
+    found = originality(tmp_path / "a", [tmp_path / "posts.txt"], ReadingOptions(), 5, 1)
+    assert {character for sample in found.samples for character in sample.text} == {"\ufffd"}
