@@ -537,24 +537,39 @@ LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_hand
 SMALL = ["--no-cache", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
 
 
-def stopped(child: subprocess.Popen[str], run: Path) -> None:
-    """The process ends as interrupted, with the weights it had by then in the folder of the run."""
+def stopped(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
+    """The process ends as interrupted, says how to go on, and has left the weights it had by then in its folder."""
     out, err = child.communicate(timeout=30)
-    assert (child.returncode, out) == (130, "")
-    assert err.endswith("gluon-lstm: interrupted\n") and "Traceback" not in err
+    assert (child.returncode, out) == (code, "")
+    assert "Traceback" not in err
+    *_, told, last = err.splitlines()
+    assert told.startswith("go on with: gluon-lstm train ") and told.endswith(" --resume")
+    assert last == "gluon-lstm: interrupted"
     assert Model.load(run / "last.safetensors").about["steps"] > 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent a Ctrl-C")
-def test_ctrl_c_while_training_keeps_the_weights(posts, tmp_path):
-    run = tmp_path / "run"
+@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent these signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_training_keeps_the_weights_and_says_how_to_go_on(posts, tmp_path, number, code):
+    run = tmp_path / "a run"
     child = process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=LISTENING)
     try:
         until(lambda: (run / "history.jsonl").exists(), child)
-        child.send_signal(signal.SIGINT)
-        stopped(child, run)
+        child.send_signal(number)
+        stopped(child, run, code)
     finally:
         child.kill()
+    steps = Model.load(run / "last.safetensors").about["steps"]
+    again = process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
+    _, err = again.communicate(timeout=30)
+    assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
+    again = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    _, err = again.communicate(timeout=30)
+    assert again.returncode == 0 and f"going on from step {steps:,}, " in err
+    assert Model.load(run / "last.safetensors").about["steps"] == steps + 3
+    finished = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    _, err = finished.communicate(timeout=30)
+    assert finished.returncode == 0 and "the run in it is over" in err
 
 
 def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):

@@ -62,6 +62,7 @@ class Folder:
         self.out, self.notice = out, notice
         self.history = History(out / HISTORY)
         self.samples = LogFile(out / SAMPLES)
+        self._best: Model | None = None  # that could not be written
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -98,21 +99,24 @@ class Folder:
     def sample(self, text: str) -> None:
         self._try(SAMPLES, lambda: self.samples.append(text))
 
-    def keep_best(self, model: Model, bpc: float, place: Place) -> bool:
-        """Whether these weights are now the best ones on the disk; `bpc` is what they reach on the held-back part."""
-        about = {**model.about, "val_bpc": bpc, "seconds": place.seconds}
-        return self._try(BEST, lambda: replace(model, about=about).save(self.out / BEST))
+    def keep_best(self, model: Model, bpc: float, place: Place) -> None:
+        """These weights are the best so far; `bpc` is what they reach on the held-back part."""
+        self._best = replace(model, about={**model.about, "val_bpc": bpc, "seconds": place.seconds})
+        self._try(BEST, self._write_best)
 
     def try_to_save(self, state: Checkpoint, model: Model) -> None:
         self._try("a checkpoint", lambda: self.save(state, model))
 
-    def _try(self, what: str, write: Callable[[], None]) -> bool:
+    def _write_best(self) -> None:
+        if self._best:
+            self._best.save(self.out / BEST)
+            self._best = None
+
+    def _try(self, what: str, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
             self.notice(f"{self.out}: {what} could not be written ({error.strerror}); training goes on")
-            return False
-        return True
 
     # ---- checkpoints
 
@@ -120,6 +124,7 @@ class Folder:
         """What belongs to a checkpoint first, then the state itself, then what follows from it. Raises OSError."""
         self.history.file.flush(to_disk=True)
         self.samples.flush(to_disk=True)
+        self._write_best()
         lengths = {HISTORY: self.history.file.length, SAMPLES: self.samples.length}
         checkpoint.save(replace(state, lengths=lengths), self.out / STATE)
         model.save(self.out / LAST)

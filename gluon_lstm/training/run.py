@@ -219,9 +219,9 @@ class Run:
         cell = Cell(model.arrays, model.configuration)
         result = score(cell, self.corpus.codec, self.corpus.held_back, self.corpus.held_units)
         self.now.validated_at = self.place
-        is_best = self.now.best_bpc is None or result.bpc < self.now.best_bpc
-        if is_best and self.folder.keep_best(model, result.bpc, self.place):
+        if self.now.best_bpc is None or result.bpc < self.now.best_bpc:
             self.now.best_bpc, self.now.best_at = result.bpc, self.place
+            self.folder.keep_best(model, result.bpc, self.place)
         return result
 
     def _record(self, rate: float, held_back: Score | None, told: bool) -> None:
