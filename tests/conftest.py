@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gluon_lstm.configuration import Configuration
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 
 @pytest.fixture
@@ -43,3 +49,12 @@ def assert_same():
                 pytest.fail(f"{name} differs\nfound\n{found[name]}\nwanted\n{array}")
 
     return compare
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """script(name): a module of scripts/, as when it is run there."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield importlib.import_module
+    for path in SCRIPTS.glob("*.py"):
+        sys.modules.pop(path.stem, None)

@@ -43,7 +43,10 @@ ARROWS = {
 
 # What runs where there is no MXNet: whole rooms, and these single modules.
 WITHOUT_MXNET = {"text", "model", "layers", "sampling", "insight", *EVERYONE}
-MODULES_WITHOUT_MXNET = {"gluon_lstm.lstm.reference", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing"}
+MODULES_WITHOUT_MXNET = {
+    "gluon_lstm.lstm.reference", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing", "gluon_lstm.training.recipe",
+    "gluon_lstm.training.folder",
+}  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import signal
@@ -74,31 +73,15 @@ def killed_at(step, monkeypatch):
         yield
 
 
-def without_seconds(path):
-    return [{**json.loads(line), "seconds": None} for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def same_runs(one, other):
-    """Weights, optimizer, carried state, history and samples of two folders."""
-    (values, arrays), (other_values, other_arrays) = (sealed.load(out / "state.safetensors") for out in (one, other))
-    assert arrays.keys() == other_arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, other_arrays[name], err_msg=name)
-    assert values["steps"] == other_values["steps"]
-    for name in ("best.safetensors", "last.safetensors"):
-        assert (one / name).exists() == (other / name).exists()
-        if (one / name).exists():
-            weights, others = Model.load(one / name), Model.load(other / name)
-            assert weights.about["steps"] == others.about["steps"], name
-            for key in weights.arrays:
-                np.testing.assert_array_equal(weights.arrays[key], others.arrays[key], err_msg=f"{name} {key}")
-    assert without_seconds(one / "history.jsonl") == without_seconds(other / "history.jsonl")
-    assert (one / "samples.txt").read_bytes() == (other / "samples.txt").read_bytes()
-    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in other.iterdir())
+@pytest.fixture
+def same_runs(script):
+    """The same weights, optimizer, carried state, history and samples in two folders."""
+    differences = script("torture").differences
+    return lambda one, other: differences(one, other) == []
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_a_run_killed_again_and_again_comes_to_the_same_end(corpus, tmp_path, monkeypatch, recipe):
+def test_a_run_killed_again_and_again_comes_to_the_same_end(corpus, same_runs, tmp_path, monkeypatch, recipe):
     """A checkpoint behind every tenth update or so; what was done behind it is lost, and done again."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     Run(corpus, recipe, whole).run()
@@ -113,7 +96,7 @@ def test_a_run_killed_again_and_again_comes_to_the_same_end(corpus, tmp_path, mo
         at = run.trainer.steps
     assert sittings >= 3 and at > 40
     assert run.folder.history.records == read(out / "history.jsonl")
-    same_runs(out, whole)
+    assert same_runs(out, whole)
 
 
 # ---- what is told, and refused
@@ -139,11 +122,11 @@ def test_a_folder_with_a_run_is_refused_without_resume_and_left_alone(corpus, tm
     assert contents(tmp_path) == before
 
 
-def test_resume_where_nothing_has_begun_begins(corpus, tmp_path):
+def test_resume_where_nothing_has_begun_begins(corpus, same_runs, tmp_path):
     recipe = replace(SMALL, steps=12)
     trained(corpus, recipe, tmp_path / "whole")
     trained(corpus, recipe, tmp_path / "out", resume=True)
-    same_runs(tmp_path / "out", tmp_path / "whole")
+    assert same_runs(tmp_path / "out", tmp_path / "whole")
 
 
 def test_a_run_that_is_over_says_so_and_stays_as_it_is(corpus, tmp_path):
@@ -250,7 +233,7 @@ def test_two_runs_never_write_in_one_folder(corpus, tmp_path):
     trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
 
 
-def test_what_a_killed_run_left_half_written_is_taken_away(corpus, tmp_path, monkeypatch):
+def test_what_a_killed_run_left_half_written_is_taken_away(corpus, same_runs, tmp_path, monkeypatch):
     recipe = replace(SMALL, steps=60)
     trained(corpus, recipe, tmp_path / "whole")
     out = tmp_path / "out"
@@ -266,7 +249,7 @@ def test_what_a_killed_run_left_half_written_is_taken_away(corpus, tmp_path, mon
     assert heard[0].startswith("going on from step 20")
     assert run.folder.history.records == read(out / "history.jsonl")
     (out / "mine.tmp").unlink()
-    same_runs(out, tmp_path / "whole")
+    assert same_runs(out, tmp_path / "whole")
 
 
 def test_better_weights_from_behind_the_checkpoint_stay_the_best(corpus, tmp_path, monkeypatch):
@@ -337,7 +320,7 @@ def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
 
 
 @pytest.mark.parametrize("count", [1, 10**6], ids=["once", "for good"])
-def test_whatever_write_fails_the_last_checkpoint_stays(corpus, tmp_path, monkeypatch, count):
+def test_whatever_write_fails_the_last_checkpoint_stays(corpus, same_runs, tmp_path, monkeypatch, count):
     """Every call of fsync, rename, truncate and open in turn; a disk with room again, and the run comes to its end."""
     recipe = replace(SMALL, steps=12, sample_every=4)
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 5 == 0)
@@ -354,7 +337,7 @@ def test_whatever_write_fails_the_last_checkpoint_stays(corpus, tmp_path, monkey
         for path in out.glob("*.safetensors"):
             sealed.load(path)
         trained(corpus, recipe, out, resume=True)
-        same_runs(out, tmp_path / "whole")
+        assert same_runs(out, tmp_path / "whole")
     assert any(came_to_an_end) == (count == 1) and not all(came_to_an_end)
 
 
@@ -447,7 +430,7 @@ def test_an_absurd_learning_rate_is_halved_until_it_ends_in_advice(corpus, tmp_p
 
 
 @pytest.mark.parametrize("number", interrupt.SIGNALS)
-def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, tmp_path, monkeypatch, number):
+def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, same_runs, tmp_path, monkeypatch, number):
     recipe = replace(SMALL, steps=40)
     trained(corpus, recipe, tmp_path / "whole")
     update = Trainer.update
@@ -469,7 +452,7 @@ def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, tmp_p
     assert caught.value.number == number
     _, heard = trained(corpus, recipe, tmp_path / "out", resume=True)
     assert heard[0].startswith("going on from step 23,")
-    same_runs(tmp_path / "out", tmp_path / "whole")
+    assert same_runs(tmp_path / "out", tmp_path / "whole")
 
 
 def test_a_second_signal_leaves_at_once(corpus, tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm import sealed
-from gluon_lstm.context import describe
 from gluon_lstm.machine import available_cores, cpu_name, versions
 from gluon_lstm.sealed import ModelError
 from gluon_lstm.text.corpus import BLOCK, Corpus
@@ -87,11 +86,11 @@ def told(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
     return json.loads(json.dumps(values))  # as it comes back from a file
 
 
-def machine(ctx: Any) -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """What the last digits of a number depend on."""
     threads = {"cores": available_cores(), "threads a product": os.environ.get("OPENBLAS_NUM_THREADS", "any")}
     libraries = versions(("gluon-lstm", "numpy", "mxnet", "numba", "scipy-openblas32"))
-    return {"processor": cpu_name(), "device": describe(ctx), **threads, **libraries}
+    return {"processor": cpu_name(), "device": device, **threads, **libraries}
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gluon_lstm import __version__
 from gluon_lstm.compat import mx
+from gluon_lstm.context import describe
 from gluon_lstm.interrupt import Interrupted, heard_between_steps
 from gluon_lstm.model import LAST, Model
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
@@ -80,7 +81,7 @@ class Run:
         self.folder = Folder(out, notice)
         self.now = Standing()
         self.h, self.c = self.trainer.begin_state(self.N)
-        self._told, self._machine = checkpoint.told(recipe, corpus), checkpoint.machine(self.trainer.W.ctx)
+        self._told, self._machine = checkpoint.told(recipe, corpus), checkpoint.machine(describe(self.trainer.W.ctx))
         self._saved_at = 0.0
         self._begun = 0  # tokens, before this sitting
 
