@@ -129,10 +129,15 @@ def test_resume_where_nothing_has_begun_begins(corpus, same_runs, tmp_path):
     assert same_runs(tmp_path / "out", tmp_path / "whole")
 
 
-def test_a_run_that_is_over_says_so_and_stays_as_it_is(corpus, tmp_path):
+@pytest.mark.parametrize("missing", [None, "last.safetensors", "curve.png"])
+def test_a_run_that_is_over_says_so_and_stays_as_it_is(corpus, tmp_path, monkeypatch, missing):
+    """But for what was still missing when it was killed just before its end."""
+    monkeypatch.undo()  # the curve is drawn here
     recipe = replace(SMALL, steps=5)
     trained(corpus, recipe, tmp_path)
     before = contents(tmp_path)
+    if missing:
+        (tmp_path / missing).unlink()
     _, heard = trained(corpus, recipe, tmp_path, resume=True)
     assert heard[-1] == f"{tmp_path}: the run in it is over, after 5 updates; a higher limit lets it go on"
     assert contents(tmp_path) == before

@@ -120,6 +120,7 @@ class Run:
         with self.folder.claimed():
             self._begin(resume)
             if self.is_over:
+                self.folder.draw(self.baselines)  # the last thing of a run, which may be missing
                 done = f"the run in it is over, after {self.trainer.steps:,} updates"
                 self.notice(f"{self.out}: {done}; a higher limit lets it go on")
                 return
