@@ -1,4 +1,4 @@
-"""What a reader of the log wants to know first."""
+"""What a reader of the log wants to know first, of a run that begins and of one that goes on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from gluon_lstm.context import describe
 from gluon_lstm.sampling.scoring import Score
 from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from gluon_lstm.training.run import Run
@@ -32,6 +33,21 @@ def opening(run: Run) -> list[str]:
         lines.append(f"without a network, in nats a token = bits a character: {'; '.join(told)}")
     elif run.recipe.validation:
         lines.append("the text is too short to hold a part of it back")
+    return lines
+
+
+def resumption(run: Run, found: Checkpoint) -> list[str]:
+    """Where a run that was interrupted goes on, and what is not as it was."""
+    lines = [f"going on from step {found.steps:,}, after {found.standing.seconds:,.0f} s of training"]
+    before, here = found.machine, run.machine
+    other = [f"{name} {before.get(name)} -> {here[name]}" for name in here if here[name] != before.get(name)]
+    if other:
+        lines.append(f"not where the run was begun ({', '.join(other)}): the last digits may come out otherwise")
+    if found.told != run.told and not run.is_over:
+        lines.append(
+            f"the limit is another one now: {100 * run.done:.0f} % of the run are behind, and the learning rate goes on"
+            f" from where its schedule then is, at {run.learning_rate():.3g}"
+        )
     return lines
 
 

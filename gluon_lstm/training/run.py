@@ -29,7 +29,7 @@ from gluon_lstm.training.checkpoint import Checkpoint
 from gluon_lstm.training.folder import Folder, check_free, check_resumable
 from gluon_lstm.training.history import Record
 from gluon_lstm.training.limits import BEGINNING, Limits, Place
-from gluon_lstm.training.opening import opening
+from gluon_lstm.training.opening import opening, resumption
 from gluon_lstm.training.recipe import Recipe, learning_rate
 from gluon_lstm.training.standing import Standing
 from gluon_lstm.training.trainer import Trainer, TrainingError, random
@@ -81,7 +81,7 @@ class Run:
         self.folder = Folder(out, notice)
         self.now = Standing()
         self.h, self.c = self.trainer.begin_state(self.N)
-        self._told, self._machine = checkpoint.told(recipe, corpus), checkpoint.machine(describe(self.trainer.W.ctx))
+        self.told, self.machine = checkpoint.told(recipe, corpus), checkpoint.machine(describe(self.trainer.W.ctx))
         self._saved_at = 0.0
         self._begun = 0  # tokens, before this sitting
 
@@ -159,7 +159,7 @@ class Run:
             self.h, self.c = self.trainer.begin_state(self.N)
         for x, y in self.windows(now.windows):
             start = perf_counter()
-            rate = self._learning_rate()
+            rate = self.learning_rate()
             loss, self.h, self.c = self.trainer.update(x, y, self.h, self.c, rate)
             now.seconds += perf_counter() - start
             now.windows += 1
@@ -174,7 +174,8 @@ class Run:
         if now.windows == self.steps_per_epoch:
             now.epoch, now.windows = now.epoch + 1, 0
 
-    def _learning_rate(self) -> float:
+    def learning_rate(self) -> float:
+        """Of the next update."""
         return learning_rate(self.recipe, self.now.epoch, self.done) * 0.5**self.now.rollbacks
 
     def windows(self, skip: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -196,8 +197,7 @@ class Run:
         if self._sample_is_due(ends, ends_epoch):
             self._sample()
         if self._save_is_due():
-            self.folder.try_to_save(self._checkpoint(), self.model())
-            self._saved_at = self.now.seconds
+            self._save()
 
     def _save_is_due(self) -> bool:
         return self.now.seconds - self._saved_at >= 60 * self.checkpoint_minutes
@@ -263,7 +263,7 @@ class Run:
     def _begin(self, resume: bool) -> None:
         """The first checkpoint of the run, or the last one of the run that is to go on."""
         (check_resumable if resume else check_free)(self.out)
-        found = self.folder.load(self._told, like=self._arrays())
+        found = self.folder.load(self.told, like=self._arrays())
         if found is None:
             self.folder.save(self._checkpoint(), self.model())
             return
@@ -273,31 +273,20 @@ class Run:
         if best is None or self.now.best_bpc is None or best[0] < self.now.best_bpc:  # or from behind the checkpoint
             self.now.best_bpc, self.now.best_at = best or (None, BEGINNING)
         self.model().save(self.out / LAST)  # the rest of a checkpoint, which an interruption may have left undone
-        self._tell_what_is_new(found)
+        for line in resumption(self, found):
+            self.notice(line)
 
     def _go_on_from(self, found: Checkpoint) -> None:
         self.trainer.restore(found.arrays, found.steps)
         self.h[:], self.c[:] = (mx.nd.array(found.arrays[name], dtype=self.h.dtype) for name in ("h", "c"))
         self.now, self._saved_at = found.standing, found.standing.seconds
 
-    def _tell_what_is_new(self, found: Checkpoint) -> None:
-        self.notice(f"going on from step {found.steps:,}, after {found.standing.seconds:,.0f} s of training")
-        before, here = found.machine, self._machine
-        other = [f"{name} {before.get(name)} -> {here[name]}" for name in here if here[name] != before.get(name)]
-        if other:
-            self.notice(f"not where the run was begun ({', '.join(other)}): the last digits may come out otherwise")
-        if found.told != self._told and not self.is_over:
-            self.notice(
-                f"the limit is another one now: {100 * self.done:.0f} % of the run are behind, and the learning rate"
-                f" goes on from where its schedule then is, at {self._learning_rate():.3g}"
-            )
-
     def _roll_back(self, error: TrainingError) -> None:
         """Go back to the last checkpoint, and on at half the learning rate. Raises TrainingError after too many."""
         if not self.recipe.rollbacks:  # then the weights are finite numbers still
             raise TrainingError(f"{error}{self._advice()}") from error
         now, place, tokens = self.now, self.place, self.tokens
-        found = self.folder.load(self._told, like=self._arrays())
+        found = self.folder.load(self.told, like=self._arrays())
         if found is None:
             raise TrainingError(f"{error}, and the last checkpoint is gone") from error
         self._go_on_from(found)
@@ -310,11 +299,11 @@ class Run:
         )
         if now.rollbacks == self.recipe.rollbacks:
             raise TrainingError(f"{error}{self._advice()}") from error
-        rate = self._learning_rate()
+        rate = self.learning_rate()
         self.notice(f"{error}: back to step {found.steps:,}, and on at half the learning rate ({rate:.3g})")
         seconds = round(place.seconds, 3)
         self.folder.record(Record(place.steps, now.epoch, seconds, tokens, rolled_back_to=found.steps))
-        self.folder.try_to_save(self._checkpoint(), self.model())  # a run that is killed now must not forget
+        self._save()  # a run that is killed now must not forget
 
     def _advice(self) -> str:
         if self.recipe.rollbacks:
@@ -332,7 +321,11 @@ class Run:
         return {**self.trainer.arrays(), "h": self.h.asnumpy(), "c": self.c.asnumpy()}
 
     def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self._told, self._machine, self.trainer.steps, self.now, self._arrays())
+        return Checkpoint(self.told, self.machine, self.trainer.steps, self.now, self._arrays())
+
+    def _save(self) -> None:
+        self.folder.try_to_save(self._checkpoint(), self.model())
+        self._saved_at = self.now.seconds
 
     def _finish(self) -> None:
         self.folder.save(self._checkpoint(), self.model())
