@@ -34,6 +34,7 @@ MOST_ARRAYS = 4096
 MOST_DIMENSIONS = 8
 MOST_NUMBERS = 1 << 48  # in an array: what NumPy can count in bytes
 TYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
+_TYPE_OF = {numpy: name for name, numpy in TYPES.items()}
 
 
 class ModelError(ValueError):
@@ -50,19 +51,29 @@ class Kind(NamedTuple):
 def save(path: str | os.PathLike[str], description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Write both to `path`: whole, or not at all.
 
-    `description` is plain JSON values. Raises ValueError for what `load` would not take, and OSError.
+    `description` is plain JSON values. Raises ValueError for what `load` would not take, and OSError. The arrays are
+    written from where they are: a checkpoint costs no memory, while the library of this format copies all of them twice.
     """
-    from safetensors.numpy import save
-
     check_room(description)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    for name, array in arrays.items():
-        if array.dtype.str not in TYPES.values():
-            raise ValueError(f"{name}: arrays of {array.dtype} are not saved, only of {', '.join(TYPES.values())}")
     header = {"format": FORMAT, **json.loads(json.dumps(description))}
     header["checksum"] = checksum(header, arrays)
+    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # each at a multiple of its size
+    table: dict[str, Any] = {"__metadata__": {KEY: json.dumps(header)}}
+    at = 0
+    for name in names:
+        array = arrays[name]
+        if array.dtype.str not in TYPES.values():
+            raise ValueError(f"{name}: arrays of {array.dtype} are not saved, only of {', '.join(TYPES.values())}")
+        place = [at, at + array.nbytes]
+        table[name] = {"dtype": _TYPE_OF[array.dtype.str], "shape": list(array.shape), "data_offsets": place}
+        at += array.nbytes
+    head = json.dumps(table).encode()
+    head += b" " * (-len(head) % 8)
     with written_whole(path, "wb") as file:
-        file.write(save(arrays, metadata={KEY: json.dumps(header)}))
+        file.write(len(head).to_bytes(8, "little") + head)
+        for name in names:
+            file.write(arrays[name].reshape(-1).data)
 
 
 def check_room(description: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from gluon_lstm.cli.options import (
 )
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.configuration import VARIANTS
-from gluon_lstm.machine import one_thread_a_product
+from gluon_lstm.machine import keep_freed_memory, one_thread_a_product
 
 # option -> (field of the recipe, type, metavar, help); a default is the recipe's
 VALUES: dict[str, tuple[str, type, str, str]] = {
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.recipe import recipe_of
 
     recipe = recipe_of(args.recipe, **_overrides(args))
+    keep_freed_memory()
     if recipe.cell == "fast":
         one_thread_a_product()
 

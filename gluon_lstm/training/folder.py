@@ -100,23 +100,27 @@ class Folder:
         self._try(SAMPLES, lambda: self.samples.append(text))
 
     def keep_best(self, model: Model, bpc: float, place: Place) -> None:
-        """These weights are the best so far; `bpc` is what they reach on the held-back part."""
-        self._best = replace(model, about={**model.about, "val_bpc": bpc, "seconds": place.seconds})
-        self._try(BEST, self._write_best)
+        """These weights are the best so far; `bpc` is what they reach on the held-back part.
+
+        They are copied only if they have to wait for a disk that takes them.
+        """
+        best = replace(model, about={**model.about, "val_bpc": bpc, "seconds": place.seconds})
+        if self._try(BEST, lambda: best.save(self.out / BEST)):
+            self._best = None
+        else:
+            self._best = replace(best, arrays={name: array.copy() for name, array in best.arrays.items()})
 
     def try_to_save(self, state: Checkpoint, model: Model) -> None:
         self._try("a checkpoint", lambda: self.save(state, model))
 
-    def _write_best(self) -> None:
-        if self._best:
-            self._best.save(self.out / BEST)
-            self._best = None
-
-    def _try(self, what: str, write: Callable[[], None]) -> None:
+    def _try(self, what: str, write: Callable[[], None]) -> bool:
+        """Whether it went well."""
         try:
             write()
         except OSError as error:
             self.notice(f"{self.out}: {what} could not be written ({error.strerror}); training goes on")
+            return False
+        return True
 
     # ---- checkpoints
 
@@ -124,7 +128,9 @@ class Folder:
         """What belongs to a checkpoint first, then the state itself, then what follows from it. Raises OSError."""
         self.history.file.flush(to_disk=True)
         self.samples.flush(to_disk=True)
-        self._write_best()
+        if self._best:
+            self._best.save(self.out / BEST)
+            self._best = None
         lengths = {HISTORY: self.history.file.length, SAMPLES: self.samples.length}
         checkpoint.save(replace(state, lengths=lengths), self.out / STATE)
         model.save(self.out / LAST)

@@ -11,7 +11,7 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.jobs import Jobs
-from gluon_lstm.lstm.operator import in_memory, view
+from gluon_lstm.lstm.operator import in_memory, in_place, view
 from gluon_lstm.lstm.parameters import Parameters
 
 PIECE = 1 << 18  # numbers of an array that are one job
@@ -25,7 +25,7 @@ class Optimizer(Protocol):
         """
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is remembered from one update to the next."""
+        """What is remembered from one update to the next; not copies where the memory can be seen."""
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Remember what `arrays` gave; other arrays may be among them."""
@@ -94,7 +94,7 @@ class Adam:
 
     def arrays(self) -> dict[str, np.ndarray]:
         moments = {
-            f"adam.{kind}.{name}": array.asnumpy()
+            f"adam.{kind}.{name}": in_place(array)
             for name, pair in self.moments.items()
             for kind, array in zip(("mean", "variance"), pair)
         }

@@ -74,7 +74,7 @@ class Run:
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
         self.N, self.T = lanes.fit(usable, recipe.batch_size, recipe.seq_len)
         self.steps_per_epoch = lanes.windows_per_epoch(usable, self.N, self.T)
-        self.model().check_room()
+        self._present_model().check_room()
         self.prefix = Prefix(prefix, corpus.codec, notice)
         self.baselines = baselines(corpus) if len(corpus.held_back) else {}
         self.limits = Limits.of(recipe, self.steps_per_epoch)
@@ -148,9 +148,14 @@ class Run:
                 advance(self.tokens - before)
 
     def model(self) -> Model:
-        """The weights as they are now."""
+        """A copy of the weights as they are now."""
+        present = self._present_model()
+        return replace(present, arrays={name: array.copy() for name, array in present.arrays.items()})
+
+    def _present_model(self) -> Model:
+        """The weights themselves: for what is over before the next update."""
         about = {"gluon_lstm": __version__, "steps": self.trainer.steps, "recipe": asdict(self.recipe)}
-        return Model(self.recipe.configuration, self.corpus.codec, self.trainer.W.to_numpy(), about)
+        return Model(self.recipe.configuration, self.corpus.codec, self.trainer.weights(), about)
 
     def _run_epoch(self, advance: Advance, check: Callable[[], None]) -> None:
         """What is left of this epoch, or of the run."""
@@ -217,7 +222,7 @@ class Run:
         return (ends_epoch or since >= VALIDATE_EVERY) and trained * VALIDATION_SHARE >= len(self.corpus.held_back)
 
     def _validate(self) -> Score:
-        model = self.model()
+        model = self._present_model()
         cell = Cell(model.arrays, model.configuration)
         result = score(cell, self.corpus.codec, self.corpus.held_back, self.corpus.held_units)
         self.now.validated_at = self.place
@@ -252,7 +257,7 @@ class Run:
     def _sample(self) -> None:
         options = SamplingOptions(temperature=self.recipe.temperature)
         rng = generator_of(self.recipe.seed, self.trainer.steps)
-        text = "".join(Generator(self.model(), options).text(self.prefix, rng, self.recipe.sample_length))[:-1]
+        text = "".join(Generator(self._present_model(), options).text(self.prefix, rng, self.recipe.sample_length))[:-1]
         heading = f"== step {self.trainer.steps}, epoch {self.now.epoch}, loss {self.now.moving_loss:.4f}"
         self.folder.sample(f"{heading}\n{text}\n\n")
         self.notice(text)
@@ -265,14 +270,14 @@ class Run:
         (check_resumable if resume else check_free)(self.out)
         found = self.folder.load(self.told, like=self._arrays())
         if found is None:
-            self.folder.save(self._checkpoint(), self.model())
+            self.folder.save(self._checkpoint(), self._present_model())
             return
         self._go_on_from(found)
         self.folder.go_back_to(found)
         best = self.folder.best()
         if best is None or self.now.best_bpc is None or best[0] < self.now.best_bpc:  # or from behind the checkpoint
             self.now.best_bpc, self.now.best_at = best or (None, BEGINNING)
-        self.model().save(self.out / LAST)  # the rest of a checkpoint, which an interruption may have left undone
+        self._present_model().save(self.out / LAST)  # which an interruption may have left undone
         for line in resumption(self, found):
             self.notice(line)
 
@@ -324,9 +329,9 @@ class Run:
         return Checkpoint(self.told, self.machine, self.trainer.steps, self.now, self._arrays())
 
     def _save(self) -> None:
-        self.folder.try_to_save(self._checkpoint(), self.model())
+        self.folder.try_to_save(self._checkpoint(), self._present_model())
         self._saved_at = self.now.seconds
 
     def _finish(self) -> None:
-        self.folder.save(self._checkpoint(), self.model())
+        self.folder.save(self._checkpoint(), self._present_model())
         self.folder.draw(self.baselines)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm import fast, initial, packed, scratch
-from gluon_lstm.lstm.operator import in_memory
+from gluon_lstm.lstm.operator import in_memory, in_place
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
 from gluon_lstm.training.recipe import Recipe
@@ -57,8 +57,15 @@ class Trainer:
         self.steps = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything that updates change: the weights under their names, and what the optimizer remembers."""
-        return {**self.W.to_numpy(), **self.optimizer.arrays()}
+        """Everything that updates change: the weights under their names, and what the optimizer remembers.
+
+        Not copies where the memory can be seen: the next update changes them.
+        """
+        return {**self.weights(), **self.optimizer.arrays()}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights alone, in the same way."""
+        return {name: in_place(param) for name, param in self.W.items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
         """Go on from what `arrays` gave behind so many steps."""
