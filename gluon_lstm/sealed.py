@@ -52,7 +52,7 @@ def save(path: str | os.PathLike[str], description: Mapping[str, Any], arrays: M
     """Write both to `path`: whole, or not at all.
 
     `description` is plain JSON values. Raises ValueError for what `load` would not take, and OSError. The arrays are
-    written from where they are: a checkpoint costs no memory, while the library of this format copies all of them twice.
+    written from where they are: a checkpoint costs no memory. The library of this format copies all of them twice.
     """
     check_room(description)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}

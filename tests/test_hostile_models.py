@@ -39,7 +39,7 @@ from gluon_lstm.text.vocabulary import LONGEST_TOKEN, Vocabulary
 
 SETTINGS = TextSettings("char")
 LETTERS = ["あ", "い", "\n", "\x1b", "\ud83d"]
-SECONDS = 5.0
+SECONDS = 5.0  # of the processor, which do not grow when other work runs
 
 
 def model_of(
@@ -80,10 +80,10 @@ def refusal(path: Path, content: bytes | None = None) -> str:
     """Why the file is refused: one sentence that names it, soon, and not longer than a person reads."""
     if content is not None:
         path.write_bytes(content)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ModelError) as caught:
         Model.load(path)
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     said = str(caught.value)
     assert said.startswith(f"{path}: ") and "\n" not in said and len(said) < len(str(path)) + 500
     return said.removeprefix(f"{path}: ")
@@ -215,11 +215,11 @@ def test_a_user_dictionary_of_any_size_is_looked_up_soon():
         [f"{'あ' * n}{k:03},名詞,ヨミ" for n in range(1, 300) for k in range(20)],
         [f"{'あ' * n},{k},{k},0,名詞,*,*,*,*,*,あ,ア,ア" for n in range(1, 60) for k in range(MOST_ALIKE)],
     ):
-        begun = time.monotonic()
+        begun = time.process_time()
         check_entries(entries)
         tokenizer = make_tokenizer("janome", entries)
         assert tokenizer.text(tokenizer.tokens(text)) == text
-        assert time.monotonic() - begun < SECONDS
+        assert time.process_time() - begun < SECONDS
 
 
 # ---- the container
@@ -371,13 +371,13 @@ LOADING = """
 import json, re, sys, time
 from gluon_lstm.model import Model, ModelError
 for path in sys.argv[1:]:
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         Model.load(path)
         said = ""
     except (ModelError, OSError) as error:
         said = str(error)
-    seconds = time.monotonic() - begun
+    seconds = time.process_time() - begun
     try:  # getrusage would count what the parent of this process has had
         with open("/proc/self/status") as status:
             peak = 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read())[1])
@@ -545,9 +545,9 @@ def test_a_model_that_never_ends_a_post_is_ended(tmp_path, capsys, arguments, lo
     arrays["by"][1] = -LARGEST
     path = tmp_path / "endless"
     Model(model.configuration, model.codec, arrays).save(path)
-    begun = time.monotonic()
+    begun = time.process_time()
     assert main(["generate", str(path), "--seed", "1", *arguments]) == 0
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     assert 50 < len(capsys.readouterr().out) <= longest
 
 
@@ -563,10 +563,10 @@ def test_words_that_open_in_many_ways_cost_little(tmp_path, capsys):
     """Each reading of a prefix is followed, and each needs an id for every word that it does not begin."""
     letters = ["犬", "犬" * 900, *(f"w{k}" for k in range(100_000))]
     model_of(letters, TextSettings("janome"), hidden=1).save(tmp_path / "model")
-    begun = time.monotonic()
+    begun = time.process_time()
     arguments = ["--prefix", "犬です。" * 100, "--length", "5", "--seed", "1"]
     assert main(["generate", str(tmp_path / "model"), *arguments]) == 0
-    assert time.monotonic() - begun < 2 * SECONDS
+    assert time.process_time() - begun < 2 * SECONDS
     assert capsys.readouterr().out.startswith("犬です。" * 99)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import about, finish, key_of, open_cache, stage
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
-from gluon_lstm.text.corpus import Paths, splitter_versions
+from gluon_lstm.text.corpus import Paths, check_counts, check_numbers, splitter_versions
 from gluon_lstm.text.fingerprint import fingerprint
 from gluon_lstm.text.parallel import analyse_posts
 from gluon_lstm.text.reading import Post, ReadingOptions, read_dated_posts
@@ -85,19 +85,27 @@ def analyse(
     key = key_of(fingerprint(paths, options.reading), described, splitter_versions())
     cache = open_cache(options.cache)
     try:
-        folder = stage(cache, f"words-{key}", lambda making: _write(making, paths, options, notice, progress))
-        stored = about(folder)
-        stream = np.memmap(folder / "array", dtype=np.uint32, mode="r")
-        if options.cache is None:
-            stream = np.array(stream)
+        found = stage(cache, f"words-{key}", lambda making: _write(making, paths, options, notice, progress), _read)
+        return found if options.cache else replace(found, stream=np.array(found.stream))
     finally:
         if options.cache is None:
             shutil.rmtree(cache, ignore_errors=True)
+
+
+def _read(folder: Path) -> Analysis:
+    """What `_write` has written, as far as it can be checked. ValueError, or another error of a damaged entry."""
+    stored = about(folder)
+    stream = np.memmap(folder / "array", dtype=np.uint32, mode="r")
+    words = [Word(*word) for word in stored["words"]]
     dates = np.array(stored["dates"], dtype=np.int64)
     known = dates.astype("datetime64[s]")
     known[dates == UNDATED] = np.datetime64("NaT")
-    words = [Word(*word) for word in stored["words"]]
-    return Analysis(stream, words, known, stored["characters"], stored["cleaning"])
+    check_numbers(stream, len(words) + 1)
+    check_counts(stored["characters"], *stored["cleaning"].values())
+    analysis = Analysis(stream, words, known, stored["characters"], stored["cleaning"])
+    if not all(isinstance(part, str) for word in words for part in word) or len(analysis.ends) != len(dates):
+        raise ValueError("the words are not strings, or the dates not those of the posts")
+    return analysis
 
 
 def _write(folder: Path, paths: Paths, options: AnalysisOptions, notice: Notice, progress: Progress) -> None:

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import sqlite3
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -26,6 +27,7 @@ Record = Union[str, "dict[str, str]"]  # a bare string, or the strings inside an
 _ITEM = ""  # stands in a path for "some place in a list"
 _HOMES = ((_ITEM,), ("statuses", _ITEM), ("data", _ITEM))  # of records: a list; what the Twitter search APIs answer
 _MAX_DEPTH = 100
+_MAX_NAME = 256  # characters of a dotted name: those of strings that lie deep hold the long keys above them again
 _MAX_WORD = 1 << 20  # characters of _ESCAPE_CHARACTERS in a row
 _ESCAPE_CHARACTERS = "0123456789abcdefABCDEFu\\"
 _ESCAPE = re.compile(
@@ -35,8 +37,12 @@ _ESCAPE = re.compile(
 _TWEETS_FILE = re.compile(r"tweets?(-part\d+)?\.js")
 _ASSIGNMENT = re.compile(r"\s*window\.YTD\.\w+\.part\d+\s*=\s*")
 _TEXT_FIELDS = ("tweet.full_text", "tweet.text", "full_text", "text")
-_MAX_UNPACKED = 4 << 30  # bytes of one file of posts in a zip
+_MAX_UNPACKED = 4 << 30  # bytes of all the files of posts in a zip
 _MAX_RATIO = 200  # unpacked to packed: real archives pack about 10 to 1, a zip bomb 1000 to 1
+_MAX_DIRECTORY = 32 << 20  # bytes of a zip's list of files, which zipfile holds as objects of ten times the size
+_DAMAGE = (  # what zipfile raises; OSError, ValueError and OverflowError for places that are in no file
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 def records_of_json(chunks: Iterable[str], name: str) -> Iterator[Record]:
@@ -78,7 +84,8 @@ def _records(chunks: Iterable[str], homes: Collection[tuple[str, ...]], name: st
                 yield record
                 record = None
         elif record is not None:
-            if event == "string":
+            name_length = sum(map(len, path[home:])) + len(path) - home - 1
+            if event == "string" and name_length <= _MAX_NAME:
                 record[".".join(path[home:])] = value
         elif tuple(path) in homes:
             if event != "string":
@@ -123,13 +130,16 @@ class _Pieces:
 
 def _events(pieces: _Pieces) -> Iterator[tuple[str, Any]]:
     try:
-        yield from ijson.basic_parse(pieces)
+        # Numbers are of no use here, and long ones as Python's own take long, or fail where nobody expects an error.
+        yield from ijson.basic_parse(pieces, use_float=True)
     except TextError:  # from `pieces`, with its place
         raise
     except (ijson.JSONError, ValueError, ArithmeticError) as error:  # each backend of ijson has its own errors
         reason = str(error).strip().split("\n")[0]
         if "trailing garbage" in reason or "Additional data" in reason:  # as yajl and Python say it
             reason = "a second value follows the first; a file with one a line is called .jsonl"
+        if "overflow" in reason:
+            reason = "a number in it is too large"
         raise pieces.error(f"this is not JSON ({reason})") from None
 
 
@@ -169,13 +179,17 @@ def archive_posts(path: str, notice: Notice) -> Iterator[tuple[str, int | None]]
     They are sorted in a temporary database which spills to disk. Posts without a date come first. Raises TextError when
     the archive is damaged, encrypted or holds no posts.
     """
-    with contextlib.closing(sqlite3.connect("", check_same_thread=False)) as database:
-        database.execute("CREATE TABLE posts (date INTEGER, number TEXT, post TEXT)")
-        database.executemany("INSERT INTO posts VALUES (?, ?, ?)", _dated_posts(path, notice))
-        in_order = database.execute("SELECT post, date FROM posts ORDER BY date, length(number), number, rowid")
-        post = None
-        for post, date in in_order:
-            yield post, date
+    post = None
+    try:
+        with contextlib.closing(sqlite3.connect("", check_same_thread=False)) as database:
+            database.execute("CREATE TABLE posts (date INTEGER, number TEXT, post TEXT)")
+            database.executemany("INSERT INTO posts VALUES (?, ?, ?)", _dated_posts(path, notice))
+            in_order = database.execute("SELECT post, date FROM posts ORDER BY date, length(number), number, rowid")
+            for post, date in in_order:
+                yield post, date
+    except sqlite3.Error as error:
+        remedy = "make room in the folder for temporary files, or name another with TMPDIR"
+        raise TextError(f"{path}: its posts could not be put in order ({error}); {remedy}") from None
     if post is None:
         raise TextError(f"{path} holds no posts; give the archive of an account that has posted")
 
@@ -217,18 +231,31 @@ def _after_assignment(chunks: Iterator[str], name: str) -> Iterator[str]:
 def tweets_files_of(path: str, notice: Notice) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Each file of posts: its name for messages and its bytes."""
     if os.path.isdir(path):
-        inside = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-        for name in _chosen(path, [os.path.relpath(file, path).replace(os.sep, "/") for file in inside], notice):
+        for name in _chosen(path, [os.path.relpath(file, path).replace(os.sep, "/") for file in _inside(path)], notice):
             yield f"{path}/{name}", _file_blocks(os.path.join(path, name))
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with _Zip(path) as file, _directory(file, path) as archive:
             members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-            for name in _chosen(path, members, notice):
+            chosen = _chosen(path, members, notice)
+            _check_unpacked(path, [members[name] for name in chosen])
+            for name in chosen:
                 yield f"{path}: {name}", _member_blocks(archive, members[name], f"{path}: {name}")
     elif is_tweets_file(os.path.basename(path)):
         yield path, _file_blocks(path)
     else:
         raise TextError(f"{path} is not a zip file, or is damaged; download it again")
+
+
+def _inside(folder: str) -> Iterator[str]:
+    """The files in a folder and in those below it, however deep; neither pipes nor what is in linked folders."""
+    waiting = [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:  # of a closed folder no file counts
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file():
+                    yield entry.path
 
 
 def _chosen(path: str, names: Collection[str], notice: Notice) -> list[str]:
@@ -262,20 +289,47 @@ def _file_blocks(path: str) -> Iterator[bytes]:
         yield from blocks(file)
 
 
+class _Zip(io.FileIO):
+    """A zip file that refuses large reads: zipfile reads the list of files in one, however long it is said to be."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _MAX_DIRECTORY:
+            raise TextError(f"{self.name} lists more files than an archive has; unpack it and give the folder")
+        return super().read(size) or b""
+
+
+def _directory(file: _Zip, path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except TextError:  # of `_Zip`
+        raise
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(name: str, error: Exception) -> TextError:
+    return TextError(f"{name} is damaged, or packed in an unusual way ({error}); download the archive again")
+
+
+def _check_unpacked(path: str, members: Collection[zipfile.ZipInfo]) -> None:
+    """TextError for a bomb. zipfile never unpacks more of a member than it declares; what it takes from the file may
+    be declared too large, or be the same bytes for many, so the size of the file itself is what counts.
+    """
+    packed, unpacked = os.path.getsize(path), sum(member.file_size for member in members)
+    if (unpacked > 1 << 20 and unpacked > _MAX_RATIO * packed) or unpacked > _MAX_UNPACKED:
+        raise TextError(
+            f"{path} would unpack from {packed:,} to {unpacked:,} bytes, "
+            "more than posts can; if you trust it, unpack the archive and give the folder"
+        )
+
+
 def _member_blocks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
     if member.flag_bits & 1:
         raise TextError(f"{name} is encrypted; unpack the archive with its password and give the folder")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise TextError(f"{name} is packed in an unusual way; unpack the archive and give the folder")
-    # zipfile never unpacks more than the size that is declared, so it is enough to look at that.
-    bomb = member.file_size > 1 << 20 and member.file_size > _MAX_RATIO * member.compress_size
-    if bomb or member.file_size > _MAX_UNPACKED:
-        raise TextError(
-            f"{name} would unpack from {member.compress_size:,} to {member.file_size:,} bytes, "
-            "more than posts can; if you trust it, unpack the archive and give the folder"
-        )
     try:
         with archive.open(member) as file:
             yield from blocks(file)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise TextError(f"{name} is damaged ({error}); download the archive again") from None
+    except _DAMAGE as error:
+        raise _damaged(name, error) from None

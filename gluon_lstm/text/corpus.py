@@ -7,6 +7,7 @@ text but the files: ids are read through a memory map.
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import weakref
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from gluon_lstm.text.tokenizers import BOUNDARY, clusters
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BLOCK = 1 << 20  # tokens handled at once
+MOST_TOKENS = 50_000  # of a vocabulary that nobody gave a size: an update holds 2,048 logits, 8 kB, for each
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 SPLITTERS = ("janome", "jaconv", "regex")  # libraries whose next version may clean or cut a text in another way
 
@@ -112,10 +114,11 @@ def prepare(
         write(folder, paths, settings, options, notice, progress)
 
     def make_ids(folder: Path) -> None:
-        _write_ids(folder, stage(cache, f"tokens-{text_key}", make_tokens), settings, options)
+        stored, stream = stage(cache, f"tokens-{text_key}", make_tokens, _read_tokens)
+        _write_ids(folder, stored, stream, settings, options, notice)
 
     try:
-        corpus = _open(stage(cache, f"ids-{ids_key}", make_ids), settings, contents)
+        corpus = stage(cache, f"ids-{ids_key}", make_ids, lambda folder: _open(folder, settings, contents))
     except BaseException:
         if options.cache is None:
             shutil.rmtree(cache, ignore_errors=True)
@@ -156,13 +159,31 @@ def _write_raw_tokens(
     finish(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
 
 
-def _write_ids(folder: Path, tokens_folder: Path, settings: TextSettings, options: CorpusOptions) -> None:
+def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """What the token stage has written, as far as it can be checked; ValueError, KeyError, … when it is damaged."""
+    stored = about(folder)
+    check_counts(stored["posts"], stored["characters"], *stored["cleaning"].values())
+    if not all(isinstance(token, str) and token for token in stored["tokens"]):
+        raise ValueError("a token is not a string")
+    stream = np.memmap(folder / "array", dtype=np.uint32, mode="r")
+    check_numbers(stream, len(stored["tokens"]) + 1)
+    return stored, stream
+
+
+def _write_ids(
+    folder: Path,
+    stored: dict[str, Any],
+    stream: np.ndarray,
+    settings: TextSettings,
+    options: CorpusOptions,
+    notice: Notice,
+) -> None:
     """The id stage: split, vocabulary of the training part, ids of both parts."""
-    stored = about(tokens_folder)
     tokens: list[str] = stored["tokens"]
-    stream = np.memmap(tokens_folder / "array", dtype=np.uint32, mode="r")
     split = _split(stream, stored["posts"], options.validation)
     codec = Codec(settings, _vocabulary(counts_of(stream[:split], len(tokens) + 1), tokens, settings, options))
+    if options.max_vocab is None and len(codec.vocabulary) == MOST_TOKENS:
+        notice(f"the vocabulary has the {MOST_TOKENS:,} most frequent tokens; more, or fewer, with --max-vocab")
 
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])
@@ -222,7 +243,7 @@ def _vocabulary(counts: np.ndarray, tokens: list[str], settings: TextSettings, o
     if BOUNDARY in settings.specials:
         seen.pop(BOUNDARY, None)
     min_count = options.min_count or (1 if characters is None else 2)
-    return Vocabulary.from_counts(seen, settings.specials, min_count, options.max_vocab, characters)
+    return Vocabulary.from_counts(seen, settings.specials, min_count, options.max_vocab or MOST_TOKENS, characters)
 
 
 def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -232,16 +253,40 @@ def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.nd
 
 
 def _blocks(stream: np.ndarray) -> Iterator[np.ndarray]:
+    """A stream piece by piece; of a memory map what was seen is let go, or all of it would be in memory in the end."""
+    mapped = getattr(stream, "_mmap", None)
     for at in range(0, len(stream), BLOCK):
         yield np.asarray(stream[at : at + BLOCK])
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def check_numbers(stream: np.ndarray, below: int) -> None:
+    """ValueError when a number in the stream is not one from 0 to `below` - 1: each is a place in a list."""
+    if not all(int(block.min()) >= 0 and int(block.max()) < below for block in _blocks(stream)):
+        raise ValueError("a number stands for nothing")
+
+
+def check_counts(*counts: Any) -> None:
+    """ValueError when one of them is not a whole number from 0 on."""
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("a count is not a whole number")
 
 
 def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
+    """The corpus that the id stage has written, as far as it can be checked; errors as of `_read_tokens`."""
     stored = about(folder)
+    codec = Codec(settings, Vocabulary(stored["vocabulary"], stored["specials"]))
+    ids = np.memmap(folder / "array", dtype=np.int32, mode="r")
+    check_numbers(ids, len(codec.vocabulary))
+    named = ("split", "posts", "characters", "held_units")
+    check_counts(*(stored[name] for name in named), *stored["cleaning"].values())
+    if stored["split"] > len(ids):
+        raise ValueError("the part for training is longer than the text")
     return Corpus(
-        ids=np.memmap(folder / "array", dtype=np.int32, mode="r"),
+        ids=ids,
         split=stored["split"],
-        codec=Codec(settings, Vocabulary(stored["vocabulary"], stored["specials"])),
+        codec=codec,
         fingerprint=contents,
         posts=stored["posts"],
         characters=stored["characters"],

@@ -16,7 +16,7 @@ from gluon_lstm.progress import Notice
 
 BLOCK = 1 << 18  # bytes read at once; a chunk of decoded text is never longer than this many characters plus one
 _SAMPLE = 1 << 16  # bytes on which readings are compared
-MAX_POST = 16 * 1024 * 1024  # characters in one line, cell or JSON string: the bound on what is held in memory
+MAX_POST = 1 << 20  # characters in one line, row or record: the bound on what is held; as tokens they take 90 MB
 
 _LABELS = {
     "utf-8": "UTF-8",
@@ -211,7 +211,7 @@ def lines(chunks: Iterable[str], name: str) -> Iterator[str]:
             if length > MAX_POST:
                 raise TextError(
                     f"{name}: line {number} is longer than {MAX_POST:,} characters, too long for a post; "
-                    "break it up, or read a text that is not a post a line with --raw"
+                    "break it up, or, where it is plain text, read it with --raw"
                 )
             pieces.append(piece)
             if piece.endswith(("\n", "\r")):

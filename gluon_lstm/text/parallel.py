@@ -33,6 +33,7 @@ Worker = subprocess.Popen[bytes]  # of this module's _serve
 
 CHUNK_CHARACTERS = 8_192  # about half a second of Janome's work, a few milliseconds of sending
 CHUNKS_PER_PROCESS = 3  # one in work, one ready, one waiting for its turn in the order
+MOST_IN_FLIGHT = 1 << 21  # characters: as tokens they take 100 bytes each, so of gigantic posts there are fewer
 WORTH_PROCESSES = 20_000  # characters; below, starting Python and loading the dictionary costs more than it brings
 
 
@@ -175,7 +176,7 @@ def _in_processes(
     try:
         for chunk in chunks:
             in_flight.append((_characters(chunk), threads.submit(ask, chunk)))
-            if len(in_flight) >= CHUNKS_PER_PROCESS * len(workers):
+            while len(in_flight) >= CHUNKS_PER_PROCESS * len(workers) or sum(n for n, _ in in_flight) > MOST_IN_FLIGHT:
                 yield from oldest()
         while in_flight:
             yield from oldest()

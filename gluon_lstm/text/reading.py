@@ -140,14 +140,18 @@ def _sources_inside(folder: str, notice: Notice) -> list[str]:
 
 def _walk(folder: str) -> Iterator[str]:
     """The files in a folder and the archives among the folders in it, by path; hidden ones and linked folders not."""
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if name.startswith("."):
-            continue
+    waiting = _visible(folder)  # a stack: folders may lie deeper in one another than functions may
+    while waiting:
+        path = waiting.pop()
         if os.path.isfile(path) or (os.path.isdir(path) and is_archive_folder(path)):
             yield path
         elif os.path.isdir(path) and not os.path.islink(path):  # a link could lead round in a circle
-            yield from _walk(path)
+            waiting += _visible(path)
+
+
+def _visible(folder: str) -> list[str]:
+    """What is in a folder, the first name last."""
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder), reverse=True) if name[0] != "."]
 
 
 def kind_of(path: str) -> str:
@@ -220,16 +224,21 @@ class _Layout:
 def _rows(chunks: Iterable[str], delimiter: str, path: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table, blank lines left out, each with the number of the line it begins on."""
     ended = False
+    start = length = 0  # of the row that is read: its line, and the characters so far
 
     def source() -> Iterator[str]:
-        nonlocal ended
+        nonlocal ended, length
         for line in lines(chunks, path):
+            length += len(line)
+            if length > MAX_POST:
+                problem = f"{path}: line {start}: a row is longer than {MAX_POST:,} characters"
+                raise TextError(f"{problem}; a quotation mark may be left open there")
             yield line.replace("\0", "") if sys.version_info < (3, 11) else line  # which refuses NULs
         ended = True
 
     reader = csv.reader(source(), delimiter=delimiter)
     while True:
-        start = reader.line_num + 1
+        start, length = reader.line_num + 1, 0
         limit = csv.field_size_limit(MAX_POST)  # one setting for the whole process: raised for this row alone
         try:
             row = next(reader)

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from gluon_lstm.progress import Progress
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.encodings import TextError
 
 END = 0  # the number of an end of post; the tokens of the text follow from 1
+MOST_DIFFERENT = 1_200_000  # tokens, more than Unicode has characters; they are held in memory
+MOST_CHARACTERS = 32 << 20  # of those together
+
+
+Token = Union[str, "tuple[str, ...]"]  # a tuple: what is known of a word
+
+
+class _Numbers(dict[Token, int]):
+    """The number of each token: 1 and on, in the order they are first asked for. TextError when there are too many."""
+
+    characters = 0
+
+    def __missing__(self, token: Token) -> int:
+        self.characters += sum(map(len, token))
+        if len(self) == MOST_DIFFERENT or self.characters > MOST_CHARACTERS:
+            raise TextError(
+                f"the text has more than {len(self):,} different tokens of {self.characters:,} characters together,"
+                " too many for a text of one language; see what is in it with `gluon-lstm clean`"
+            )
+        self[token] = number = len(self) + 1
+        return number
 
 
 class NumberWriter:
     """Numbers tokens in the order they are first seen, and appends the numbers to the file `array` of an entry."""
 
     def __init__(self, folder: Path) -> None:
-        self.numbers: dict[Hashable, int] = defaultdict(lambda: len(self.numbers) + 1)
+        self.numbers = _Numbers()
         self._file = open(folder / "array", "wb")  # noqa: SIM115 (closed by __exit__)
 
     def __enter__(self) -> NumberWriter:
@@ -30,7 +50,8 @@ class NumberWriter:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, tokens: Sequence[Hashable]) -> None:
+    def write(self, tokens: Sequence[Token]) -> None:
+        """Raises TextError when the text has too many different tokens."""
         array("I", map(self.numbers.__getitem__, tokens)).tofile(self._file)
 
     def end_post(self) -> None:

@@ -65,8 +65,10 @@ def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
 
 # --- grapheme clusters ---------------------------------------------------------------------------------------------
 
-# \X keeps \r\n together; a newline must stay a token of its own.
-_find_clusters = regex.compile(r"\r|\X").findall
+# \X keeps \r\n together; a newline must stay a token of its own. At each letter of a flag \X counts all before it: in a
+# long row of them that takes the square of its length, so they are paired here.
+_FLAG = r"\p{RI}{1,2}+[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+"
+_find_clusters = regex.compile(rf"\r|{_FLAG}|\X").findall
 
 # Characters that never join a neighbour: their text is one cluster per code point, and list() is twice as fast as \X.
 # Left out on purpose: the kana voicing marks U+3099, U+309A and the half-width ﾞ ﾟ, which join the kana before them.
@@ -139,7 +141,7 @@ _PATTERNS = (
     r"[\ud800-\udfff]",  # a lone surrogate cannot be encoded, and Janome encodes
     r"(?i:https?)://[!-~]+(?<![].,:;!?'\"()<>{}[])",
     r"(?<![0-9A-Za-z_.])[@＠][0-9A-Za-z_]+",
-    r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\ufe0f?\u20e3)\X",
+    rf"{_FLAG}|(?=\p{{Extended_Pictographic}}|[0-9#*]\ufe0f?\u20e3)\X",
     r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
     _KAOMOJI,
 )
@@ -287,13 +289,15 @@ def _with_lost_pieces(piece: str, words: Iterable[str]) -> list[str]:
 
 def _without_split_clusters(text: str, words: Iterable[str]) -> list[str]:
     """Glue words whose border lies inside a grapheme cluster: か + U+3099, a letter and its accent, ｶ + ﾞ."""
-    cluster_ends = set(accumulate(map(len, clusters(text))))
+    ends = accumulate(map(len, clusters(text)))
     whole: list[str] = []
-    begun, position = "", 0
+    begun, position, end = "", 0, 0  # `end`: of the first cluster that does not end before `position`
     for word in words:
         position += len(word)
         begun += word
-        if position in cluster_ends:
+        while end < position:
+            end = next(ends)
+        if end == position:
             whole.append(begun)
             begun = ""
     return whole

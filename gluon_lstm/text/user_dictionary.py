@@ -23,6 +23,7 @@ FIELDS = {3: "simpledic", 13: "ipadic"}
 CONTEXTS = 1316  # of IPADIC: a left or right id is less
 COST = 32767  # the dictionary keeps costs of 16 bits; beyond, an entry would win or lose always
 MOST_ALIKE = 8  # entries of one surface: Janome tries each of them behind each of those before
+LONGEST = 2 << 20  # characters of a dictionary: a model file, which holds it, has no room for more
 SEEN = 50  # characters that Janome shows a dictionary at a time: no entry that is longer is ever found
 
 
@@ -30,8 +31,15 @@ def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) 
     """The entries in a file, empty lines left out. Raises TextError, naming file and line, and OSError."""
     path = os.fspath(path)
     with open(path, "rb") as file:
-        numbered = list(enumerate(lines(decoded(blocks(file), find_encoding(path, notice), path), path), 1))
-    entries = [(number, line.strip()) for number, line in numbered if line.strip()]
+        entries = []
+        size = 0
+        for number, line in enumerate(lines(decoded(blocks(file), find_encoding(path, notice), path), path), 1):
+            size += len(line)
+            if size > LONGEST:
+                problem = f"{path}: line {number}: the dictionary is longer than {LONGEST:,} characters"
+                raise TextError(f"{problem}; keep the words that matter")
+            if line.strip():
+                entries.append((number, line.strip()))
     if not entries:
         raise TextError(f"{path}: no entry is in it; write one a line, such as 朝霧てまり,カスタム名詞,アサギリテマリ")
     first = entries[0][1].count(",")
