@@ -127,7 +127,7 @@ def serve(factory: str, setup: str, arguments: Mapping[str, Any]) -> None:
     """The child's side: make the object, then answer until nobody asks any more."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
-    _end_with_parent()
+    end_with_parent()
 
     def answer(work: Callable[[], Any]) -> Any:
         result, message = None, {}
@@ -160,8 +160,8 @@ def find(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def _end_with_parent() -> None:
-    """A stopped process would never hear that nobody is left to wake it."""
+def end_with_parent() -> None:
+    """Let the system kill this process when the one that started it is gone: a stopped one would never hear of it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -76,7 +76,7 @@ def killed_at(step, monkeypatch):
 @pytest.fixture
 def same_runs(script):
     """The same weights, optimizer, carried state, history and samples in two folders."""
-    differences = script("torture").differences
+    differences = script("victims").differences
     return lambda one, other: differences(one, other) == []
 
 

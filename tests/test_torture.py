@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,25 +26,25 @@ def test_runs_killed_at_random_moments_lose_nothing(script, tmp_path):
 @pytest.fixture
 def run(script, tmp_path):
     """The folder of a run that is over."""
-    torture = script("torture")
-    victim = torture.Victim(tmp_path / "run", torture.a_text(tmp_path), ["--steps", "4"])
+    victims = script("victims")
+    victim = victims.Victim(tmp_path / "run", victims.a_text(tmp_path), ["--steps", "4"])
     victim.finish()
     return victim.folder
 
 
 def test_whatever_is_lost_is_seen(script, run, tmp_path):
     """Each file changed a little: by one bit of an array, by a digit of a loss, by a letter of a sample."""
-    torture = script("torture")
+    victims = script("victims")
     other = tmp_path / "other"
     shutil.copytree(run, other)
-    assert torture.differences(run, other) == []
+    assert victims.differences(run, other) == []
 
     lines = (other / "history.jsonl").read_text(encoding="utf-8").splitlines()
     record = json.loads(lines[-1])
     for seconds, loss in ((1, 0), (0, 1e-12)):
         changed = {**record, "seconds": record["seconds"] + seconds, "moving_loss": record["moving_loss"] + loss}
         (other / "history.jsonl").write_text("\n".join([*lines[:-1], json.dumps(changed)]) + "\n", encoding="utf-8")
-        assert torture.differences(run, other) == ["history.jsonl"] * bool(loss)
+        assert victims.differences(run, other) == ["history.jsonl"] * bool(loss)
 
     (other / "samples.txt").write_bytes((run / "samples.txt").read_bytes()[:-1])
     values, arrays = sealed.load(run / "state.safetensors")
@@ -52,11 +53,72 @@ def test_whatever_is_lost_is_seen(script, run, tmp_path):
     del values["checksum"]  # which is made anew
     sealed.save(other / "state.safetensors", values, arrays)
     (other / "best.safetensors").unlink()
-    assert torture.differences(run, other) == [
+    assert victims.differences(run, other) == [
         "only one has best.safetensors", f"state.safetensors: {name}", "samples.txt", "history.jsonl",
     ]  # fmt: skip
-    with pytest.raises(torture.Failed, match="not what an uninterrupted run comes to"):
-        torture.check_same(other, run)
+    with pytest.raises(victims.Failed, match="not what an uninterrupted run comes to"):
+        victims.check_same(other, run)
     (other / "last.safetensors").write_bytes((run / "last.safetensors").read_bytes()[:-1])
-    with pytest.raises(torture.Failed, match=r"last\.safetensors"):
-        torture.check_whole(other)
+    with pytest.raises(victims.Failed, match=r"last\.safetensors"):
+        victims.check_whole(other)
+
+
+def test_a_history_shorter_than_the_state_says_is_seen(script, run):
+    victims = script("victims")
+    victims.check_whole(run)
+    (run / "samples.txt").write_bytes((run / "samples.txt").read_bytes()[:-1])
+    with pytest.raises(victims.Failed, match=r"samples\.txt: \d+ bytes, where the state says \d+"):
+        victims.check_whole(run)
+
+
+def test_only_a_kill_an_end_and_a_sentence_are_good_ends(script, tmp_path):
+    victims = script("victims")
+    victim = victims.Victim(tmp_path / "run", tmp_path / "text.txt", [])
+    for code, said in ((-9, "half a li"), (0, ""), (2, "a notice\ngluon-lstm: the disk is full\n")):
+        victim.log.write_text(said, encoding="utf-8")
+        victim.check_told(code)
+    for code, said in ((1, ""), (2, "OSError"), (-11, ""), (-9, "Traceback (most recent call last):\n")):
+        victim.log.write_text(said, encoding="utf-8")
+        with pytest.raises(victims.Failed):
+            victim.check_told(code)
+
+
+def test_each_call_is_struck_by_its_number(script):
+    strikes = script("strikes")
+    trace = """mkdir("/r/run", 0777) = 0
+openat(AT_FDCWD</r>, "/r/run/.last.safetensors.123.tmp", O_WRONLY|O_CREAT, 0666) = 5</r/run/.last.safetensors.123.tmp>
+write(5</r/run/.last.safetensors.123.tmp>, "x", 1) = 1
+--- SIGCHLD {si_signo=SIGCHLD} ---
+openat(AT_FDCWD</r>, "/r/run", O_RDONLY|O_DIRECTORY) = 5</r/run>
++++ exited with 0 +++"""
+    calls = strikes.calls_of(trace, Path("/r/run"))
+    opened, written = ("openat", ".last.safetensors.tmp"), ("write", ".last.safetensors.tmp")
+    assert calls == [("mkdir", ""), opened, written, ("openat", "")]
+    assert [blow.injections for blow in strikes.deaths(calls)] == [
+        ["mkdir:signal=KILL:when=1"], ["openat:signal=KILL:when=1"], ["write:signal=KILL:when=1"],
+        ["openat:signal=KILL:when=2"],
+    ]  # fmt: skip
+    for_good = [blow for blow in strikes.errors(calls) if blow.what.startswith("from")]
+    assert [blow.at for blow in for_good] == [0, 3]
+    assert "openat:error=EIO:when=2+" in for_good[1].injections and "write:error=EIO:when=2+" in for_good[1].injections
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace strikes the calls")
+def test_a_run_is_killed_where_it_should_be(script, tmp_path):
+    """strace may follow and yet strike nothing: then it fails, and does not look like a run that goes on."""
+    strikes = script("strikes")
+    assert {end for _, end in strikes.strike_each(tmp_path, 100, strikes.deaths)} == {"killed"}
+    victims = script("victims")
+    victim = victims.Victim(tmp_path / "nowhere", tmp_path / "text.txt", [*strikes.STEPS, *victims.ALWAYS])
+    beside = strikes.Blow(0, "killed", ["rename:signal=KILL:when=999"])
+    with pytest.raises(victims.Failed, match="struck nothing"):
+        strikes._strike(victim, beside, tmp_path / "whole", None)
+
+
+def test_memory_that_grows_is_told_from_memory_that_is_needed_for_a_moment(script):
+    torture = script("torture")
+    at = [k / 10 for k in range(151)]
+    peaks = [(minute, 300.0 + 200 * (k % 7 == 0)) for k, minute in enumerate(at)]
+    assert "the least of a minute grew by" in torture.soak_table(peaks, 3)
+    with pytest.raises(torture.Failed, match="too much"):
+        torture.soak_table([(minute, memory + 2 * minute) for minute, memory in peaks], 3)

@@ -41,7 +41,7 @@ _MAX_UNPACKED = 4 << 30  # bytes of all the files of posts in a zip
 _MAX_RATIO = 200  # unpacked to packed: real archives pack about 10 to 1, a zip bomb 1000 to 1
 _MAX_DIRECTORY = 32 << 20  # bytes of a zip's list of files, which zipfile holds as objects of ten times the size
 _DAMAGE = (  # what zipfile raises; OSError, ValueError and OverflowError for places that are in no file
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError, ValueError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError, OverflowError,
 )  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def tweets_files_of(path: str, notice: Notice) -> Iterator[tuple[str, Iterator[b
             yield f"{path}/{name}", _file_blocks(os.path.join(path, name))
     elif zipfile.is_zipfile(path):
         with _Zip(path) as file, _directory(file, path) as archive:
-            members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+            members = {info.filename: info for info in archive.infolist() if not info.filename.endswith("/")}
             chosen = _chosen(path, members, notice)
             _check_unpacked(path, [members[name] for name in chosen])
             for name in chosen:

@@ -57,6 +57,7 @@ def check_encoding(encoding: str) -> None:
     try:
         codecs.getincrementaldecoder(encoding)
         " ".encode(encoding)  # raises LookupError for codecs that are no text encodings, such as hex
+        b" ".decode(encoding, "replace")  # raises UnicodeError for idna: nothing could say where it fails
     except (LookupError, ValueError):
         raise TextError(
             f"{encoding!r} is not a text encoding; try utf-8, cp932, euc_jp, iso2022_jp, utf-16-le or utf-16-be"
