@@ -172,8 +172,11 @@ def again(path: Path) -> None:
     """Try the input of a finding once more. Raises as its target does, and ValueError when it takes too long."""
     from fuzz_targets import TARGETS
 
+    name = path.resolve().parent.name
+    if name not in TARGETS:
+        raise ValueError(f"{path}: its folder is not called as a target is: {', '.join(TARGETS)}")
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as work:
-        target = TARGETS[path.resolve().parent.name](Path(work), [])
+        target = TARGETS[name](Path(work), [])
         target.check(target.seeds[0])  # loads modules
         begun = time.process_time()  # on a busy machine anything may take long
         target.check(path.read_bytes())

@@ -250,8 +250,9 @@ class UserDictionary:
 
 # ---- the command line
 
+SNIPPETS = 5  # each of them is a whole command, and the time short
 # What may well take long: more is not tried, unless it is more than there can be.
-CHEAP = {"length": 200, "posts": 5, "count": 10, "sample_length": 100, "steps": 2, "hidden": 16, "layers": 3}
+CHEAP = {"length": 200, "posts": 2, "count": 3, "sample_length": 100, "steps": 2, "hidden": 16, "layers": 3}
 
 
 class Command:
@@ -279,7 +280,8 @@ class Command:
             named = [contents[name] for name in self.FILES if name in line] or [b""]
             self.seeds.append(as_input(line, named[0]))
         first = next((line for line in lines if "posts.txt" in line), None)
-        self.seeds += [as_input(first, part) for ending, part in snippets if first and ending == ".txt"]
+        texts = [part for ending, part in snippets if ending == ".txt"]
+        self.seeds += [as_input(first, part) for part in texts[:SNIPPETS] if first]
 
     def _contents(self) -> dict[str, bytes]:
         """What could be in each of the files."""

@@ -191,6 +191,15 @@ def test_an_encoding_that_cannot_say_where_it_fails_is_refused(tmp_path):
         list(read_posts([path], ReadingOptions(encoding="idna")))
 
 
+def test_what_a_damaged_zip_says_of_its_names_does_not_make_a_refusal_long(tmp_path, targets):
+    path = tmp_path / "archive.zip"
+    whole = targets.zipped("window.YTD.tweets.part0 = " + "a\n" * 9999, zipfile.ZIP_STORED)
+    path.write_bytes(whole[:26] + b"\x00\x40" + whole[28:])  # the length of the first name, before the file itself
+    with pytest.raises(TextError, match="is damaged") as caught:
+        list(read_posts([path]))
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
 def test_a_file_without_a_name_in_a_zip_is_passed_over(tmp_path, targets):
     path = tmp_path / "archive.zip"
     with zipfile.ZipFile(path, "w") as archive:

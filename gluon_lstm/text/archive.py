@@ -308,7 +308,8 @@ def _directory(file: _Zip, path: str) -> zipfile.ZipFile:
 
 
 def _damaged(name: str, error: Exception) -> TextError:
-    return TextError(f"{name} is damaged, or packed in an unusual way ({error}); download the archive again")
+    reason = " ".join(str(error)[:100].split())  # zipfile quotes names of any length from the file
+    return TextError(f"{name} is damaged, or packed in an unusual way ({reason}); download the archive again")
 
 
 def _check_unpacked(path: str, members: Collection[zipfile.ZipInfo]) -> None:
