@@ -308,7 +308,7 @@ def run_fuzz(arguments: Sequence[str]) -> int:
     try:
         import fuzz
     except ModuleNotFoundError as error:
-        print(f"fuzz: {error}", file=sys.stderr)
+        print(f"fuzz: scripts/fuzz.py cannot be run ({error})", file=sys.stderr)
         return 2
     return fuzz.main(arguments)
 
