@@ -115,10 +115,15 @@ def test_a_run_is_killed_where_it_should_be(script, tmp_path):
         strikes._strike(victim, beside, tmp_path / "whole", None)
 
 
-def test_memory_that_grows_is_told_from_memory_that_is_needed_for_a_moment(script):
+def test_memory_that_is_not_flat_is_told(script):
+    """By a steady growth or by a moment of need; the first minutes and the last one are allowed to have it."""
     torture = script("torture")
-    at = [k / 10 for k in range(151)]
-    peaks = [(minute, 300.0 + 200 * (k % 7 == 0)) for k, minute in enumerate(at)]
-    assert "the least of a minute grew by" in torture.soak_table(peaks, 3)
-    with pytest.raises(torture.Failed, match="too much"):
-        torture.soak_table([(minute, memory + 2 * minute) for minute, memory in peaks], 3)
+    flat = [(k / 10, 400.0 + 10 * (k % 7 == 0)) for k in range(151)]
+    busy = [(minute, memory + 300 * (minute < 3 or minute >= 15)) for minute, memory in flat]
+    assert "the greatest is 2.5 % above the least" in torture.soak_table(busy, 3)
+    for changed in (
+        [(minute, memory + 2 * minute) for minute, memory in flat],
+        [(minute, memory + 15 * (minute == 8)) for minute, memory in flat],
+    ):
+        with pytest.raises(torture.Failed, match="not flat"):
+            torture.soak_table(changed, 3)
