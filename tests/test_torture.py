@@ -123,7 +123,7 @@ def test_memory_that_is_not_flat_is_told(script):
     assert "the greatest is 2.5 % above the least" in torture.soak_table(busy, 3)
     for changed in (
         [(minute, memory + 2 * minute) for minute, memory in flat],
-        [(minute, memory + 15 * (minute == 8)) for minute, memory in flat],
+        [(minute, memory + 30 * (minute == 8)) for minute, memory in flat],
     ):
         with pytest.raises(torture.Failed, match="not flat"):
             torture.soak_table(changed, 3)
