@@ -89,11 +89,11 @@ def run(args: argparse.Namespace) -> int:
 
     from gluon_lstm.text.codec import TextSettings
     from gluon_lstm.text.corpus import CorpusOptions, prepare
-    from gluon_lstm.training.folder import check_free, check_resumable
+    from gluon_lstm.training.folder import check_free
 
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
     settings = TextSettings(args.tokenizer, raw, cleaning_options(args), user_dictionary(args, notice))
-    (check_resumable if args.resume else check_free)(args.out)
+    check_free(args.out, args.resume)
     if args.ctx not in ("auto", "cpu"):
         _choose_device(args.ctx)  # a device that is not there should be heard of before the text is read
     options = CorpusOptions(

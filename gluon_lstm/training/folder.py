@@ -24,24 +24,17 @@ STATE, HISTORY, SAMPLES, CURVE = "state.safetensors", "history.jsonl", "samples.
 LOCK = ".lock"
 
 
-def check_free(out: Path) -> None:
-    """Raise ValueError when `out` holds a run, OSError when one could not be written there. Changes nothing."""
+def check_free(out: Path, resume: bool = False) -> None:
+    """Raise ValueError when `out` holds a run, OSError when one could not be written there. Changes nothing.
+
+    With `resume` a run is welcome that has left its state.
+    """
     for name in (STATE, BEST, LAST, HISTORY, SAMPLES):
         if (out / name).exists():
+            if resume and name == STATE:
+                break
             remedy = "go on with it by --resume, or give" if name == STATE else "give"
             raise ValueError(f"{out}: there is a training run in it already ({name}); {remedy} another folder as --out")
-    _check_writable(out)
-
-
-def check_resumable(out: Path) -> None:
-    """As `check_free`, but a run that left its state is welcome."""
-    if (out / STATE).exists():
-        _check_writable(out)
-    else:
-        check_free(out)
-
-
-def _check_writable(out: Path) -> None:
     nearest = out
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

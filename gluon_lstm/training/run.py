@@ -26,7 +26,7 @@ from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.training import checkpoint
 from gluon_lstm.training.baselines import baselines
 from gluon_lstm.training.checkpoint import Checkpoint
-from gluon_lstm.training.folder import Folder, check_free, check_resumable
+from gluon_lstm.training.folder import Folder, check_free
 from gluon_lstm.training.history import Record
 from gluon_lstm.training.limits import BEGINNING, Limits, Place
 from gluon_lstm.training.opening import opening, resumption
@@ -267,7 +267,7 @@ class Run:
 
     def _begin(self, resume: bool) -> None:
         """The first checkpoint of the run, or the last one of the run that is to go on."""
-        (check_resumable if resume else check_free)(self.out)
+        check_free(self.out, resume)
         found = self.folder.load(self.told, like=self._arrays())
         if found is None:
             self.folder.save(self._checkpoint(), self._present_model())
