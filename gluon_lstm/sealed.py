@@ -54,9 +54,10 @@ def save(path: str | os.PathLike[str], description: Mapping[str, Any], arrays: M
     `description` is plain JSON values. Raises ValueError for what `load` would not take, and OSError. The arrays are
     written from where they are: a checkpoint costs no memory. The library of this format copies all of them twice.
     """
-    check_room(description)
+    text = json.dumps(description)
+    _check_room(text)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    header = {"format": FORMAT, **json.loads(json.dumps(description))}
+    header = {"format": FORMAT, **json.loads(text)}
     header["checksum"] = checksum(header, arrays)
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # each at a multiple of its size
     table: dict[str, Any] = {"__metadata__": {KEY: json.dumps(header)}}
@@ -78,7 +79,10 @@ def save(path: str | os.PathLike[str], description: Mapping[str, Any], arrays: M
 
 def check_room(description: Mapping[str, Any]) -> None:
     """ValueError when `description` is too large for a file that `load` would take. Costs no more than its JSON."""
-    text = json.dumps(description)
+    _check_room(json.dumps(description))
+
+
+def _check_room(text: str) -> None:
     size = len(json.dumps(text))  # as it lies in the header, which is JSON too
     if size > LONGEST_DESCRIPTION or _values(text) > MOST_VALUES:
         raise ValueError(
