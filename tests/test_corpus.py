@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from gluon_lstm.text import corpus as corpus_module
 from gluon_lstm.text.cache import clear_cache, default_cache
 from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
+from gluon_lstm.text.clusters import clusters
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import Corpus, CorpusOptions, prepare
 from gluon_lstm.text.reading import ReadingOptions, TextError
-from gluon_lstm.text.tokenizers import clusters
 
 CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 RAW = TextSettings(raw=True)

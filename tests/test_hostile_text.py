@@ -21,11 +21,12 @@ from gluon_lstm.text import archive, cache, cleaning, corpus, parallel, stream
 from gluon_lstm.text.analysis import AnalysisOptions, analyse
 from gluon_lstm.text.cache import CacheError
 from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.clusters import clusters
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.text.encodings import MAX_POST, TextError
 from gluon_lstm.text.reading import ReadingOptions, read_posts
-from gluon_lstm.text.tokenizers import BOUNDARY, clusters, make_tokenizer
+from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
 from gluon_lstm.text.user_dictionary import LONGEST, read_user_dictionary
 
 WATCHED = """

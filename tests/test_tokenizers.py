@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import parallel
+from gluon_lstm.text.clusters import clusters
 from gluon_lstm.text.parallel import tokenize_posts
 from gluon_lstm.text.tokenizers import (
     _LONGEST_UNKNOWN_WORD,
@@ -22,7 +23,6 @@ from gluon_lstm.text.tokenizers import (
     TOKENIZERS,
     JanomeTokenizer,
     _with_lost_pieces,
-    clusters,
     make_tokenizer,
 )
 
@@ -187,9 +187,9 @@ def test_codepoint_takes_clusters_apart():
 
 def test_plain_characters_are_clusters_of_their_own():
     """The fast way of ``clusters`` is right for every pair of characters it is used for."""
-    from gluon_lstm.text.tokenizers import _find_clusters, _is_plain
+    from gluon_lstm.text.clusters import _find_clusters, is_plain
 
-    plain = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000 and _is_plain(chr(point))]
+    plain = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000 and is_plain(chr(point))]
     assert len(plain) > 21_000
     pairs = "".join(plain) + "".join(reversed(plain))
     assert _find_clusters(pairs) == list(pairs)

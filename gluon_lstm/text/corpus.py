@@ -24,12 +24,13 @@ import numpy as np
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import about, finish, key_of, open_cache, stage
 from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.clusters import clusters
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.fingerprint import fingerprint
 from gluon_lstm.text.parallel import tokenize_posts
 from gluon_lstm.text.reading import ReadingOptions, read_posts, read_text
 from gluon_lstm.text.stream import END, NumberWriter, cleaned_first
-from gluon_lstm.text.tokenizers import BOUNDARY, clusters
+from gluon_lstm.text.tokenizers import BOUNDARY
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BLOCK = 1 << 20  # tokens handled at once

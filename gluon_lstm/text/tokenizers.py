@@ -21,13 +21,13 @@ Nothing here normalises: what a post should look like is the business of cleanin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 import regex
 
+from gluon_lstm.text.clusters import FLAG, clusters, is_plain
 from gluon_lstm.text.user_dictionary import janome_with
 
 TOKENIZERS: tuple[str, ...] = ("char", "janome", "janome-chars")
@@ -63,21 +63,7 @@ def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
     return plain[name]()
 
 
-# --- grapheme clusters ---------------------------------------------------------------------------------------------
-
-# \X keeps \r\n together; a newline must stay a token of its own. At each letter of a flag \X counts all before it: in a
-# long row of them that takes the square of its length, so they are paired here.
-_FLAG = r"\p{RI}{1,2}+[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+"
-_find_clusters = regex.compile(rf"\r|{_FLAG}|\X").findall
-
-# Characters that never join a neighbour: their text is one cluster per code point, and list() is twice as fast as \X.
-# Left out on purpose: the kana voicing marks U+3099, U+309A and the half-width ﾞ ﾟ, which join the kana before them.
-_is_plain = re.compile(r"[\n -~、-〩〱-〼〾〿ぁ-ゖ゛-ヿ一-鿿！-ﾝ‐-‧]*").fullmatch
-
-
-def clusters(text: str) -> list[str]:
-    """The extended grapheme clusters of a text, \\r and \\n always apart."""
-    return list(text) if _is_plain(text) else _find_clusters(text)
+# --- characters ----------------------------------------------------------------------------------------------------
 
 
 def _spell(token: str) -> list[str]:
@@ -141,7 +127,7 @@ _PATTERNS = (
     r"[\ud800-\udfff]",  # a lone surrogate cannot be encoded, and Janome encodes
     r"(?i:https?)://[!-~]+(?<![].,:;!?'\"()<>{}[])",
     r"(?<![0-9A-Za-z_.])[@＠][0-9A-Za-z_]+",
-    rf"{_FLAG}|(?=\p{{Extended_Pictographic}}|[0-9#*]\ufe0f?\u20e3)\X",
+    rf"{FLAG}|(?=\p{{Extended_Pictographic}}|[0-9#*]\ufe0f?\u20e3)\X",
     r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
     _KAOMOJI,
 )
@@ -166,7 +152,7 @@ class JanomeTokenizer:
         for start, end, kind in _pieces(text):
             piece = text[start:end]
             words += [piece] if kind else self._dictionary_words(piece)
-        return words if _is_plain(text) else _without_split_clusters(text, words)
+        return words if is_plain(text) else _without_split_clusters(text, words)
 
     def text(self, tokens: Iterable[str]) -> str:
         return "".join(tokens)
