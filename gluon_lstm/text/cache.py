@@ -22,7 +22,6 @@ _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _HELD = ("about.json", "array")
 _ENTRY = re.compile(r"(tokens|ids|words)-[0-9a-f]{32}|\.making-.{8}")
 
-
 Found = TypeVar("Found")
 
 

@@ -190,9 +190,8 @@ POLICIES: dict[str, dict[str, Step | None]] = {
     "duplicates": {"drop": None, "keep": None},
 }
 TEXT_STEPS = (*(name for name in POLICIES if name not in ("blanks", "duplicates")), "runs")
-
-
 MOST_RUNS = 1_000_000  # `re` counts repetitions in 32 bits
+_MOST_CHANGES = 32  # of one post, after which the steps are no longer begun anew
 
 
 @dataclass(frozen=True)
@@ -224,9 +223,6 @@ class CleaningOptions:
         kept = ((self.urls, _URL), (self.mentions, _MENTION))
         passing = "|".join(pattern for policy, pattern in kept if policy == "keep")
         return [*steps, ("runs", shortener(self.runs, passing))] if self.runs else steps
-
-
-_MOST_CHANGES = 32  # after which the steps are no longer begun anew
 
 
 def settle(post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str, str], None] | None = None) -> str:

@@ -322,9 +322,8 @@ def _posts_of_records(found: Iterable[Record], wanted: str | None, path: str, no
         date = None if isinstance(record, str) else next((record[name] for name in DATE_NAMES if name in record), None)
         yield Post(post, read_date(date) if date else None)
     if not posts and textless:
-        others = [
-            " ".join(name.split())[:20] for name in other_fields[:20]
-        ]  # they may be of any length, and hold lines
+        # They may be of any length, and hold line ends.
+        others = [" ".join(name.split())[:20] for name in other_fields[:20]]
         raise TextError(
             f"{path}: no object has a text named {wanted or ', '.join(fields)}; choose one with --field, "
             f"such as {', '.join(others) or 'none: they hold no text'}"
