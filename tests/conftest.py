@@ -51,6 +51,19 @@ def assert_same():
     return compare
 
 
+@pytest.fixture(scope="session")
+def posts_of_letters():
+    """200 different posts of five letters, in which each letter often follows its neighbour in the alphabet."""
+    rng = np.random.default_rng(0)
+    made = {}
+    while len(made) < 200:
+        letters = [int(rng.integers(5))]
+        for _ in range(rng.integers(3, 12)):
+            letters.append((letters[-1] + 1) % 5 if rng.random() < 0.8 else int(rng.integers(5)))
+        made["".join("あいうえお"[k] for k in letters)] = True
+    return tuple(made)
+
+
 @pytest.fixture
 def script(monkeypatch):
     """script(name): a module of scripts/, as when it is run there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import os
 import sys
@@ -12,34 +11,24 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
-
-@pytest.fixture(autouse=True)
-def scripts_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    yield
-    for name in ("benchmark", "competitors", "quality", "turns"):
-        sys.modules.pop(name, None)
+@pytest.fixture
+def benchmark(script):
+    return script("benchmark")
 
 
 @pytest.fixture
-def benchmark():
-    return importlib.import_module("benchmark")
+def quality(script):
+    return script("quality")
 
 
 @pytest.fixture
-def quality():
-    return importlib.import_module("quality")
+def turns(script):
+    return script("turns")
 
 
-@pytest.fixture
-def turns():
-    return importlib.import_module("turns")
-
-
-def test_the_floor_counts_every_product_once(benchmark):
-    competitors = importlib.import_module("competitors")
+def test_the_floor_counts_every_product_once(script, benchmark):
+    competitors = script("competitors")
     for N, T, H, V in ((32, 64, 256, 1500), (3, 5, 7, 11)):
         times = {"gates of a step": T, "dh of a step": T}
         by_hand = sum(
@@ -67,8 +56,8 @@ def test_a_loss_must_begin_near_ln_V_and_fall(benchmark):
         benchmark.check_loss("x", [math.nan, 1.0], 1500)
 
 
-def test_ids_are_as_frequent_as_their_rank():
-    ids = importlib.import_module("competitors").zipf_ids(V=50, T=64, N=32)
+def test_ids_are_as_frequent_as_their_rank(script):
+    ids = script("competitors").zipf_ids(V=50, T=64, N=32)
     assert ids.shape == (16 * 64 + 1, 32) and ids.min() == 0 and ids.max() == 49
     assert (ids == 0).mean() > 4 * (ids == 20).mean()
 

@@ -6,10 +6,8 @@ test_hostile_models.py have more.
 
 from __future__ import annotations
 
-import importlib
-import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ from hypothesis import strategies as st
 from gluon_lstm.text.encodings import TextError
 from gluon_lstm.text.reading import ReadingOptions, read_posts
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 WORDS = [
     b"\0", b"\n", b"\r", b"\n\n", b'"', b",", b"\t", b"\\u", b"\\ud83d", b"\xef\xbb\xbf", b"\xff\xfe", b"\xf0\x9f",
     b"\x1b$B", b"[", b"}", b"-1", b"nan", b"1e999", b"9" * 30, b"--", b"--seed", b"--help", b"all", b"RT @a: ",
@@ -35,25 +32,14 @@ EXAMPLES = {
 }  # or 80
 
 
-@pytest.fixture(autouse=True, scope="module")
-def scripts() -> Iterator[None]:
-    """The scripts can be imported."""
-    before = list(sys.path)
-    sys.path.insert(0, str(SCRIPTS))
-    yield
-    sys.path[:] = before
-    for name in ("fuzz", "fuzz_targets", "turns"):
-        sys.modules.pop(name, None)
+@pytest.fixture
+def targets(script):
+    return script("fuzz_targets")
 
 
 @pytest.fixture
-def targets():
-    return importlib.import_module("fuzz_targets")
-
-
-@pytest.fixture
-def fuzz():
-    return importlib.import_module("fuzz")
+def fuzz(script):
+    return script("fuzz")
 
 
 @st.composite

@@ -38,17 +38,9 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """200 different posts of five letters, in which each letter often follows its neighbour in the alphabet."""
-    rng = np.random.default_rng(0)
-    made = {}
-    while len(made) < 200:
-        letters = [int(rng.integers(5))]
-        for _ in range(rng.integers(3, 12)):
-            letters.append((letters[-1] + 1) % 5 if rng.random() < 0.8 else int(rng.integers(5)))
-        made["".join("あいうえお"[k] for k in letters)] = True
+def corpus(tmp_path_factory, posts_of_letters):
     path = tmp_path_factory.mktemp("corpus") / "text.txt"
-    path.write_text("\n".join(made) + "\n", encoding="utf-8")
+    path.write_text("\n".join(posts_of_letters) + "\n", encoding="utf-8")
     return prepare([path], TextSettings(), CorpusOptions(validation=0.1, cache=None))
 
 
