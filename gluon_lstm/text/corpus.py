@@ -195,14 +195,14 @@ def _write_ids(
     with open(folder / "array", "wb") as file:
         for part, numbers in (("train", stream[:split]), ("held_back", stream[split:])):
             written[part] = 0
-            for block in _blocks(numbers):
+            for block in pieces(numbers):
                 ids = _expand(flat, offsets[block], lengths[block])
                 ids.tofile(file)
                 written[part] += len(ids)
     finish(
         folder,
         split=written["train"],
-        held_units=sum(int(units[block].sum()) for block in _blocks(stream[split:])),
+        held_units=sum(int(units[block].sum()) for block in pieces(stream[split:])),
         vocabulary=codec.vocabulary.tokens,
         specials=codec.vocabulary.specials,
         **{key: stored[key] for key in ("posts", "characters", "cleaning")},
@@ -216,7 +216,7 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
     if not posts:
         return total - held
     seen = at = 0
-    for block in _blocks(stream):
+    for block in pieces(stream):
         ends = np.flatnonzero(block == END)
         if seen + len(ends) >= posts - held:
             return at + int(ends[posts - held - seen - 1]) + 1
@@ -228,7 +228,7 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
 def counts_of(stream: np.ndarray, size: int) -> np.ndarray:
     """How often each of the numbers 0 … size - 1 is in a stream of them, which may be longer than memory: (size,)."""
     counts = np.zeros(size, dtype=np.int64)
-    for block in _blocks(stream):
+    for block in pieces(stream):
         counts += np.bincount(block, minlength=size)
     return counts
 
@@ -253,8 +253,8 @@ def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.nd
     return flat[np.repeat(offsets - before, lengths) + np.arange(int(lengths.sum()))]
 
 
-def _blocks(stream: np.ndarray) -> Iterator[np.ndarray]:
-    """A stream piece by piece; of a memory map what was seen is let go, or all of it would be in memory in the end."""
+def pieces(stream: np.ndarray) -> Iterator[np.ndarray]:
+    """A stream, BLOCK tokens at a time; of a memory map what was seen is let go, or in the end all would be held."""
     mapped = getattr(stream, "_mmap", None)
     for at in range(0, len(stream), BLOCK):
         yield np.asarray(stream[at : at + BLOCK])
@@ -264,7 +264,7 @@ def _blocks(stream: np.ndarray) -> Iterator[np.ndarray]:
 
 def check_numbers(stream: np.ndarray, below: int) -> None:
     """ValueError when a number in the stream is not one from 0 to `below` - 1: each is a place in a list."""
-    if not all(int(block.min()) >= 0 and int(block.max()) < below for block in _blocks(stream)):
+    if not all(int(block.min()) >= 0 and int(block.max()) < below for block in pieces(stream)):
         raise ValueError("a number stands for nothing")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from gluon_lstm.text.corpus import BLOCK, Corpus, counts_of
+from gluon_lstm.text.corpus import Corpus, counts_of, pieces
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -24,11 +25,13 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     p = (counts + 1) / (counts.sum() + V)
 
     first = corpus.codec.end_of_post
-    wanted, times = _pairs(held, int(train[-1] if first is None else first), V)
-    found = np.zeros(len(wanted), dtype=np.int64)
-    for at in range(0, max(len(train) - 1, 0), BLOCK):
-        block = np.asarray(train[at : at + BLOCK + 1], dtype=np.int64)
-        pairs = block[:-1] * V + block[1:]
+    wanted = times = np.empty(0, dtype=np.int64)  # each pair of the held-back part once, in order, and how often
+    for pairs in _pairs(held, int(train[-1] if first is None else first), V):
+        wanted, place = np.unique(np.concatenate((wanted, pairs)), return_inverse=True)
+        weights = np.concatenate((times, np.ones_like(pairs)))
+        times = np.bincount(place.reshape(-1), weights, len(wanted)).astype(np.int64)
+    found = np.zeros_like(wanted)
+    for pairs in _pairs(train, None, V):
         place = np.minimum(np.searchsorted(wanted, pairs), len(wanted) - 1)
         found += np.bincount(place[wanted[place] == pairs], minlength=len(wanted))
     a, b = wanted // V, wanted % V
@@ -37,16 +40,11 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     return {"uniform": math.log(V), "unigram": unigram / len(held), "bigram": bigram / len(held)}
 
 
-def _pairs(held: np.ndarray, before: int, V: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs (a, b) of neighbours as a * V + b, each once and in order, and how often each occurs.
-
-    `before` is the token in front of the first.
-    """
-    wanted = times = np.empty(0, dtype=np.int64)
-    for at in range(0, len(held), BLOCK):
-        block = np.concatenate(([before], held[at : at + BLOCK])).astype(np.int64)
-        before = int(block[-1])
-        wanted, place = np.unique(np.concatenate((wanted, block[:-1] * V + block[1:])), return_inverse=True)
-        weights = np.concatenate((times, np.ones(len(block) - 1, dtype=np.int64)))
-        times = np.bincount(place.reshape(-1), weights, len(wanted)).astype(np.int64)
-    return wanted, times
+def _pairs(stream: np.ndarray, before: int | None, V: int) -> Iterator[np.ndarray]:
+    """The pairs (a, b) of neighbours as a * V + b, in pieces; `before` is the token in front of the first, if any."""
+    for piece in pieces(stream):
+        ids = np.asarray(piece, dtype=np.int64)
+        if before is not None:
+            ids = np.concatenate(([before], ids))
+        before = int(ids[-1])
+        yield ids[:-1] * V + ids[1:]

@@ -20,7 +20,7 @@ import numpy as np
 from gluon_lstm import sealed
 from gluon_lstm.machine import available_cores, cpu_name, versions
 from gluon_lstm.sealed import ModelError
-from gluon_lstm.text.corpus import BLOCK, Corpus
+from gluon_lstm.text.corpus import Corpus, pieces
 from gluon_lstm.training.recipe import Recipe, option_of
 from gluon_lstm.training.standing import Standing
 
@@ -80,8 +80,8 @@ def told(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
     options = {**asdict(recipe), **settings.pop("cleaning"), **settings}
     options["recipe"] = options.pop("name")
     digest = hashlib.blake2b("\n".join(corpus.codec.vocabulary.tokens).encode("utf-8", "surrogatepass"), digest_size=16)
-    for at in range(0, len(corpus.ids), BLOCK):
-        digest.update(np.ascontiguousarray(corpus.ids[at : at + BLOCK]).data)
+    for piece in pieces(corpus.ids):
+        digest.update(np.ascontiguousarray(piece).data)
     values = {"options": options, "files": corpus.fingerprint, "tokens": f"{corpus.split} {digest.hexdigest()}"}
     return json.loads(json.dumps(values))  # as it comes back from a file
 
