@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -515,22 +514,26 @@ def _by_torch(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
     return partial(torch.mm, *map(torch.from_numpy, (A, B)), out=torch.from_numpy(out)), lambda: None
 
 
-def _by_blas(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+def _by_panels(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
     """The package's own products: a part of the result for each core."""
-    from gluon_lstm.lstm.blas import multiply
+    from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, panels
 
-    parts = list(_parts(A, B, out, available_cores()))
-    if len(parts) == 1:
-        return partial(multiply, *parts[0]), lambda: None
-    return lambda: list(_threads().map(lambda part: multiply(*part), parts)), lambda: None
+    (m, k), n = A.shape, B.shape[1]
+    left, right, result, zero = panels(m, k), panels(count(k) * WIDTH, n), panels(m, n), panels(1, n)
+    lay(A, left, 0, 0)
+    lay(B, right, 0, 0)
+    by_rows = m >= n
+    ends = [(m if by_rows else len(right)) * part // available_cores() for part in range(available_cores() + 1)]
 
+    def part(begin: int, end: int) -> None:
+        if by_rows:
+            multiply(left, begin, end - begin, right, zero, result, begin)
+        else:
+            multiply(left, 0, m, right[begin:end], zero[begin:end], result[begin:end], 0)
 
-def _parts(A: np.ndarray, B: np.ndarray, out: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, ...]]:
-    by_rows = out.shape[0] >= out.shape[1]
-    ends = [out.shape[not by_rows] * k // count for k in range(count + 1)]
-    for start, end in zip(ends, ends[1:]):
-        part = slice(start, end)
-        yield (A[part], B, out[part]) if by_rows else (A, B[:, part], out[:, part])
+    if available_cores() == 1:
+        return partial(part, 0, ends[1]), lambda: None
+    return lambda: list(_threads().map(part, ends, ends[1:])), lambda: None
 
 
 @lru_cache(maxsize=1)
@@ -539,5 +542,5 @@ def _threads() -> ThreadPoolExecutor:
 
 
 MULTIPLIERS: dict[str, Callable[..., Multiplier]] = {
-    "numpy": _by_numpy, "mxnet": _by_mxnet, "pytorch": _by_torch, "ours": _by_blas,
+    "numpy": _by_numpy, "mxnet": _by_mxnet, "pytorch": _by_torch, "ours": _by_panels,
 }  # fmt: skip

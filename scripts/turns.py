@@ -27,7 +27,7 @@ SETTINGS = (
     "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "MXNET_CPU_WORKER_NTHREADS", "MXNET_ENGINE_TYPE",
 )  # fmt: skip
-LIBRARIES = ("numpy", "mxnet", "torch", "numba", "scipy-openblas32", "pyppmd")
+LIBRARIES = ("numpy", "mxnet", "torch", "numba", "pyppmd")
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal to get when the parent dies
 
 

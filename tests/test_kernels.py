@@ -7,6 +7,8 @@ import pytest
 from numba import njit
 
 from gluon_lstm.lstm import kernels
+from gluon_lstm.lstm.kernels import ROWS
+from gluon_lstm.lstm.panels import WIDTH, count, lay, panels, take
 
 
 def over(function):
@@ -84,44 +86,48 @@ def test_gates_are_good_to_a_rounding_of_one(numbers):
     assert tanh(x).min() == -1 and tanh(x).max() == 1
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 31, 64, 1000])
-def test_maximum_is_the_largest_number(n):
-    @njit
-    def maximum(row):
-        return kernels.maximum(row)
-
-    rng = np.random.default_rng(n)
-    for x in (rng.standard_normal(n), -rng.random(n), rng.random(n) * 1e-42, np.full(n, -np.inf), -np.zeros(n)):
-        row = x.astype(np.float32)
-        assert maximum(row) == row.max()
-        row[rng.integers(n)] = np.inf
-        assert maximum(row) == np.inf
-
-
-@pytest.mark.parametrize("V", [1, 2, 9, 100])
-def test_softmax_and_its_loss_are_those_of_float64(V):
+@pytest.mark.parametrize("V", [1, 2, 9, WIDTH, WIDTH + 1, 3 * WIDTH - 1])
+@pytest.mark.parametrize("rows", [1, 6, ROWS, ROWS + 3])
+def test_softmax_and_its_loss_are_those_of_float64(V, rows):
     rng = np.random.default_rng(V)
-    z, y = (5 * rng.standard_normal((6, V))).astype(np.float32), rng.integers(V, size=6).astype(np.int32)
+    z, y = (5 * rng.standard_normal((rows, V))).astype(np.float32), rng.integers(V, size=rows).astype(np.int32)
     wide = z.astype(np.float64)
     p = np.exp(wide - wide.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    wanted_loss, wanted = -np.log(p[range(6), y]).sum(), p - np.eye(V)[y]
-    dby = np.full(V, np.nan, np.float32)
-    assert kernels.softmax_loss(z, y, dby) == pytest.approx(wanted_loss, rel=1e-6, abs=1e-7)
+    wanted_loss, wanted = -np.log(p[range(rows), y]).sum(), p - np.eye(V)[y]
+    whole, dby = panels(rows + 5, V), np.full((count(V), WIDTH), np.nan, np.float32)
+    whole[:, :2] = whole[:, 2 + rows :] = np.nan
+    lay(z, whole, 0, 2)
+    loss = kernels.softmax_loss(whole, 2, y, V, np.float32(1), dby)
+    assert loss == pytest.approx(wanted_loss, rel=1e-6, abs=1e-7 * rows)
+    take(whole, 2, z)
     np.testing.assert_allclose(z, wanted, rtol=0, atol=3e-7)
-    np.testing.assert_allclose(dby, wanted.sum(axis=0), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(dby.ravel()[:V], wanted.sum(axis=0), rtol=0, atol=4e-7 * rows)
+    assert not whole[-1, 2 : 2 + rows, V - (count(V) - 1) * WIDTH :].any()  # so that products need not know V
+    lay(wide.astype(np.float32), whole, 0, 2)
+    kernels.softmax_loss(whole, 2, y, V, np.float32(0.25), dby)
+    take(whole, 2, z)
+    np.testing.assert_allclose(z, wanted / 4, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("nan", np.float32([np.nan, -np.nan]))
-@pytest.mark.parametrize("place", range(20))
+@pytest.mark.parametrize("place", range(0, 2 * WIDTH, 5))
 def test_a_logit_that_is_no_number_makes_the_loss_none(nan, place):
-    z = np.ones((1, 20), np.float32)
-    z[0, place] = nan
-    assert np.isnan(kernels.softmax_loss(z, np.int32([3]), np.empty(20, np.float32)))
+    z, dby = panels(1, 2 * WIDTH), np.empty((2, WIDTH), np.float32)
+    z.reshape(-1)[place] = nan
+    assert np.isnan(kernels.softmax_loss(z, 0, np.int32([3]), 2 * WIDTH, np.float32(1), dby))
 
 
-def test_rows_of_one_id_are_summed_and_others_are_zero():
-    dA, dWx, db = np.float32([[1, 2], [3, 4], [5, 6]]), np.full((4, 2), np.nan, np.float32), np.full(2, 9, np.float32)
-    kernels.sum_rows(dA, np.int32([2, 0, 2]), np.float32([1, 0, 10]), dWx, db)
-    np.testing.assert_array_equal(dWx, [[0, 0], [0, 0], [51, 62], [0, 0]])
-    np.testing.assert_array_equal(db, [9, 12])  # a bias is not masked
+def test_a_row_of_nothing_but_nan_makes_the_loss_none():
+    z, dby = np.full_like(panels(1, WIDTH), np.nan), np.empty((1, WIDTH), np.float32)
+    assert np.isnan(kernels.softmax_loss(z, 0, np.int32([3]), WIDTH, np.float32(1), dby))
+
+
+@pytest.mark.parametrize("H", [2, WIDTH + 3])
+def test_rows_of_one_id_are_summed_and_others_are_zero(H):
+    dA = np.float32([[1, 2], [3, 4], [5, 6]])[:, np.arange(H) % 2]
+    laid, dWx, db = panels(3, 2 * count(H) * WIDTH), np.full((4, H), np.nan, np.float32), np.full(H, 9, np.float32)
+    lay(dA, laid, count(H), 0)
+    kernels.sum_rows(laid, count(H), np.int32([2, 0, 2]), np.float32([1, 0, 10]), dWx, db)
+    np.testing.assert_array_equal(dWx, np.float32([[0, 0], [0, 0], [51, 62], [0, 0]])[:, np.arange(H) % 2])
+    np.testing.assert_array_equal(db, np.float32([9, 12])[np.arange(H) % 2])  # a bias is not masked

@@ -3,7 +3,7 @@
 What makes it fast, and changes no value beyond rounding:
 
 - A row of an input weight is looked up, and its gradient is the sum over the places where its id occurs.
-- A product adds to what is there already, and is scaled on its way; those of the time steps are prepared once.
+- Every matrix lies as a product wants it (`panels`), and is made so by what comes before.
 - What is done number by number is done in one pass (`kernels`).
 - The steps follow one another, so one thread does them; all that hangs on a step but on no other is a job for the
   other threads: look-ups before it, logits and softmax behind it. The weight gradients are one product each, or a few.
@@ -19,15 +19,14 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.configuration import Configuration
 from gluon_lstm.lstm import kernels
-from gluon_lstm.lstm.blas import multiply
 from gluon_lstm.lstm.fast_layer import FastLayer
 from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.operator import Operator, ndarray, view
+from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, multiply_transposed, panels
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.machine import available_cores
 
 SHORTEST, LONGEST = 4, 16  # steps of a job
-COLUMNS = 1024  # of a product, at least: a narrower one spends too much of its time on rearranging its factors
+PART = 16  # panels of the output weights that are one job
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
@@ -71,35 +70,39 @@ class _Window(Operator):
         if min(self.x.min(), self.y.min()) < 0 or max(self.x.max(), self.y.max()) >= V:
             raise ValueError(f"an id is not one of the vocabulary: they are 0 to {V - 1}")
         self.buffers = b = _Buffers.take(self.configuration, self.T, self.N, V)
-        h0, c0 = np.split(h0, len(b.layers)), np.split(c0, len(b.layers))
+        last_h, last_c = np.empty_like(h0), np.empty_like(c0)
+        h0, c0, each_h, each_c = (np.split(state, len(b.layers)) for state in (h0, c0, last_h, last_c))
         with Jobs() as jobs:
             ready = [jobs.do(b.layers[0].look_up, W, self.x[rows], self.keep_rows[rows], rows) for rows in b.rows]
+            laid = [jobs.do(layer.begin, W, h0[k], c0[k]) for k, layer in enumerate(b.layers)]
+            laid += [jobs.do(b.lay_output, W, columns) for columns in b.parts]
+            for layer in b.layers:
+                jobs.do(layer.lay_back, W)
+            jobs.result(laid[0])
             for k, layer in enumerate(b.layers):
-                jobs.do(layer.pack_back, W)
-                layer.begin(W, h0[k], c0[k])
                 passed_on = []
                 for chunk, steps in enumerate(b.chunks):
                     jobs.result(ready[chunk])
                     layer.run(steps)
+                    for part in laid:
+                        jobs.result(part)
                     passed_on.append(jobs.do(self._pass_on, k, chunk))
                 ready = passed_on
+            for k, layer in enumerate(b.layers):
+                layer.end(each_h[k], each_c[k])
             loss = sum(map(jobs.result, ready)) / len(self.x)
-        last_h, last_c = (np.concatenate([getattr(layer, name)[self.T] for layer in b.layers]) for name in "hc")
         return tuple(ndarray(array, inputs[-1].context) for array in (np.array([loss]), last_h, last_c))
 
     def _pass_on(self, k: int, chunk: int) -> float:
-        """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)
-        times T*N.
-        """
+        """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)."""
         b, rows = self.buffers, self.buffers.rows[chunk]
-        hidden = b.layers[k].give(rows, self.keep_hidden[k])
+        hidden, first = b.layers[k].give(rows, self.keep_hidden[k])
         if k + 1 < len(b.layers):
-            b.layers[k + 1].read(self.W, hidden, rows)
+            b.layers[k + 1].read(hidden, first, rows)
             return 0.0
-        z = b.z[rows]
-        z[:] = self.W["by"]
-        multiply(hidden, self.W["Why"], z, beta=1)
-        return float(kernels.softmax_loss(z, self.y[rows], b.dby[chunk]))
+        multiply(hidden, first, rows.stop - rows.start, b.Why, b.by, b.z, rows.start)
+        V, share = len(self.W["by"]), np.float32(1 / len(self.x))
+        return float(kernels.softmax_loss(b.z, rows.start, self.y[rows], V, share, b.dby[chunk]))
 
     def foresee_backward(self) -> None:
         self.jobs = Jobs()
@@ -118,8 +121,9 @@ class _Window(Operator):
             ready = self.from_logits
             if dloss != 1:
                 jobs.results()
-                b.layers[-1].dhidden *= np.float32(dloss)
-            self._output_gradients(jobs, dloss / len(self.x), grads)
+                for array in (b.z, b.dby, b.layers[-1].dh):
+                    array *= np.float32(dloss)
+            self._output_gradients(jobs, grads)
             for k in reversed(range(L)):
                 layer, passed_on = b.layers[k], {}
                 layer.begin_backward(dh_last[k], dc_last[k])
@@ -138,25 +142,27 @@ class _Window(Operator):
     def _from_logits(self, chunk: int) -> None:
         """dL/dh of the top layer through the logits, for dL/d(loss) = 1."""
         b, rows = self.buffers, self.buffers.rows[chunk]
-        multiply(b.z[rows], self.W["Why"].T, b.layers[-1].dhidden[rows], alpha=1 / len(self.x))
+        top = b.layers[-1]
+        multiply(b.z, rows.start, rows.stop - rows.start, b.Why_back, top.nothing, top.dh, rows.start)
         self._mask(len(b.layers) - 1, rows)
 
     def _pass_down(self, k: int, chunk: int) -> None:
         """dL/dh of the layer below layer k."""
         b, rows = self.buffers, self.buffers.rows[chunk]
-        b.layers[k].give_back(self.W, rows, b.layers[k - 1].dhidden[rows])
+        b.layers[k].give_back(rows, b.layers[k - 1].dh)
         self._mask(k - 1, rows)
 
     def _mask(self, k: int, rows: slice) -> None:
         if self.keep_hidden[k] is not None:
-            self.buffers.layers[k].dhidden[rows] *= self.keep_hidden[k][rows]
+            dh = self.buffers.layers[k].dh
+            kernels.mask(dh, rows.start, self.keep_hidden[k][rows], dh, rows.start)
 
-    def _output_gradients(self, jobs: Jobs, scale: float, grads: dict[str, np.ndarray]) -> None:
+    def _output_gradients(self, jobs: Jobs, grads: dict[str, np.ndarray]) -> None:
         b = self.buffers
-        np.multiply(b.dby.sum(axis=0), scale, out=grads["by"])
-        hidden = b.layers[-1].given(self.keep_hidden[-1])
-        for columns in _parts(len(grads["by"])):
-            jobs.do(multiply, hidden.T, b.z[:, columns], grads["Why"][:, columns], scale)
+        grads["by"][:] = b.dby.sum(axis=0).reshape(-1)[: len(grads["by"])]
+        hidden, first = b.layers[-1].given(self.keep_hidden[-1])
+        for columns in b.parts:
+            jobs.do(multiply_transposed, hidden, first, b.z, columns.start // WIDTH, grads["Why"][:, columns])
 
 
 class _Buffers:
@@ -168,9 +174,18 @@ class _Buffers:
         self.size = (configuration, T, N, V)
         self.chunks = _chunks(T)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
+        self.parts = [slice(at, min(at + PART * WIDTH, V)) for at in range(0, V, PART * WIDTH)]
         self.layers = [FastLayer(configuration, number, T, N) for number in range(1, configuration.layers + 1)]
-        self.z = np.empty((T * N, V), np.float32)  # the logits, then dL/d(logits) times T*N
-        self.dby = np.empty((len(self.chunks), V), np.float32)
+        H = configuration.hidden
+        self.Why, self.by, self.Why_back = panels(count(H) * WIDTH, V), panels(1, V), panels(count(V) * WIDTH, H)
+        self.z = panels(T * N, V)  # the logits, then dL/d(logits)
+        self.dby = np.zeros((len(self.chunks), count(V), WIDTH), np.float32)
+
+    def lay_output(self, W: dict[str, np.ndarray], columns: slice) -> None:
+        """Some columns of the output weights, and with each its bias."""
+        lay(W["Why"][:, columns], self.Why, columns.start // WIDTH, 0)
+        lay(W["Why"][:, columns].T, self.Why_back, 0, columns.start)
+        lay(W["by"][None, columns], self.by, columns.start // WIDTH, 0)
 
     @classmethod
     def take(cls, *size: Any) -> _Buffers:
@@ -179,12 +194,6 @@ class _Buffers:
 
     def give_back(self) -> None:
         self.spare[:] = [self]
-
-
-def _parts(V: int) -> list[slice]:
-    """The columns of Why, cut into slices that keep all cores busy."""
-    count = max(min(V // COLUMNS, 4 * available_cores()), 1)
-    return _between({V * k // count for k in range(count + 1)})
 
 
 def _chunks(T: int) -> list[slice]:

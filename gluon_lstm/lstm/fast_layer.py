@@ -8,120 +8,142 @@ import numpy as np
 
 from gluon_lstm.configuration import PEEPHOLES, Configuration
 from gluon_lstm.lstm import kernels
-from gluon_lstm.lstm.blas import multiply, product
 from gluon_lstm.lstm.jobs import Jobs
+from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, multiply_transposed, panels, take
 
 Arrays = dict[str, np.ndarray]  # under the names of the model
 
 
 class FastLayer:
-    """Layer `number` (from 1). The gates of a prediction lie side by side: one product gives them all."""
+    """Layer `number` (from 1). All matrices are in panels (`panels`), with a row for each prediction; those of the
+    gates lie one behind another, so that one product gives them all.
+    """
 
     def __init__(self, configuration: Configuration, number: int, T: int, N: int) -> None:
-        def empty(*shape: int) -> np.ndarray:
-            return np.empty(shape, np.float32)
-
-        H = configuration.hidden
         self.names, self.cell = configuration.names(number), configuration.cell
-        self.stacked = self.cell.stacked
-        G = len(self.stacked)
-        self.N = N
-        self.Wh, self.Wh_back = empty(H, G * H), empty(G * H, H)
-        self.Wc = empty(len(PEEPHOLES) if self.cell.peepholes else 0, H)
-        self.a = empty(T, N, G * H)  # what is inside the gates, then the gates, then dL/d(what was inside)
-        self.h, self.c, self.s = empty(T + 1, N, H), empty(T + 1, N, H), empty(T, N, H)
-        self.dh, self.dc = empty(T, N, H), empty(N, H)
-        # the same as rows, one for each prediction
-        self.A = self.a.reshape(T * N, G * H)
-        self.gates = [self.A[:, k * H : (k + 1) * H] for k in range(G)]
-        self.hidden, self.h_prev = self.h[1:].reshape(-1, H), self.h[:-1].reshape(-1, H)
-        self.dhidden, self.dropped = self.dh.reshape(-1, H), empty(T * N, H)
-        # the products of the time steps, ready to be called
-        self.recurrence = [product(h, self.Wh, a, beta=1) for h, a in zip(self.h, self.a)]
-        self.recurrence_back = [product(a, self.Wh_back, dh, beta=1) for a, dh in zip(self.a[1:], self.dh)]
+        self.T, self.N, self.H = T, N, configuration.hidden
+        self.size = N * WIDTH  # of what a step has in each panel
+        self.places = {gate: k * count(self.H) for k, gate in enumerate(self.cell.stacked)}  # the first panel of each
+        G = len(self.places)
+
+        def gates(rows: int) -> np.ndarray:
+            return np.concatenate([panels(rows, self.H)] * G)
+
+        H = count(self.H) * WIDTH
+        self.Wh, self.Wh_back = gates(H), panels(G * H, self.H)
+        self.first = number == 1
+        if not self.first:
+            self.Wx, self.Wx_back, self.b = gates(H), panels(G * H, self.H), gates(1)
+        self.Wc = np.zeros((len(PEEPHOLES) if self.cell.peepholes else 0, count(self.H), WIDTH), np.float32)
+        self.a = gates(T * N)  # what is inside the gates, then the gates, then dL/d(what was inside)
+        self.h, self.c, self.s = panels((T + 1) * N, self.H), panels((T + 1) * N, self.H), panels(T * N, self.H)
+        self.dh, self.dc = panels(T * N, self.H), panels(N, self.H)
+        self.dropped = panels(T * N, self.H)
+        self.nothing = panels(1, self.H)
+        self.pieces = [array.reshape(len(array), -1) for array in (self.a, self.c, self.s, self.h, self.dh, self.dc)]
 
     def _of(self, arrays: Arrays, name: str) -> np.ndarray:
         """The array of this layer that has `name` in the equations."""
         return arrays[self.names[name]]
 
     def begin(self, W: Arrays, h: np.ndarray, c: np.ndarray) -> None:
-        """Lay the recurrent weights side by side, and start from the state h, c (N, H)."""
-        np.concatenate([self._of(W, f"Wh{gate}") for gate in self.stacked], axis=1, out=self.Wh)
+        """Lay out the weights, and start from the state h, c (N, H)."""
+        for gate, panel in self.places.items():
+            lay(self._of(W, f"Wh{gate}"), self.Wh, panel, 0)
+            if not self.first:
+                lay(self._of(W, f"Wx{gate}"), self.Wx, panel, 0)
+                lay(self._of(W, f"b{gate}")[None], self.b, panel, 0)
         for k in range(len(self.Wc)):
-            self.Wc[k] = self._of(W, f"Wc{PEEPHOLES[k]}")
-        self.h[0], self.c[0] = h, c
+            lay(self._of(W, f"Wc{PEEPHOLES[k]}")[None], self.Wc[k][:, None], 0, 0)
+        lay(h, self.h, 0, 0)
+        lay(c, self.c, 0, 0)
 
-    def pack_back(self, W: Arrays) -> None:
-        """The recurrent weights for the way back, transposed, because so a product is faster."""
-        np.concatenate([self._of(W, f"Wh{gate}").T for gate in self.stacked], out=self.Wh_back)
+    def lay_back(self, W: Arrays) -> None:
+        """Lay out the weights for the way back, transposed."""
+        for gate, panel in self.places.items():
+            lay(self._of(W, f"Wh{gate}").T, self.Wh_back, 0, panel * WIDTH)
+            if not self.first:
+                lay(self._of(W, f"Wx{gate}").T, self.Wx_back, 0, panel * WIDTH)
 
     def look_up(self, W: Arrays, x: np.ndarray, keep: np.ndarray, rows: slice) -> None:
         """What ids x (R,) give inside the gates, for some rows."""
-        for gate, A in zip(self.stacked, self.gates):
-            kernels.look_up(self._of(W, f"Wx{gate}"), x, keep, self._of(W, f"b{gate}"), A[rows])
+        for gate, panel in self.places.items():
+            kernels.look_up(self._of(W, f"Wx{gate}"), x, keep, self._of(W, f"b{gate}"), self.a, panel, rows.start)
 
-    def read(self, W: Arrays, below: np.ndarray, rows: slice) -> None:
-        """What the layer below (R, H) gives inside the gates, for some rows."""
-        for gate, A in zip(self.stacked, self.gates):
-            A[rows] = self._of(W, f"b{gate}")
-            multiply(below, self._of(W, f"Wx{gate}"), A[rows], beta=1)
+    def read(self, below: np.ndarray, first: int, rows: slice) -> None:
+        """What the rows of the layer below, from `first` on, give inside the gates, for some rows."""
+        multiply(below, first, rows.stop - rows.start, self.Wx, self.b, self.a, rows.start)
 
     def run(self, steps: slice) -> None:
+        a, c, s, h, _, _ = self.pieces
         for t in range(steps.start, steps.stop):
-            self.recurrence[t]()
-            if self.stacked == "h":
-                kernels.step_rnn(t, self.a, self.h)
-                self.c[t + 1] = self.c[t]
+            multiply(self.h, t * self.N, self.N, self.Wh, self.a, self.a, t * self.N)
+            if self.cell.gates == "h":
+                kernels.step_rnn(t * self.size, self.size, a, h)
+                c[:, (t + 1) * self.size : (t + 2) * self.size] = c[:, t * self.size : (t + 1) * self.size]
             else:
-                kernels.step(t, self.a, self.c, self.s, self.h, self.Wc, self.cell.output_tanh)
+                kernels.step(t * self.size, self.size, a, c, s, h, self.Wc, self.cell.output_tanh)
 
-    def give(self, rows: slice, keep: Any) -> np.ndarray:
-        """The hidden states (R, H) of some rows on their way up, times `keep` (T*N, H) where given."""
+    def give(self, rows: slice, keep: Any) -> tuple[np.ndarray, int]:
+        """Where the hidden states of some rows are on their way up, times `keep` (T*N, H) where given: a matrix, and
+        the first of its rows.
+        """
         if keep is None:
-            return self.hidden[rows]
-        return np.multiply(self.hidden[rows], keep[rows], out=self.dropped[rows])
+            return self.h, self.N + rows.start
+        kernels.mask(self.h, self.N + rows.start, keep[rows], self.dropped, rows.start)
+        return self.dropped, rows.start
 
-    def given(self, keep: Any) -> np.ndarray:
-        """All that `give` gave, (T*N, H)."""
-        return self.hidden if keep is None else self.dropped
+    def given(self, keep: Any) -> tuple[np.ndarray, int]:
+        """The same for all rows, when `give` has been called for them."""
+        return (self.h, self.N) if keep is None else (self.dropped, 0)
+
+    def end(self, h: np.ndarray, c: np.ndarray) -> None:
+        """The state behind the last step, into h, c (N, H)."""
+        take(self.h, self.T * self.N, h)
+        take(self.c, self.T * self.N, c)
 
     def begin_backward(self, dh: np.ndarray, dc: np.ndarray) -> None:
         """dL/d(last h) and dL/d(last c), each (N, H)."""
-        self.dh_last, self.dc[:] = dh, dc
+        self.dh_last = panels(*dh.shape)
+        lay(dh, self.dh_last, 0, 0)
+        lay(dc, self.dc, 0, 0)
 
     def run_backward(self, steps: slice) -> None:
         """Over steps whose dL/dh from above is there."""
+        a, c, s, h, dh, dc = self.pieces
         for t in reversed(range(steps.start, steps.stop)):
-            if t + 1 == len(self.a):
-                self.dh[t] += self.dh_last
+            if t + 1 == self.T:
+                dh[:, t * self.size :] += self.dh_last.reshape(len(dh), -1)
             else:
-                self.recurrence_back[t]()
-            if self.stacked == "h":
-                kernels.step_rnn_backward(t, self.a, self.h, self.dh)
+                multiply(self.a, (t + 1) * self.N, self.N, self.Wh_back, self.dh, self.dh, t * self.N)
+            if self.cell.gates == "h":
+                kernels.step_rnn_backward(t * self.size, self.size, a, h, dh)
             else:
-                kernels.step_backward(t, self.a, self.c, self.s, self.dh, self.dc, self.Wc, self.cell.output_tanh)
+                kernels.step_backward(t * self.size, self.size, a, c, s, dh, dc, self.Wc, self.cell.output_tanh)
 
-    def give_back(self, W: Arrays, rows: slice, out: np.ndarray) -> None:
+    def give_back(self, rows: slice, out: np.ndarray) -> None:
         """dL/d(what was read from the layer below), for some rows."""
-        for k, (gate, dA) in enumerate(zip(self.stacked, self.gates)):
-            multiply(dA[rows], self._of(W, f"Wx{gate}").T, out, beta=min(k, 1))
+        multiply(self.a, rows.start, rows.stop - rows.start, self.Wx_back, self.nothing, out, rows.start)
 
     def end_backward(self, dh: np.ndarray, dc: np.ndarray) -> None:
         """dL/dh and dL/dc before the first step, into dh, dc (N, H)."""
-        multiply(self.A[: self.N], self.Wh_back, dh)
-        dc[:] = self.dc
+        before = panels(self.N, self.H)
+        multiply(self.a, 0, self.N, self.Wh_back, self.nothing, before, 0)
+        take(before, 0, dh)
+        take(self.dc, 0, dc)
 
     def gradients(self, jobs: Jobs, grads: Arrays, x: np.ndarray, keep_rows: np.ndarray, below: Any) -> None:
-        """Of the layer's arrays; it read ids x (T*N,) with their mask, or `below` (T*N, H)."""
-        H = self.hidden.shape[1]
-        for gate, dA in zip(self.stacked, self.gates):
-            jobs.do(multiply, self.h_prev.T, dA, self._of(grads, f"Wh{gate}"))
-        for gate, dA in zip(self.stacked, self.gates):
+        """Of the layer's arrays; it read ids x (T*N,) with their mask, or `below`, a matrix from one of its rows on."""
+        for gate, panel in self.places.items():
+            jobs.do(multiply_transposed, self.h, 0, self.a, panel, self._of(grads, f"Wh{gate}"))
+        for gate, panel in self.places.items():
             dWx, db = self._of(grads, f"Wx{gate}"), self._of(grads, f"b{gate}")
             if below is None:
-                jobs.do(kernels.sum_rows, dA, x, keep_rows, dWx, db)
+                jobs.do(kernels.sum_rows, self.a, panel, x, keep_rows, dWx, db)
             else:
-                jobs.do(multiply, below.T, dA, dWx)
-                jobs.do(np.sum, dA, 0, None, db)
-        for k, c in zip(range(len(self.Wc)), (self.c[:-1], self.c[:-1], self.c[1:])):
-            jobs.do(kernels.sum_of_products, self.gates[k], c.reshape(-1, H), self._of(grads, f"Wc{PEEPHOLES[k]}"))
+                jobs.do(multiply_transposed, *below, self.a, panel, dWx)
+                jobs.do(kernels.sum_columns, self.a, panel, db)
+        for k, first in zip(range(len(self.Wc)), (0, 0, self.N)):
+            gate = PEEPHOLES[k]
+            dWc = self._of(grads, f"Wc{gate}")
+            jobs.do(kernels.sum_of_products, self.a, self.places[gate], self.c, first, dWc)

@@ -1,32 +1,25 @@
 """What the fast cell does number by number, compiled by Numba: one pass where NumPy needs ten.
 
-The equations are those of `scratch` and `reference`, and every array is float32. A loop writes one or two arrays only,
-for the compiler to see that it may do eight numbers at once. Nothing here holds the interpreter's lock.
+The equations are those of `scratch` and `reference`, and every array is float32. The matrices of the cell lie in
+`panels`: in each panel the rows of a time step are one piece, over which a loop runs at once, and it does not matter
+where in it a row begins. `A`, `c` and so on are then (P, R * WIDTH), and `at` is where the piece begins, `size` its
+length. A loop writes one or two arrays only, for the compiler to see that it may do many numbers at once. Nothing here
+holds the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
 
 import numpy as np
 from numba import njit
 
+from gluon_lstm.lstm.compiled import compiled
+from gluon_lstm.lstm.panels import WIDTH
+
 ONE, TWO = np.float32(1), np.float32(2)
-
-
-def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Machine code for `signature`, kept for the next start where a folder can be written."""
-    # contract, reassoc: a product and a sum in one instruction, sums in any order. Nothing is assumed about NaN.
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
-
-    def compile_(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # no such folder
-            return njit(signature, **options)(function)
-
-    return compile_
+ROWS = 32  # of logits, that stay near the core from the first look at them to the last
+P, PIECES = "float32[:, :, ::1]", "float32[:, ::1]"
 
 
 @njit(inline="always", error_model="numpy")
@@ -55,156 +48,217 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return TWO / (ONE + exp(-TWO * x)) - ONE
 
 
-@njit(inline="always", error_model="numpy")
-def maximum(row):  # type: ignore[no-untyped-def]
-    """The largest number of a row. As integers, whose order is that of the floats once the negative ones are turned
-    over, because a maximum of floats, which asks about NaN each time, is not vectorized.
+@compiled(f"(float32[:, ::1], int32[::1], float32[::1], float32[::1], {P}, int64, int64)")
+def look_up(Wx, x, keep, b, out, panel, row):  # type: ignore[no-untyped-def]
+    """The input's share of what is inside a gate, x . Wx + b: for each id of x (R,) its row of Wx, times its `keep`.
+
+    Into the rows from `row` on of the panels from `panel` on.
     """
-    bits = row.view(np.int32)
-    largest = np.int32(-(2**31))
-    for j in range(len(bits)):
-        largest = max(largest, np.int32(bits[j] ^ ((bits[j] >> np.int32(31)) & np.int32(2**31 - 1))))
-    return np.int32(largest ^ ((largest >> np.int32(31)) & np.int32(2**31 - 1))).view(np.float32)
+    for begin in range(0, len(b), WIDTH):
+        end = min(begin + WIDTH, len(b))
+        b_p, out_p = b[begin:end], out[panel + begin // WIDTH]
+        for r in range(len(x)):
+            Wx_r, out_r = Wx[x[r], begin:end], out_p[row + r]
+            for j in range(len(b_p)):
+                out_r[j] = Wx_r[j] * keep[r] + b_p[j]
 
 
-@compiled("(float32[:, ::1], int32[::1], float32[::1], float32[::1], float32[:, :])")
-def look_up(Wx, x, keep, b, out):  # type: ignore[no-untyped-def]
-    """The input's share of what is inside a gate, x . Wx + b: for each id of x (R,) its row of Wx, times its `keep`."""
-    for r in range(len(x)):
-        row, out_r = Wx[x[r]], out[r]
-        for j in range(len(b)):
-            out_r[j] = row[j] * keep[r] + b[j]
+@compiled(f"(int64, int64, {', '.join([PIECES] * 4)}, {P}, boolean)")
+def step(at, size, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """A step: what is inside the gates i f o g, one upon another in `a`, becomes the gates; then c, s and h behind it.
 
-
-@compiled(f"(int64, {', '.join(['float32[:, :, ::1]'] * 4)}, float32[:, ::1], boolean)")
-def step(t, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """Step t: a[t] (N, 4H), what is inside the gates i f o g, becomes the gates; then c, s and h (N, H) behind it.
-
-    `s` is what the output gate lets through, tanh(c) or c. Wc: the peepholes of i f o (3, H), or none (0, H).
+    `s` is what the output gate lets through, tanh(c) or c. Wc: the peepholes of i f o (3, P, WIDTH), or none (0, ...).
+    In c and h each step stands one further than in the others: before the first is the state that it begins with.
     """
-    N, H = h[t].shape
-    at_once = 2 * H if len(Wc) else 3 * H
-    for n in range(N):
-        i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
-        c_prev, c_n, s_n, h_n = c[t, n], c[t + 1, n], s[t, n], h[t + 1, n]
-        i_f_o = a[t, n, : 3 * H]
+    H = len(h)  # in panels
+    now, then = slice(at, at + size), slice(at + size, at + 2 * size)
+    for p in range(H):
+        i, f, o, g = a[p, now], a[H + p, now], a[2 * H + p, now], a[3 * H + p, now]
+        c_prev, c_p, s_p, h_p = c[p, now], c[p, then], s[p, now], h[p, then]
         if len(Wc):
-            for j in range(H):
-                i[j] += c_prev[j] * Wc[0, j]
-                f[j] += c_prev[j] * Wc[1, j]
-        for j in range(at_once):
-            i_f_o[j] = sigmoid(i_f_o[j])
-        for j in range(H):
-            g[j] = tanh(g[j])
-        for j in range(H):
-            c_n[j] = f[j] * c_prev[j] + i[j] * g[j]
+            for n in range(0, size, WIDTH):
+                for j in range(WIDTH):
+                    i[n + j] += c_prev[n + j] * Wc[0, p, j]
+                    f[n + j] += c_prev[n + j] * Wc[1, p, j]
+        for n in range(size):
+            i[n] = sigmoid(i[n])
+        for n in range(size):
+            f[n] = sigmoid(f[n])
+        for n in range(size):
+            g[n] = tanh(g[n])
+        for n in range(size):
+            c_p[n] = f[n] * c_prev[n] + i[n] * g[n]
         if len(Wc):
-            for j in range(H):
-                o[j] = sigmoid(o[j] + c_n[j] * Wc[2, j])
+            for n in range(0, size, WIDTH):
+                for j in range(WIDTH):
+                    o[n + j] += c_p[n + j] * Wc[2, p, j]
+        for n in range(size):
+            o[n] = sigmoid(o[n])
         if output_tanh:
-            for j in range(H):
-                s_n[j] = tanh(c_n[j])
+            for n in range(size):
+                s_p[n] = tanh(c_p[n])
         else:
-            s_n[:] = c_n
-        for j in range(H):
-            h_n[j] = o[j] * s_n[j]
+            s_p[:] = c_p
+        for n in range(size):
+            h_p[n] = o[n] * s_p[n]
 
 
-@compiled(f"(int64, {', '.join(['float32[:, :, ::1]'] * 4)}, float32[:, ::1], float32[:, ::1], boolean)")
-def step_backward(t, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """Step t: the gates become dL/d(what was inside them), and dc (N, H) behind the step becomes dc before it."""
-    N, H = dc.shape
+@compiled(f"(int64, int64, {', '.join([PIECES] * 5)}, {P}, boolean)")
+def step_backward(at, size, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """A step: the gates become dL/d(what was inside them), and dc (P, size) behind the step becomes dc before it."""
+    H = len(dc)
+    now = slice(at, at + size)
     through_tanh = ONE if output_tanh else np.float32(0)
-    for n in range(N):
-        i, f, o, g = a[t, n, :H], a[t, n, H : 2 * H], a[t, n, 2 * H : 3 * H], a[t, n, 3 * H :]
-        c_prev, s_n, dh_n, dc_n = c[t, n], s[t, n], dh[t, n], dc[n]
-        for j in range(H):
-            dc_n[j] += dh_n[j] * o[j] * (ONE - through_tanh * s_n[j] * s_n[j])
-        for j in range(H):
-            o[j] = dh_n[j] * s_n[j] * o[j] * (ONE - o[j])
+    for p in range(H):
+        i, f, o, g = a[p, now], a[H + p, now], a[2 * H + p, now], a[3 * H + p, now]
+        c_prev, s_p, dh_p, dc_p = c[p, now], s[p, now], dh[p, now], dc[p]
+        for n in range(size):
+            dc_p[n] += dh_p[n] * o[n] * (ONE - through_tanh * s_p[n] * s_p[n])
+        for n in range(size):
+            o[n] = dh_p[n] * s_p[n] * o[n] * (ONE - o[n])
         if len(Wc):
-            for j in range(H):
-                dc_n[j] += o[j] * Wc[2, j]
-        for j in range(H):
-            i_j = i[j]
-            i[j] = dc_n[j] * g[j] * i_j * (ONE - i_j)
-            g[j] = dc_n[j] * i_j * (ONE - g[j] * g[j])
-        for j in range(H):
-            f_j = f[j]
-            f[j] = dc_n[j] * c_prev[j] * f_j * (ONE - f_j)
-            dc_n[j] *= f_j
+            for n in range(0, size, WIDTH):
+                for j in range(WIDTH):
+                    dc_p[n + j] += o[n + j] * Wc[2, p, j]
+        for n in range(size):
+            i_n = i[n]
+            i[n] = dc_p[n] * g[n] * i_n * (ONE - i_n)
+            g[n] = dc_p[n] * i_n * (ONE - g[n] * g[n])
+        for n in range(size):
+            f_n = f[n]
+            f[n] = dc_p[n] * c_prev[n] * f_n * (ONE - f_n)
+            dc_p[n] *= f_n
         if len(Wc):
-            for j in range(H):
-                dc_n[j] += i[j] * Wc[0, j] + f[j] * Wc[1, j]
+            for n in range(0, size, WIDTH):
+                for j in range(WIDTH):
+                    dc_p[n + j] += i[n + j] * Wc[0, p, j] + f[n + j] * Wc[1, p, j]
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1])")
-def step_rnn(t, a, h):  # type: ignore[no-untyped-def]
-    """Step t of a simple recurrent network: h (N, H) behind it from a[t] (N, H), what is inside the tanh."""
-    for n in range(a.shape[1]):
-        a_n, h_n = a[t, n], h[t + 1, n]
-        for j in range(len(a_n)):
-            h_n[j] = tanh(a_n[j])
+@compiled(f"(int64, int64, {PIECES}, {PIECES})")
+def step_rnn(at, size, a, h):  # type: ignore[no-untyped-def]
+    """A step of a simple recurrent network: h behind it from what is inside the tanh."""
+    for p in range(len(h)):
+        a_p, h_p = a[p, at : at + size], h[p, at + size : at + 2 * size]
+        for n in range(size):
+            h_p[n] = tanh(a_p[n])
 
 
-@compiled("(int64, float32[:, :, ::1], float32[:, :, ::1], float32[:, :, ::1])")
-def step_rnn_backward(t, a, h, dh):  # type: ignore[no-untyped-def]
-    """Step t: a[t] becomes dL/d(what was inside the tanh)."""
-    for n in range(a.shape[1]):
-        a_n, h_n, dh_n = a[t, n], h[t + 1, n], dh[t, n]
-        for j in range(len(a_n)):
-            a_n[j] = dh_n[j] * (ONE - h_n[j] * h_n[j])
+@compiled(f"(int64, int64, {PIECES}, {PIECES}, {PIECES})")
+def step_rnn_backward(at, size, a, h, dh):  # type: ignore[no-untyped-def]
+    """A step: a becomes dL/d(what was inside the tanh)."""
+    for p in range(len(h)):
+        a_p, h_p, dh_p = a[p, at : at + size], h[p, at + size : at + 2 * size], dh[p, at : at + size]
+        for n in range(size):
+            a_p[n] = dh_p[n] * (ONE - h_p[n] * h_p[n])
 
 
-@compiled("(float32[:, :], float32[:, ::1], float32[::1])")
-def sum_of_products(A, B, out):  # type: ignore[no-untyped-def]
-    """The columns of A * B (R, H), number by number, summed."""
-    out[:] = 0
-    for r in range(len(A)):
-        A_r, B_r = A[r], B[r]
-        for j in range(len(out)):
-            out[j] += A_r[j] * B_r[j]
+@compiled(f"({P}, int64, {PIECES}, {P}, int64)")
+def mask(A, first, keep, out, row):  # type: ignore[no-untyped-def]
+    """Some rows of A times `keep` (R, C), into the rows from `row` on of `out`, which may be A itself."""
+    R, C = keep.shape
+    for p in range(len(A)):
+        begin, end = p * WIDTH, min((p + 1) * WIDTH, C)
+        for r in range(R):
+            A_r, keep_r, out_r = A[p, first + r], keep[r, begin:end], out[p, row + r]
+            for j in range(len(keep_r)):
+                out_r[j] = A_r[j] * keep_r[j]
 
 
-@compiled("float64(float32[:, ::1], int32[::1], float32[::1])")
-def softmax_loss(z, y, dby):  # type: ignore[no-untyped-def]
-    """Logits z (R, V) become softmax minus one-hot, the gradient of their summed cross-entropy, which is returned.
+@compiled(f"({P}, int64, {P}, int64, float32[::1])")
+def sum_of_products(A, panel, B, first, out):  # type: ignore[no-untyped-def]
+    """The columns of A * B, number by number, summed: all rows of A, the panels of it from `panel` on, and as many rows
+    of B from `first` on.
+    """
+    for begin in range(0, len(out), WIDTH):
+        A_p, B_p, sums = A[panel + begin // WIDTH], B[begin // WIDTH, first:], out[begin : begin + WIDTH]
+        sums[:] = 0
+        for r in range(len(A_p)):
+            for j in range(len(sums)):
+                sums[j] += A_p[r, j] * B_p[r, j]
 
-    The columns of the gradient are summed in `dby` (V,).
+
+@compiled(f"({P}, int64, float32[::1])")
+def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
+    """The columns of A, summed, in the panels from `panel` on."""
+    for begin in range(0, len(out), WIDTH):
+        A_p, sums = A[panel + begin // WIDTH], out[begin : begin + WIDTH]
+        sums[:] = 0
+        for r in range(len(A_p)):
+            for j in range(len(sums)):
+                sums[j] += A_p[r, j]
+
+
+@compiled(f"float64({P}, int64, int32[::1], int64, float32, {PIECES})")
+def softmax_loss(z, first, y, V, scale, dby):  # type: ignore[no-untyped-def]
+    """Logits, the rows of z from `first` on, become softmax minus one-hot, times `scale`: the gradient of their summed
+    cross-entropy, which is returned, not scaled. The columns of the gradient are summed in `dby` (P, WIDTH).
     """
     loss = 0.0
     dby[:] = 0
-    for r in range(len(z)):
-        row, target = z[r], y[r]
-        largest = maximum(row)
-        log_p = row[target] - largest
-        total = np.float32(0)
-        for j in range(len(row)):
-            e = exp(row[j] - largest)
-            row[j] = e
-            total += e
-        loss += math.log(np.float64(total)) - log_p
-        scale = ONE / total
-        for j in range(len(row)):
-            p = row[j] * scale
-            row[j] = p
-            dby[j] += p
-        row[target] -= ONE
-        dby[target] -= ONE
+    last = len(z) - 1
+    width = V - last * WIDTH  # of the last panel: what is beyond is none of the vocabulary
+    sides = np.empty((2, ROWS * WIDTH), np.float32)
+    for begin in range(0, len(y), ROWS):
+        rows = min(ROWS, len(y) - begin)
+        largest, total = sides[0, : rows * WIDTH], sides[1, : rows * WIDTH]  # of each row first in WIDTH parts
+        largest[:] = -np.inf
+        total[:] = 0
+        for p in range(last + 1):
+            z_p = z[p, first + begin : first + begin + rows].reshape(-1)
+            if p == last:
+                for r in range(rows):
+                    z_p[r * WIDTH + width : (r + 1) * WIDTH] = -np.inf
+            for n in range(len(z_p)):
+                largest[n] = z_p[n] if z_p[n] > largest[n] else largest[n]
+        for r in range(rows):
+            parts = largest[r * WIDTH : (r + 1) * WIDTH]
+            parts[:] = parts.max()
+            target = y[begin + r]
+            loss += parts[0] - z[target // WIDTH, first + begin + r, target % WIDTH]
+        for p in range(last + 1):
+            z_p = z[p, first + begin : first + begin + rows].reshape(-1)
+            for n in range(len(z_p)):
+                e = exp(z_p[n] - largest[n])
+                z_p[n] = e
+                total[n] += e
+            if p == last:  # exp stops short of 0, at what nothing is added to in `total`
+                for r in range(rows):
+                    z_p[r * WIDTH + width : (r + 1) * WIDTH] = 0
+        for r in range(rows):
+            parts = total[r * WIDTH : (r + 1) * WIDTH]
+            whole = parts.sum()
+            loss += math.log(np.float64(whole))
+            parts[:] = scale / whole
+        for p in range(last + 1):
+            z_p, dby_p = z[p, first + begin : first + begin + rows].reshape(-1), dby[p]
+            for n in range(len(z_p)):
+                z_p[n] *= total[n]
+            for n in range(0, len(z_p), WIDTH):
+                for j in range(WIDTH):
+                    dby_p[j] += z_p[n + j]
+        for r in range(rows):
+            target = y[begin + r]
+            z[target // WIDTH, first + begin + r, target % WIDTH] -= scale
+            dby[target // WIDTH, target % WIDTH] -= scale
     return loss
 
 
-@compiled("(float32[:, :], int32[::1], float32[::1], float32[:, ::1], float32[::1])")
-def sum_rows(dA, x, keep, dWx, db):  # type: ignore[no-untyped-def]
-    """dWx = x' . dA with x' one-hot, and db: each row of dA (R, H) is added to the row of dWx that its id names."""
+@compiled(f"({P}, int64, int32[::1], float32[::1], float32[:, ::1], float32[::1])")
+def sum_rows(dA, panel, x, keep, dWx, db):  # type: ignore[no-untyped-def]
+    """dWx = x' . dA with x' one-hot, and db: each row of dA, in the panels from `panel` on, is added to the row of dWx
+    that its id names, times its `keep`.
+    """
     dWx[:] = 0
     db[:] = 0
-    for r in range(len(x)):
-        dA_r, row = dA[r], dWx[x[r]]
-        for j in range(len(db)):
-            row[j] += dA_r[j] * keep[r]
-        for j in range(len(db)):
-            db[j] += dA_r[j]
+    for begin in range(0, len(db), WIDTH):
+        end = min(begin + WIDTH, len(db))
+        dA_p, db_p = dA[panel + begin // WIDTH], db[begin:end]
+        for r in range(len(x)):
+            dA_r, row = dA_p[r], dWx[x[r], begin:end]
+            for j in range(len(db_p)):
+                row[j] += dA_r[j] * keep[r]
+            for j in range(len(db_p)):
+                db_p[j] += dA_r[j]
 
 
 @compiled("float64(float32[:, ::1], int64[::1])")

@@ -89,7 +89,7 @@ def told(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
 def machine(device: str) -> dict[str, Any]:
     """What the last digits of a number depend on."""
     threads = {"cores": available_cores(), "threads a product": os.environ.get("OPENBLAS_NUM_THREADS", "any")}
-    libraries = versions(("gluon-lstm", "numpy", "mxnet", "numba", "scipy-openblas32"))
+    libraries = versions(("gluon-lstm", "numpy", "mxnet", "numba"))
     return {"processor": cpu_name(), "device": device, **threads, **libraries}
 
 

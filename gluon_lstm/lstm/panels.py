@@ -1,0 +1,194 @@
+"""Products of float32 matrices that lie in memory in panels, for one core to take them as fast as it can multiply.
+
+A matrix (R, C) in panels is an array (P, R, WIDTH): its columns in P = ceil(C / WIDTH) groups, one group behind the
+other, each with all its rows; what the last group has beyond C is 0. So all that a product reads lies in a row, and
+what it writes as well; a library for matrices as they usually lie must first rearrange them, each time anew, and for
+the thin products of a time step that takes it a third of its time. The weights are laid so once a window, all else is
+made so and stays so.
+
+Every number of a product is summed in the order of its terms, in runs of RUN, whatever the machine and its vectors.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from gluon_lstm.lstm.compiled import compiled
+
+FEATURES = binding.get_host_cpu_features()
+LANES = 16 if FEATURES.get("avx512f") else 8 if FEATURES.get("avx") else 4  # float32 numbers of a vector register
+# The numbers of a tile stay in registers, of which there are 32 or 16, and so do a few vectors that are multiplied.
+HEIGHT, VECTORS = (8, 2) if FEATURES.get("avx512f") or FEATURES.get("neon") else (4, 3)
+WIDTH = VECTORS * LANES
+RUN = 512  # terms that are summed in registers
+LINE = 16  # numbers of a cache line
+BLOCK = 128  # rows that are read again for each panel, from a cache near the core
+
+
+NUMBER, INTEGER, SHORT, BYTES = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+VECTOR = ir.VectorType(NUMBER, LANES)
+
+
+def panels(R: int, C: int) -> np.ndarray:
+    """Room for a matrix (R, C), full of zeros."""
+    return np.zeros((count(C), R, WIDTH), np.float32)
+
+
+def count(C: int) -> int:
+    """How many panels C columns take."""
+    return -(-C // WIDTH)
+
+
+def _tile(height: int) -> Callable[..., Any]:
+    """The heart of a product: `height` rows of one panel of the result.
+
+    It is written in the compiler's own language, because no loop in Python says what is to stay in registers.
+    """
+
+    @intrinsic  # type: ignore[misc]
+    def tile(_, a, row, term, panel, outer, inner, b, start, start_row, c):  # type: ignore[no-untyped-def]
+        """c[r] = start[r] + sum over p < outer and k < inner of a[r * row + k * term + p * panel] * b[p * inner + k].
+
+        a, b, start and c are addresses; row, term, panel and start_row, that of the rows of start, distances in
+        numbers. A number of a is multiplied with a row of b, WIDTH numbers; so are the rows of start and c.
+        """
+        return types.void(*[types.intp] * 10), partial(_code, height)
+
+    return tile  # type: ignore[no-any-return]
+
+
+def _code(height: int, context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+    """The instructions of a tile."""
+    a, row, term, panel, outer, inner, b, start, start_row, c = arguments
+    a, b, start, c = (builder.inttoptr(address, NUMBER.as_pointer()) for address in (a, b, start, c))
+    places = [(r, v) for r in range(height) for v in range(VECTORS)]
+
+    def at(pointer: Any, distance: Any, times: Any = 1) -> Any:
+        distance, times = (ir.Constant(INTEGER, n) if isinstance(n, int) else n for n in (distance, times))
+        return builder.gep(pointer, [builder.mul(distance, times)])
+
+    def vector_at(row: Any, v: int) -> Any:
+        return builder.bitcast(at(row, v * LANES), VECTOR.as_pointer())
+
+    def load(row: Any, v: int) -> Any:
+        return builder.load(vector_at(row, v), align=4)
+
+    def spread(number: Any) -> Any:
+        """A vector of one number."""
+        nothing, zeros = ir.Constant(VECTOR, ir.Undefined), ir.Constant(ir.VectorType(SHORT, LANES), None)
+        return builder.shuffle_vector(builder.insert_element(nothing, number, SHORT(0)), nothing, zeros)
+
+    def function(name: str, result: Any, *types: Any) -> Any:
+        return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, types), name)
+
+    multiply_add = function(f"llvm.fmuladd.v{LANES}f32", VECTOR, VECTOR, VECTOR, VECTOR)
+    prefetch = function("llvm.prefetch.p0i8", ir.VoidType(), BYTES, SHORT, SHORT, SHORT)
+    starts, ends = [at(start, start_row, r) for r in range(height)], [at(c, WIDTH, r) for r in range(height)]
+    for end in ends:  # what is written at the end comes near meanwhile
+        for line in range(0, WIDTH, LINE):
+            builder.call(prefetch, [builder.bitcast(at(end, line), BYTES), SHORT(1), SHORT(3), SHORT(1)])
+    sums = {place: cgutils.alloca_once_value(builder, ir.Constant(VECTOR, None)) for place in places}
+    with cgutils.for_range(builder, outer) as p:
+        a_p, b_p = at(a, p.index, panel), at(b, builder.mul(p.index, inner), WIDTH)
+        with cgutils.for_range(builder, inner) as k:
+            b_k = at(b_p, k.index, WIDTH)
+            factors = [load(b_k, v) for v in range(VECTORS)]
+            numbers = [spread(builder.load(at(at(a_p, row, r), k.index, term))) for r in range(height)]
+            for (r, v), total in sums.items():
+                builder.store(builder.call(multiply_add, [numbers[r], factors[v], builder.load(total)]), total)
+    for (r, v), total in sums.items():
+        builder.store(builder.fadd(load(starts[r], v), builder.load(total)), vector_at(ends[r], v), align=4)
+    return context.get_dummy_value()
+
+
+tile_8, tile_4, tile_2, tile_1 = map(_tile, (HEIGHT, 4, 2, 1))
+P = "float32[:, :, ::1]"
+
+
+@compiled(f"({P}, int64, int64, {P}, {P}, {P}, int64)")
+def multiply(A, first, R, B, start, C, at):  # type: ignore[no-untyped-def]
+    """C[at : at + R] = start + A[first : first + R] . B, all in panels; B has a row for each column of A's panels.
+
+    `start` has one row for all, or is C itself, to which the product is then added.
+    """
+    a, b, c = A.ctypes.data, B.ctypes.data, C.ctypes.data
+    terms, run = A.shape[0], RUN // WIDTH
+    for p in range(0, terms, run):
+        outer = min(run, terms - p)
+        begin, lines = (C, C.shape[1]) if p else (start, start.shape[1])
+        s, begin_row = begin.ctypes.data, WIDTH if lines > 1 else 0
+        for block in range(0, R, BLOCK):
+            end = min(block + BLOCK, R)
+            for j in range(len(B)):
+                r = block
+                while r < end:
+                    a_r = a + 4 * WIDTH * (p * A.shape[1] + first + r)
+                    b_j = b + 4 * WIDTH * (j * B.shape[1] + p * WIDTH)
+                    s_r = s + 4 * (WIDTH * j * lines + begin_row * (at + r))
+                    c_r = c + 4 * WIDTH * (j * C.shape[1] + at + r)
+                    pitch = WIDTH * A.shape[1]
+                    if end - r >= HEIGHT:
+                        tile_8(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
+                        r += HEIGHT
+                    elif end - r >= 4:
+                        tile_4(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
+                        r += 4
+                    elif end - r >= 2:
+                        tile_2(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
+                        r += 2
+                    else:
+                        tile_1(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
+                        r += 1
+
+
+@compiled(f"({P}, int64, {P}, int64, float32[:, :])")
+def multiply_transposed(A, first, B, panel, out):  # type: ignore[no-untyped-def]
+    """out = A[first : first + R]^T . B, where B, in panels as A, has R rows; the columns of `out` (m, n), which is no
+    such matrix, are those of the panels of B from `panel` on.
+    """
+    M, R = len(A) * WIDTH, B.shape[1]
+    m, n = out.shape
+    whole = np.empty((M, WIDTH), np.float32)
+    a, b, c = A.ctypes.data, B.ctypes.data, whole.ctypes.data
+    for j in range(-(-n // WIDTH)):
+        whole[:] = 0
+        for k in range(0, R, RUN):
+            terms = min(RUN, R - k)
+            for r in range(0, M, HEIGHT):
+                a_r = a + 4 * (r // WIDTH * WIDTH * A.shape[1] + WIDTH * (first + k) + r % WIDTH)
+                b_k = b + 4 * WIDTH * ((panel + j) * R + k)
+                c_r = c + 4 * WIDTH * r
+                tile_8(a_r, 1, WIDTH, 0, 1, terms, b_k, c_r, WIDTH, c_r)
+        columns = out[:, j * WIDTH : min((j + 1) * WIDTH, n)]
+        for r in range(m):
+            for v in range(columns.shape[1]):
+                columns[r, v] = whole[r, v]
+
+
+@compiled(f"(float32[:, :], {P}, int64, int64)")
+def lay(matrix, out, panel, row):  # type: ignore[no-untyped-def]
+    """A matrix (R, C), however it lies, into panels: into the rows from `row` on of the panels from `panel` on."""
+    R, C = matrix.shape
+    for j in range(-(-C // WIDTH)):
+        columns = matrix[:, j * WIDTH : min((j + 1) * WIDTH, C)]
+        for r in range(R):
+            for v in range(columns.shape[1]):
+                out[panel + j, row + r, v] = columns[r, v]
+
+
+@compiled(f"({P}, int64, float32[:, :])")
+def take(panels, row, out):  # type: ignore[no-untyped-def]
+    """The rows of a matrix in panels from `row` on, into a matrix (R, C)."""
+    R, C = out.shape
+    for j in range(-(-C // WIDTH)):
+        columns = out[:, j * WIDTH : min((j + 1) * WIDTH, C)]
+        for r in range(R):
+            for v in range(columns.shape[1]):
+                columns[r, v] = panels[j, row + r, v]
