@@ -108,6 +108,7 @@ class Ours:
 
     def gradients(self, x: Any, y: Any) -> None:
         self.trainer.gradients(x, y, *self.begin())
+        self.wait()  # as an update does, before it reads the gradients
 
 
 class Notes:

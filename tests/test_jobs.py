@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+import weakref
 
 import pytest
 
@@ -14,10 +14,12 @@ from gluon_lstm.lstm.jobs import Job, Jobs
 
 @pytest.fixture(autouse=True, params=[1, 3])
 def threads(request, monkeypatch):
-    """As on a machine with two cores, and with four. A test that hangs ends with everything's stack."""
-    with ThreadPoolExecutor(request.param) as pool:
-        monkeypatch.setattr(jobs, "_threads", lambda: pool)
-        yield request.param
+    """As on a machine with two cores, and with four."""
+    queue = jobs.threads(request.param)
+    monkeypatch.setattr(jobs, "_queue", lambda: queue)
+    yield request.param
+    for _ in range(request.param):
+        queue.put(None)
 
 
 def test_results_come_in_the_order_in_which_work_was_handed_over():
@@ -40,9 +42,9 @@ def test_each_of_many_jobs_is_done_once():
 
 
 def test_a_job_is_run_by_whoever_comes_first_and_by_nobody_else():
-    job = Job(lambda: 7)
+    job = Job(int, ("7",))
     assert [job.run(), job.run()] == [True, False]
-    assert job.future.result() == 7
+    assert job.result() == 7
 
 
 def test_leaving_the_block_waits_for_everything():
@@ -61,14 +63,16 @@ def test_leaving_the_block_waits_for_everything():
 def test_who_waits_works_meanwhile(threads):
     """With every other thread held up, the one that waits does the job itself."""
     release = threading.Event()
-    held = [jobs._threads().submit(release.wait, 30) for _ in range(threads)]
+    held = [Job(release.wait, (30,)) for _ in range(threads)]
+    for job in held:
+        jobs._queue().put(job)
     try:
         with Jobs() as work:
             job = work.do(threading.get_ident)
             assert work.result(job) == threading.get_ident()
     finally:
         release.set()
-    assert all(future.result() for future in held)
+    assert all(job.result() for job in held)
 
 
 def test_work_goes_on_in_several_threads_at_once(threads):
@@ -132,3 +136,16 @@ def test_a_job_may_wait_for_one_that_it_hands_over_itself():
     with Jobs() as work:
         job = work.do(lambda: work.result(work.do(lambda: work.result(work.do(int, "7")))))
         assert work.result(job) == 7
+
+
+def test_a_job_that_is_done_lets_go_of_what_it_was_given():
+    class Large:
+        pass
+
+    given = Large()
+    known = weakref.ref(given)
+    with Jobs() as work:
+        work.result(work.do(id, given))
+        del given
+        work.result(work.do(int))
+        assert known() is None

@@ -8,7 +8,11 @@ from numba import njit
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Machine code for `signature`, kept for the next start where a folder can be written."""
+    """Machine code for `signature`, kept for the next start where a folder can be written.
+
+    It is made anew when the file of the function changes. Who changes `panels` alone removes `__pycache__`, for what
+    is compiled into `kernels` from there.
+    """
     # contract, reassoc: a product and a sum in one instruction, sums in any order. Nothing is assumed about NaN.
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 

@@ -19,14 +19,14 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.configuration import Configuration
 from gluon_lstm.lstm import kernels
-from gluon_lstm.lstm.fast_layer import FastLayer
+from gluon_lstm.lstm.fast_layer import FastLayer, do_transposed
 from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.operator import Operator, ndarray, view
-from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, multiply_transposed, panels
+from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, panels
 from gluon_lstm.lstm.parameters import Parameters
 
-SHORTEST, LONGEST = 4, 16  # steps of a job
-PART = 16  # panels of the output weights that are one job
+ROWS = 256  # that are handed on together: others wait for them, but a product is the faster the more there are
+PART = 16  # panels of the output weights that are laid out in one job
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
@@ -161,8 +161,7 @@ class _Window(Operator):
         b = self.buffers
         grads["by"][:] = b.dby.sum(axis=0).reshape(-1)[: len(grads["by"])]
         hidden, first = b.layers[-1].given(self.keep_hidden[-1])
-        for columns in b.parts:
-            jobs.do(multiply_transposed, hidden, first, b.z, columns.start // WIDTH, grads["Why"][:, columns])
+        do_transposed(jobs, hidden, first, b.z, 0, grads["Why"])
 
 
 class _Buffers:
@@ -172,7 +171,7 @@ class _Buffers:
 
     def __init__(self, configuration: Configuration, T: int, N: int, V: int) -> None:
         self.size = (configuration, T, N, V)
-        self.chunks = _chunks(T)
+        self.chunks = _chunks(T, N)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
         self.parts = [slice(at, min(at + PART * WIDTH, V)) for at in range(0, V, PART * WIDTH)]
         self.layers = [FastLayer(configuration, number, T, N) for number in range(1, configuration.layers + 1)]
@@ -196,15 +195,7 @@ class _Buffers:
         self.spare[:] = [self]
 
 
-def _chunks(T: int) -> list[slice]:
-    """Steps that are handed on together: few at both ends, where others wait for work; many between, where products
-    are the faster the more rows they have.
-    """
-    few, more = SHORTEST, 3 * SHORTEST
-    ends = {0, few, T - few, *range(more, T - more, LONGEST), T - more, T}
-    return _between({end for end in ends if 0 <= end <= T})
-
-
-def _between(ends: set[int]) -> list[slice]:
-    ordered = sorted(ends)
-    return [slice(start, end) for start, end in zip(ordered, ordered[1:])]
+def _chunks(T: int, N: int) -> list[slice]:
+    """Steps that are handed on together."""
+    steps = max(ROWS // N, 1)
+    return [slice(at, min(at + steps, T)) for at in range(0, T, steps)]

@@ -11,6 +11,7 @@ from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.jobs import Jobs
 from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, multiply_transposed, panels, take
 
+JOB = 1 << 27  # multiplications and additions, about a thousandth of a second of a core
 Arrays = dict[str, np.ndarray]  # under the names of the model
 
 
@@ -22,7 +23,6 @@ class FastLayer:
     def __init__(self, configuration: Configuration, number: int, T: int, N: int) -> None:
         self.names, self.cell = configuration.names(number), configuration.cell
         self.T, self.N, self.H = T, N, configuration.hidden
-        self.size = N * WIDTH  # of what a step has in each panel
         self.places = {gate: k * count(self.H) for k, gate in enumerate(self.cell.stacked)}  # the first panel of each
         G = len(self.places)
 
@@ -40,7 +40,8 @@ class FastLayer:
         self.dh, self.dc = panels(T * N, self.H), panels(N, self.H)
         self.dropped = panels(T * N, self.H)
         self.nothing = panels(1, self.H)
-        self.pieces = [array.reshape(len(array), -1) for array in (self.a, self.c, self.s, self.h, self.dh, self.dc)]
+        self.forth = N, self.Wh, self.a, self.c, self.s, self.h, self.Wc, self.cell.output_tanh
+        self.back = N, self.Wh_back, self.a, self.c, self.s, self.h, self.dh, self.dc, self.Wc, self.cell.output_tanh
 
     def _of(self, arrays: Arrays, name: str) -> np.ndarray:
         """The array of this layer that has `name` in the equations."""
@@ -75,14 +76,7 @@ class FastLayer:
         multiply(below, first, rows.stop - rows.start, self.Wx, self.b, self.a, rows.start)
 
     def run(self, steps: slice) -> None:
-        a, c, s, h, _, _ = self.pieces
-        for t in range(steps.start, steps.stop):
-            multiply(self.h, t * self.N, self.N, self.Wh, self.a, self.a, t * self.N)
-            if self.cell.gates == "h":
-                kernels.step_rnn(t * self.size, self.size, a, h)
-                c[:, (t + 1) * self.size : (t + 2) * self.size] = c[:, t * self.size : (t + 1) * self.size]
-            else:
-                kernels.step(t * self.size, self.size, a, c, s, h, self.Wc, self.cell.output_tanh)
+        kernels.run(steps.start, steps.stop, *self.forth)
 
     def give(self, rows: slice, keep: Any) -> tuple[np.ndarray, int]:
         """Where the hidden states of some rows are on their way up, times `keep` (T*N, H) where given: a matrix, and
@@ -110,16 +104,9 @@ class FastLayer:
 
     def run_backward(self, steps: slice) -> None:
         """Over steps whose dL/dh from above is there."""
-        a, c, s, h, dh, dc = self.pieces
-        for t in reversed(range(steps.start, steps.stop)):
-            if t + 1 == self.T:
-                dh[:, t * self.size :] += self.dh_last.reshape(len(dh), -1)
-            else:
-                multiply(self.a, (t + 1) * self.N, self.N, self.Wh_back, self.dh, self.dh, t * self.N)
-            if self.cell.gates == "h":
-                kernels.step_rnn_backward(t * self.size, self.size, a, h, dh)
-            else:
-                kernels.step_backward(t * self.size, self.size, a, c, s, dh, dc, self.Wc, self.cell.output_tanh)
+        if steps.stop == self.T:
+            self.dh[:, -self.N :] += self.dh_last
+        kernels.run_backward(steps.start, steps.stop, *self.back)
 
     def give_back(self, rows: slice, out: np.ndarray) -> None:
         """dL/d(what was read from the layer below), for some rows."""
@@ -135,15 +122,22 @@ class FastLayer:
     def gradients(self, jobs: Jobs, grads: Arrays, x: np.ndarray, keep_rows: np.ndarray, below: Any) -> None:
         """Of the layer's arrays; it read ids x (T*N,) with their mask, or `below`, a matrix from one of its rows on."""
         for gate, panel in self.places.items():
-            jobs.do(multiply_transposed, self.h, 0, self.a, panel, self._of(grads, f"Wh{gate}"))
+            do_transposed(jobs, self.h, 0, self.a, panel, self._of(grads, f"Wh{gate}"))
         for gate, panel in self.places.items():
             dWx, db = self._of(grads, f"Wx{gate}"), self._of(grads, f"b{gate}")
             if below is None:
                 jobs.do(kernels.sum_rows, self.a, panel, x, keep_rows, dWx, db)
             else:
-                jobs.do(multiply_transposed, *below, self.a, panel, dWx)
+                do_transposed(jobs, below[0], below[1], self.a, panel, dWx)
                 jobs.do(kernels.sum_columns, self.a, panel, db)
         for k, first in zip(range(len(self.Wc)), (0, 0, self.N)):
             gate = PEEPHOLES[k]
             dWc = self._of(grads, f"Wc{gate}")
             jobs.do(kernels.sum_of_products, self.a, self.places[gate], self.c, first, dWc)
+
+
+def do_transposed(jobs: Jobs, A: np.ndarray, first: int, B: np.ndarray, panel: int, out: np.ndarray) -> None:
+    """`multiply_transposed`, as many jobs as its length is worth."""
+    columns = max(JOB // (2 * len(A) * WIDTH * B.shape[1] * WIDTH), 1) * WIDTH
+    for at in range(0, out.shape[1], columns):
+        jobs.do(multiply_transposed, A, first, B, panel + at // WIDTH, out[:, at : at + columns])

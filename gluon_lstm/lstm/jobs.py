@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any, Callable
 
 import numpy as np
@@ -16,10 +16,13 @@ from gluon_lstm.machine import available_cores
 class Job:
     """A piece of work that is done once, and its result."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self._begun = threading.Lock()
-        self.future: Future[Any] = Future()
+    def __init__(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._work, self._arguments = work, arguments
+        self._begun, self._unfinished = threading.Lock(), threading.Lock()
+        self._unfinished.acquire()
+        self.done = False
+        self._result: Any = None
+        self._error: BaseException | None = None
 
     def run(self) -> bool:
         """Do the work, unless it was begun before; whether it was this call that did it."""
@@ -27,10 +30,25 @@ class Job:
             return False
         try:
             with np.errstate(all="ignore"):  # set for each thread; whether numbers are finite is the trainer's question
-                self.future.set_result(self._work())
+                self._result = self._work(*self._arguments)
         except BaseException as error:
-            self.future.set_exception(error)
+            self._error = error
+        finally:
+            del self._work, self._arguments  # which may be large
+            self.done = True
+            self._unfinished.release()
         return True
+
+    def wait(self) -> None:
+        with self._unfinished:
+            pass
+
+    def result(self) -> Any:
+        """What the work gave, or raised, when it is done."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
 
 
 class Jobs:
@@ -50,29 +68,47 @@ class Jobs:
     def __exit__(self, *_: object) -> None:
         while self._waiting:
             self._waiting.popleft().run()
-        wait(job.future for job in self._all)
+        for job in self._all:
+            job.wait()
         self.results()  # raises what a job has raised
 
     def do(self, work: Callable[..., Any], *arguments: Any) -> Job:
         """Hand over `work(*arguments)`; earlier jobs are begun first."""
-        job = Job(lambda: work(*arguments))
+        job = Job(work, arguments)
         self._all.append(job)
         self._waiting.append(job)
-        _threads().submit(job.run)
+        _queue().put(job)
         return job
 
     def result(self, job: Job) -> Any:
         """What the job gives, as soon as it is done."""
-        while not job.future.done() and self._waiting:
+        while not job.done and self._waiting:
             self._waiting.popleft().run()
-        return job.future.result()
+        return job.result()
 
     def results(self) -> list[Any]:
         """What all jobs give, in the order in which they were handed over."""
         return [self.result(job) for job in self._all]
 
 
+def threads(count: int) -> SimpleQueue[Job | None]:
+    """New threads that run the jobs of a queue, until one of them gets None. They end with the program."""
+    queue: SimpleQueue[Job | None] = SimpleQueue()
+    for _ in range(count):
+        threading.Thread(target=_work, args=(queue,), name="gluon-lstm", daemon=True).start()
+    return queue
+
+
+def _work(queue: SimpleQueue[Job | None]) -> None:
+    while True:
+        job = queue.get()
+        if job is None:
+            return
+        job.run()
+        del job  # what it holds may be large
+
+
 @lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    """As many as can work beside the thread that hands out the work."""
-    return ThreadPoolExecutor(max(available_cores() - 1, 1), "gluon-lstm")
+def _queue() -> SimpleQueue[Job | None]:
+    """For as many threads as can work beside the one that hands out the work."""
+    return threads(max(available_cores() - 1, 1))

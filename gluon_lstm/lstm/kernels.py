@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from gluon_lstm.lstm.compiled import compiled
-from gluon_lstm.lstm.panels import WIDTH
+from gluon_lstm.lstm.panels import WIDTH, multiply
 
 ONE, TWO = np.float32(1), np.float32(2)
 ROWS = 32  # of logits, that stay near the core from the first look at them to the last
@@ -54,13 +54,14 @@ def look_up(Wx, x, keep, b, out, panel, row):  # type: ignore[no-untyped-def]
 
     Into the rows from `row` on of the panels from `panel` on.
     """
-    for begin in range(0, len(b), WIDTH):
-        end = min(begin + WIDTH, len(b))
-        b_p, out_p = b[begin:end], out[panel + begin // WIDTH]
-        for r in range(len(x)):
-            Wx_r, out_r = Wx[x[r], begin:end], out_p[row + r]
-            for j in range(len(b_p)):
-                out_r[j] = Wx_r[j] * keep[r] + b_p[j]
+    whole, rest = divmod(len(b), WIDTH)
+    for r in range(len(x)):
+        Wx_r, keep_r = Wx[x[r]], keep[r]
+        for p in range(whole):
+            for j in range(WIDTH):
+                out[panel + p, row + r, j] = Wx_r[p * WIDTH + j] * keep_r + b[p * WIDTH + j]
+        for j in range(rest):
+            out[panel + whole, row + r, j] = Wx_r[whole * WIDTH + j] * keep_r + b[whole * WIDTH + j]
 
 
 @compiled(f"(int64, int64, {', '.join([PIECES] * 4)}, {P}, boolean)")
@@ -134,10 +135,11 @@ def step_backward(at, size, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[n
                     dc_p[n + j] += i[n + j] * Wc[0, p, j] + f[n + j] * Wc[1, p, j]
 
 
-@compiled(f"(int64, int64, {PIECES}, {PIECES})")
-def step_rnn(at, size, a, h):  # type: ignore[no-untyped-def]
-    """A step of a simple recurrent network: h behind it from what is inside the tanh."""
+@compiled(f"(int64, int64, {PIECES}, {PIECES}, {PIECES})")
+def step_rnn(at, size, a, c, h):  # type: ignore[no-untyped-def]
+    """A step of a simple recurrent network: h behind it from what is inside the tanh, and c as it was."""
     for p in range(len(h)):
+        c[p, at + size : at + 2 * size] = c[p, at : at + size]
         a_p, h_p = a[p, at : at + size], h[p, at + size : at + 2 * size]
         for n in range(size):
             h_p[n] = tanh(a_p[n])
@@ -150,6 +152,40 @@ def step_rnn_backward(at, size, a, h, dh):  # type: ignore[no-untyped-def]
         a_p, h_p, dh_p = a[p, at : at + size], h[p, at + size : at + 2 * size], dh[p, at : at + size]
         for n in range(size):
             a_p[n] = dh_p[n] * (ONE - h_p[n] * h_p[n])
+
+
+@compiled(f"(int64, int64, int64, {', '.join([P] * 6)}, boolean)")
+def run(begin, end, N, Wh, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """The steps from `begin` to `end`, of N rows each; in `a` is the input's share of what is inside the gates."""
+    size = N * WIDTH
+    flat_a, flat_c, flat_s, flat_h = (
+        a.reshape(len(a), -1), c.reshape(len(c), -1), s.reshape(len(s), -1), h.reshape(len(h), -1),
+    )  # fmt: skip
+    for t in range(begin, end):
+        multiply(h, t * N, N, Wh, a, a, t * N)
+        if len(a) == len(h):
+            step_rnn(t * size, size, flat_a, flat_c, flat_h)
+        else:
+            step(t * size, size, flat_a, flat_c, flat_s, flat_h, Wc, output_tanh)
+
+
+@compiled(f"(int64, int64, int64, {', '.join([P] * 8)}, boolean)")
+def run_backward(begin, end, N, Wh_back, a, c, s, h, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """The same steps from `end` back to `begin`; in `dh` is what comes from above, and for the last of all steps what
+    comes from behind it.
+    """
+    size = N * WIDTH
+    flat_a, flat_c, flat_s, flat_h, flat_dh, flat_dc = (
+        a.reshape(len(a), -1), c.reshape(len(c), -1), s.reshape(len(s), -1), h.reshape(len(h), -1),
+        dh.reshape(len(dh), -1), dc.reshape(len(dc), -1),
+    )  # fmt: skip
+    for t in range(end - 1, begin - 1, -1):
+        if (t + 1) * N < a.shape[1]:
+            multiply(a, (t + 1) * N, N, Wh_back, dh, dh, t * N)
+        if len(a) == len(h):
+            step_rnn_backward(t * size, size, flat_a, flat_h, flat_dh)
+        else:
+            step_backward(t * size, size, flat_a, flat_c, flat_s, flat_dh, flat_dc, Wc, output_tanh)
 
 
 @compiled(f"({P}, int64, {PIECES}, {P}, int64)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,8 @@ def view(array: Any, wait: bool = True) -> np.ndarray:
         array.wait_to_read()
     address = ctypes.c_void_p()
     mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))
-    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_float)), array.shape)
+    shape = array.shape
+    return np.ndarray(shape, np.float32, (ctypes.c_float * math.prod(shape)).from_address(address.value))
 
 
 def in_place(array: Any) -> np.ndarray:

@@ -29,7 +29,7 @@ HEIGHT, VECTORS = (8, 2) if FEATURES.get("avx512f") or FEATURES.get("neon") else
 WIDTH = VECTORS * LANES
 RUN = 512  # terms that are summed in registers
 LINE = 16  # numbers of a cache line
-BLOCK = 128  # rows that are read again for each panel, from a cache near the core
+BLOCK = 256  # rows that are read again for each panel, from a cache near the core
 
 
 NUMBER, INTEGER, SHORT, BYTES = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
@@ -148,28 +148,33 @@ def multiply(A, first, R, B, start, C, at):  # type: ignore[no-untyped-def]
                         r += 1
 
 
+@compiled(f"({P}, int64, float32[:, :])")
+def take(panels, row, out):  # type: ignore[no-untyped-def]
+    """The rows of a matrix in panels from `row` on, into a matrix (R, C)."""
+    R, C = out.shape
+    for j in range(-(-C // WIDTH)):
+        columns = out[:, j * WIDTH : min((j + 1) * WIDTH, C)]
+        for r in range(R):
+            for v in range(columns.shape[1]):
+                columns[r, v] = panels[j, row + r, v]
+
+
 @compiled(f"({P}, int64, {P}, int64, float32[:, :])")
 def multiply_transposed(A, first, B, panel, out):  # type: ignore[no-untyped-def]
     """out = A[first : first + R]^T . B, where B, in panels as A, has R rows; the columns of `out` (m, n), which is no
     such matrix, are those of the panels of B from `panel` on.
     """
     M, R = len(A) * WIDTH, B.shape[1]
-    m, n = out.shape
-    whole = np.empty((M, WIDTH), np.float32)
+    whole = np.zeros((-(-out.shape[1] // WIDTH), M, WIDTH), np.float32)
     a, b, c = A.ctypes.data, B.ctypes.data, whole.ctypes.data
-    for j in range(-(-n // WIDTH)):
-        whole[:] = 0
-        for k in range(0, R, RUN):
-            terms = min(RUN, R - k)
-            for r in range(0, M, HEIGHT):
+    for k in range(0, R, RUN):
+        for r in range(0, M, HEIGHT):
+            for j in range(len(whole)):
                 a_r = a + 4 * (r // WIDTH * WIDTH * A.shape[1] + WIDTH * (first + k) + r % WIDTH)
                 b_k = b + 4 * WIDTH * ((panel + j) * R + k)
-                c_r = c + 4 * WIDTH * r
-                tile_8(a_r, 1, WIDTH, 0, 1, terms, b_k, c_r, WIDTH, c_r)
-        columns = out[:, j * WIDTH : min((j + 1) * WIDTH, n)]
-        for r in range(m):
-            for v in range(columns.shape[1]):
-                columns[r, v] = whole[r, v]
+                c_r = c + 4 * WIDTH * (j * M + r)
+                tile_8(a_r, 1, WIDTH, 0, 1, min(RUN, R - k), b_k, c_r, WIDTH, c_r)
+    take(whole, 0, out)
 
 
 @compiled(f"(float32[:, :], {P}, int64, int64)")
@@ -181,14 +186,3 @@ def lay(matrix, out, panel, row):  # type: ignore[no-untyped-def]
         for r in range(R):
             for v in range(columns.shape[1]):
                 out[panel + j, row + r, v] = columns[r, v]
-
-
-@compiled(f"({P}, int64, float32[:, :])")
-def take(panels, row, out):  # type: ignore[no-untyped-def]
-    """The rows of a matrix in panels from `row` on, into a matrix (R, C)."""
-    R, C = out.shape
-    for j in range(-(-C // WIDTH)):
-        columns = out[:, j * WIDTH : min((j + 1) * WIDTH, C)]
-        for r in range(R):
-            for v in range(columns.shape[1]):
-                columns[r, v] = panels[j, row + r, v]
