@@ -12,6 +12,7 @@ Every number of a product is summed in the order of its terms, in runs of RUN, w
 from __future__ import annotations
 
 from functools import partial
+from platform import machine
 from typing import Any, Callable
 
 import numpy as np
@@ -25,13 +26,11 @@ from gluon_lstm.lstm.compiled import compiled
 FEATURES = binding.get_host_cpu_features()
 LANES = 16 if FEATURES.get("avx512f") else 8 if FEATURES.get("avx") else 4  # float32 numbers of a vector register
 # The numbers of a tile stay in registers, of which there are 32 or 16, and so do a few vectors that are multiplied.
-HEIGHT, VECTORS = (8, 2) if FEATURES.get("avx512f") or FEATURES.get("neon") else (4, 3)
-WIDTH = VECTORS * LANES
-RUN = 512  # terms that are summed in registers
+HEIGHT, VECTORS = (8, 2) if FEATURES.get("avx512f") or machine() in ("aarch64", "arm64") else (4, 3)
+WIDTH = VECTORS * LANES  # which HEIGHT divides
+RUN = 384  # terms that are summed in registers; every WIDTH divides it
 LINE = 16  # numbers of a cache line
 BLOCK = 256  # rows that are read again for each panel, from a cache near the core
-
-
 NUMBER, INTEGER, SHORT, BYTES = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 VECTOR = ir.VectorType(NUMBER, LANES)
 
