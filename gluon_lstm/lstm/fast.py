@@ -20,7 +20,7 @@ from gluon_lstm.compat import mx
 from gluon_lstm.configuration import Configuration
 from gluon_lstm.lstm import kernels
 from gluon_lstm.lstm.fast_layer import FastLayer, do_transposed
-from gluon_lstm.lstm.jobs import Jobs
+from gluon_lstm.lstm.jobs import Job, Jobs
 from gluon_lstm.lstm.operator import Operator, ndarray, view
 from gluon_lstm.lstm.panels import WIDTH, count, lay, multiply, panels
 from gluon_lstm.lstm.parameters import Parameters
@@ -62,6 +62,8 @@ class _Window(Operator):
         if keep_hidden is not None:
             self.keep_hidden = np.split(np.ascontiguousarray(keep_hidden, np.float32), configuration.layers)
         self.buffers: Any = None  # from forward to backward
+        self.jobs = Jobs()  # of backward, and those that are begun before
+        self.from_logits: dict[int, Job] = {}
 
     def forward(self, *inputs: Any) -> Any:
         *params, h0, c0 = map(view, inputs)
@@ -102,12 +104,10 @@ class _Window(Operator):
             return 0.0
         multiply(hidden, first, rows.stop - rows.start, b.Why, b.by, b.z, rows.start)
         V, share = len(self.W["by"]), np.float32(1 / len(self.x))
-        return float(kernels.softmax_loss(b.z, rows.start, self.y[rows], V, share, b.dby[chunk]))
-
-    def foresee_backward(self) -> None:
-        self.jobs = Jobs()
-        chunks = reversed(range(len(self.buffers.chunks)))
-        self.from_logits = {chunk: self.jobs.do(self._from_logits, chunk) for chunk in chunks}
+        loss = kernels.softmax_loss(b.z, rows.start, self.y[rows], V, share, b.dby[chunk])
+        if self.recording:
+            self.from_logits[chunk] = self.jobs.do(self._from_logits, chunk)
+        return float(loss)
 
     def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
         if self.buffers is None:

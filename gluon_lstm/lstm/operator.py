@@ -51,19 +51,19 @@ class Operator(mx.autograd.Function):  # type: ignore[misc]
     """`mx.autograd.Function`, but `backward(gradients, *output_gradients)` fills NumPy arrays it is handed.
 
     MXNet's own class takes NDArrays from `backward` and copies them one behind the other, which for a model of 20
-    million weights takes as long as a tenth of the work; and it leaves out those with `grad_req="add"`.
+    million weights takes as long as a tenth of the work; and it leaves out those with `grad_req="add"`. In `forward`,
+    `self.recording` tells whether `backward` may follow.
     """
 
+    recording = False
+
     def __call__(self, *inputs: Any) -> Any:
+        self.recording = mx.autograd.is_recording()
         with mx.autograd.pause():
             outputs = self.forward(*inputs)
-        if mx.autograd.is_recording():
-            self.foresee_backward()
+        if self.recording:
             self._record(inputs, outputs)
         return outputs
-
-    def foresee_backward(self) -> None:
-        """Begin what can be begun before MXNet has found its way to `backward`, which takes it two milliseconds."""
 
     def backward(self, gradients: Sequence[np.ndarray], *output_gradients: Any) -> None:
         """Fill `gradients`, one array for each input of `forward`."""
