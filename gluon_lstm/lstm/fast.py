@@ -86,8 +86,8 @@ class _Window(Operator):
                 for chunk, steps in enumerate(b.chunks):
                     jobs.result(ready[chunk])
                     layer.run(steps)
-                    for part in laid:
-                        jobs.result(part)
+                    while laid:  # from here on they are needed
+                        jobs.result(laid.pop())
                     passed_on.append(jobs.do(self._pass_on, k, chunk))
                 ready = passed_on
             for k, layer in enumerate(b.layers):

@@ -15,11 +15,11 @@ import numpy as np
 from numba import njit
 
 from gluon_lstm.lstm.compiled import compiled
-from gluon_lstm.lstm.panels import WIDTH, multiply
+from gluon_lstm.lstm.panels import WIDTH, P, multiply
 
 ONE, TWO = np.float32(1), np.float32(2)
 ROWS = 32  # of logits, that stay near the core from the first look at them to the last
-P, PIECES = "float32[:, :, ::1]", "float32[:, ::1]"
+PIECES = "float32[:, ::1]"
 
 
 @njit(inline="always", error_model="numpy")

@@ -19,7 +19,7 @@ import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from gluon_lstm.lstm.compiled import compiled
 
@@ -40,6 +40,7 @@ def panels(R: int, C: int) -> np.ndarray:
     return np.zeros((count(C), R, WIDTH), np.float32)
 
 
+@register_jitable  # type: ignore[misc]
 def count(C: int) -> int:
     """How many panels C columns take."""
     return -(-C // WIDTH)
@@ -107,8 +108,8 @@ def _code(height: int, context: Any, builder: ir.IRBuilder, _: Any, arguments: A
     return context.get_dummy_value()
 
 
-tile_8, tile_4, tile_2, tile_1 = map(_tile, (HEIGHT, 4, 2, 1))
-P = "float32[:, :, ::1]"
+tile, tile_4, tile_2, tile_1 = map(_tile, (HEIGHT, 4, 2, 1))  # the others for the rows that are left
+P = "float32[:, :, ::1]"  # a matrix in panels, in the words of Numba
 
 
 @compiled(f"({P}, int64, int64, {P}, {P}, {P}, int64)")
@@ -134,7 +135,7 @@ def multiply(A, first, R, B, start, C, at):  # type: ignore[no-untyped-def]
                     c_r = c + 4 * WIDTH * (j * C.shape[1] + at + r)
                     pitch = WIDTH * A.shape[1]
                     if end - r >= HEIGHT:
-                        tile_8(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
+                        tile(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
                         r += HEIGHT
                     elif end - r >= 4:
                         tile_4(a_r, WIDTH, 1, pitch, outer, WIDTH, b_j, s_r, begin_row, c_r)
@@ -151,7 +152,7 @@ def multiply(A, first, R, B, start, C, at):  # type: ignore[no-untyped-def]
 def take(panels, row, out):  # type: ignore[no-untyped-def]
     """The rows of a matrix in panels from `row` on, into a matrix (R, C)."""
     R, C = out.shape
-    for j in range(-(-C // WIDTH)):
+    for j in range(count(C)):
         columns = out[:, j * WIDTH : min((j + 1) * WIDTH, C)]
         for r in range(R):
             for v in range(columns.shape[1]):
@@ -164,7 +165,7 @@ def multiply_transposed(A, first, B, panel, out):  # type: ignore[no-untyped-def
     such matrix, are those of the panels of B from `panel` on.
     """
     M, R = len(A) * WIDTH, B.shape[1]
-    whole = np.zeros((-(-out.shape[1] // WIDTH), M, WIDTH), np.float32)
+    whole = np.zeros((count(out.shape[1]), M, WIDTH), np.float32)
     a, b, c = A.ctypes.data, B.ctypes.data, whole.ctypes.data
     for k in range(0, R, RUN):
         for r in range(0, M, HEIGHT):
@@ -172,7 +173,7 @@ def multiply_transposed(A, first, B, panel, out):  # type: ignore[no-untyped-def
                 a_r = a + 4 * (r // WIDTH * WIDTH * A.shape[1] + WIDTH * (first + k) + r % WIDTH)
                 b_k = b + 4 * WIDTH * ((panel + j) * R + k)
                 c_r = c + 4 * WIDTH * (j * M + r)
-                tile_8(a_r, 1, WIDTH, 0, 1, min(RUN, R - k), b_k, c_r, WIDTH, c_r)
+                tile(a_r, 1, WIDTH, 0, 1, min(RUN, R - k), b_k, c_r, WIDTH, c_r)
     take(whole, 0, out)
 
 
@@ -180,7 +181,7 @@ def multiply_transposed(A, first, B, panel, out):  # type: ignore[no-untyped-def
 def lay(matrix, out, panel, row):  # type: ignore[no-untyped-def]
     """A matrix (R, C), however it lies, into panels: into the rows from `row` on of the panels from `panel` on."""
     R, C = matrix.shape
-    for j in range(-(-C // WIDTH)):
+    for j in range(count(C)):
         columns = matrix[:, j * WIDTH : min((j + 1) * WIDTH, C)]
         for r in range(R):
             for v in range(columns.shape[1]):
