@@ -11,7 +11,7 @@ from typing import IO, Any
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` for writing; rename it to `path` when the block ends well.
 
     Text is UTF-8 with LF line ends. The bytes are flushed to disk before the rename, so that a reader meets the old
@@ -34,10 +34,10 @@ def written_whole(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
         if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
             raise type(error)(error.errno, error.strerror, str(target)) from None  # the name that was given
         raise
-    sync_folder(target.parent)
+    sync_directory(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut, where the system can do that."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows has no handle on a folder
         return
@@ -52,5 +52,5 @@ def write_png(figure: Any, path: str | os.PathLike[str]) -> None:
     """A matplotlib Figure as the PNG `path`: whole, or not at all. Raises OSError."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    with written_whole(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from gluon_lstm import sealed
-from gluon_lstm.configuration import Configuration
-from gluon_lstm.sealed import Kind, ModelError
+from gluon_lstm import array_file
+from gluon_lstm.array_file import ArraySpec, ModelError
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.text.codec import Codec, TextSettings, check_specials
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BEST, LAST = "best.safetensors", "last.safetensors"
-LARGEST = np.float32(1e20)  # weight: with more, a sum in a cell could be infinite in float32; training stays below 1000
-LONGEST_REASON = 200  # characters
+MAX_WEIGHT = np.float32(
+    1e20
+)  # weight: with more, a sum in a cell could be infinite in float32; training stays below 1000
+MAX_REASON_LENGTH = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Model:
     people.
     """
 
-    configuration: Configuration
+    config: ModelConfig
     codec: Codec
     arrays: Mapping[str, np.ndarray]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -44,21 +46,21 @@ class Model:
     def description(self) -> dict[str, Any]:
         """What the file says of the model besides its arrays: plain JSON values."""
         return {
-            "configuration": asdict(self.configuration),
+            "config": asdict(self.config),
             "text": self.codec.settings.to_json(),
             "vocabulary": self.vocabulary.tokens,
-            "specials": self.vocabulary.specials,
+            "specials": self.vocabulary.num_specials,
             "about": dict(self.about),
         }
 
     def check_room(self) -> None:
         """ValueError when `save` would refuse this model as too large, however it is trained: ask before training."""
-        sealed.check_room(self.description())
+        array_file.check_metadata_size(self.description())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to `path`: whole, or not at all. Raises ValueError as `check_room`, and OSError."""
-        names = self.configuration.shapes(len(self.vocabulary))
-        sealed.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
+        names = self.config.shapes(len(self.vocabulary))
+        array_file.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -67,41 +69,41 @@ class Model:
         Raises ModelError when that is not a whole model file, OSError when it cannot be read.
         """
         path = model_file(path)
-        with sealed.opened(path) as file:
+        with array_file.open_file(path) as file:
             try:
-                configuration, settings, vocabulary, about = _described(file.description)
+                config, settings, vocabulary, about = _described(file.description)
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(
                     f"{path}: the description of the model in it cannot be used ({_reason(error)}); give a file or"
                     " folder of `train`"
                 ) from error
-            shapes = configuration.shapes(len(vocabulary))
-            if file.kinds != {name: Kind("F32", shape) for name, shape in shapes.items()}:
+            shapes = config.shapes(len(vocabulary))
+            if file.specs != {name: ArraySpec("F32", shape) for name, shape in shapes.items()}:
                 raise ModelError(f"{path}: its arrays do not have the shapes that its own description asks for")
             arrays = file.arrays()
-        if not all(array.min() >= -LARGEST and array.max() <= LARGEST for array in arrays.values()):
+        if not all(array.min() >= -MAX_WEIGHT and array.max() <= MAX_WEIGHT for array in arrays.values()):
             raise ModelError(
-                f"{path}: its weights are not all finite numbers of at most {LARGEST:.0e}; the training it comes from"
-                " went astray, so train again"
+                f"{path}: its weights are not all finite and of at most {MAX_WEIGHT:.0e} in magnitude; the training it"
+                " comes from diverged, so train again"
             )
-        return cls(configuration, Codec(settings, vocabulary), arrays, about)
+        return cls(config, Codec(settings, vocabulary), arrays, about)
 
 
-def _described(description: Mapping[str, Any]) -> tuple[Configuration, TextSettings, Vocabulary, dict[str, Any]]:
+def _described(description: Mapping[str, Any]) -> tuple[ModelConfig, TextSettings, Vocabulary, dict[str, Any]]:
     """What a file says of its model. Raises KeyError, TypeError or ValueError where that is nonsense."""
-    configuration = Configuration(**description["configuration"])
+    config = ModelConfig(**description["config"])
     settings = TextSettings.from_json(description["text"])
     vocabulary = Vocabulary(description["vocabulary"], description["specials"])
     check_specials(settings, vocabulary)
     if not isinstance(description["about"], dict):
         raise ValueError("what it says about its training is no JSON object")
-    return configuration, settings, vocabulary, description["about"]
+    return config, settings, vocabulary, description["about"]
 
 
 def _reason(error: Exception) -> str:
     """An error as a part of a sentence. What a file brought into it may be of any length, and hold line ends."""
     reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-    return " ".join(reason[:LONGEST_REASON].split())
+    return " ".join(reason[:MAX_REASON_LENGTH].split())
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:

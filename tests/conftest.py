@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import SCRIPTS
 
-from gluon_lstm.configuration import Configuration
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+from gluon_lstm.config import ModelConfig
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def weights():
 
     def make(V: int, H: int, scale: float = 0.5, seed: int = 0) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([seed, V, H])
-        return {name: scale * rng.standard_normal(shape) for name, shape in Configuration(H).shapes(V).items()}
+        return {name: scale * rng.standard_normal(shape) for name, shape in ModelConfig(H).shapes(V).items()}
 
     return make
 
@@ -66,8 +64,8 @@ def posts_of_letters():
 
 @pytest.fixture
 def script(monkeypatch):
-    """script(name): a module of scripts/, as when it is run there."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+    """script(name): a module of scripts/, imported as when it is run."""
+    monkeypatch.syspath_prepend(str(SCRIPTS / "measure"))
     yield importlib.import_module
-    for path in SCRIPTS.glob("*.py"):
+    for path in SCRIPTS.rglob("*.py"):
         sys.modules.pop(path.stem, None)

@@ -18,24 +18,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from gluon_lstm import sealed
+from gluon_lstm import array_file
 from gluon_lstm.cli.main import main
-from gluon_lstm.configuration import VARIANTS, Configuration
-from gluon_lstm.insight.originality import originality
-from gluon_lstm.model import LARGEST, LAST, Model, ModelError
-from gluon_lstm.sampling.cell import Cell
-from gluon_lstm.sampling.generator import Generator, generator_of
-from gluon_lstm.sampling.sampler import NO_NUMBERS, SamplingOptions, choose
+from gluon_lstm.config import VARIANTS, ModelConfig
+from gluon_lstm.model import LAST, MAX_WEIGHT, Model, ModelError
+from gluon_lstm.report.memorization import memorization
+from gluon_lstm.sampling.generator import TextGenerator, rng_for
+from gluon_lstm.sampling.inference_cell import InferenceCell
+from gluon_lstm.sampling.sampler import NOT_FINITE, SamplingOptions, sample_batch
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.codec import Codec, TextSettings
-from gluon_lstm.text.reading import ReadingOptions
+from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.tokenizers import make_tokenizer
-from gluon_lstm.text.user_dictionary import MOST_ALIKE, check_entries
-from gluon_lstm.text.vocabulary import LONGEST_TOKEN, Vocabulary
+from gluon_lstm.text.user_dictionary import MAX_ENTRIES_PER_SURFACE, check_entries
+from gluon_lstm.text.vocabulary import MAX_TOKEN_LENGTH, Vocabulary
 
 SETTINGS = TextSettings("char")
 LETTERS = ["あ", "い", "\n", "\x1b", "\ud83d"]
@@ -43,9 +44,9 @@ SECONDS = 5.0  # of the processor, which do not grow when other work runs
 
 
 def model_of(
-    letters: list[str] = LETTERS, settings: TextSettings = SETTINGS, scale: float = 0.5, **configuration: Any
+    letters: list[str] = LETTERS, settings: TextSettings = SETTINGS, scale: float = 0.5, **config: Any
 ) -> Model:
-    built = Configuration(**{"hidden": 2, **configuration})
+    built = ModelConfig(**{"hidden": 2, **config})
     vocabulary = Vocabulary([*settings.specials, *letters], len(settings.specials))
     rng = np.random.default_rng(3)
     shapes = built.shapes(len(vocabulary))
@@ -61,7 +62,7 @@ def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def seal(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     """A file with a checksum that is right, whatever is in it."""
-    described = {**description, "checksum": sealed.checksum(description, arrays)}
+    described = {**description, "checksum": array_file.checksum(description, arrays)}
     return save(arrays, metadata={"gluon_lstm": json.dumps(described)})
 
 
@@ -93,7 +94,7 @@ def refusal(path: Path, content: bytes | None = None) -> str:
 
 
 def places(value: Any, before: tuple = ()) -> Iterator[tuple]:
-    """Where the values in a description are: ("configuration", "hidden") and the like."""
+    """Where the values in a description are: ("config", "hidden") and the like."""
     if before:
         yield before
     if isinstance(value, (dict, list)):
@@ -132,9 +133,9 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
                 continue
             assert json.dumps(model.description()["vocabulary"]) == json.dumps(hostile["vocabulary"])
             assert json.dumps(model.description()["about"]) == json.dumps(hostile["about"])
-            assert model.configuration == Configuration(2)
-            generator = Generator(model)
-            assert len("".join(generator.text(generator.prefix("あ!!!"), generator_of(1), length=9))) >= 10
+            assert model.config == ModelConfig(2)
+            generator = TextGenerator(model)
+            assert len("".join(generator.text(generator.prefix("あ!!!"), rng_for(1), length=9))) >= 10
             model.save(path)
             assert Model.load(path).codec.settings == model.codec.settings
     assert refused > 300
@@ -143,15 +144,15 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("configuration", "hidden"), 10**18, "--hidden"),
-        (("configuration", "hidden"), True, "--hidden"),
-        (("configuration", "hidden"), 2.0, "--hidden"),
-        (("configuration", "layers"), 10**9, "--layers"),
-        (("configuration", "layers"), 2, "shapes"),
-        (("configuration", "variant"), ["standard"], "--variant"),
-        (("configuration", "variant"), "x\n" * 10**6, "--variant"),
-        (("configuration", "variant"), "rnn", "shapes"),
-        (("configuration", "x" * 10**6), 1, "unexpected keyword"),
+        (("config", "hidden"), 10**18, "--hidden"),
+        (("config", "hidden"), True, "--hidden"),
+        (("config", "hidden"), 2.0, "--hidden"),
+        (("config", "layers"), 10**9, "--layers"),
+        (("config", "layers"), 2, "shapes"),
+        (("config", "variant"), ["standard"], "--variant"),
+        (("config", "variant"), "x\n" * 10**6, "--variant"),
+        (("config", "variant"), "rnn", "shapes"),
+        (("config", "x" * 10**6), 1, "unexpected keyword"),
         (("text", "raw"), 1, "raw=1"),
         (("text", "raw"), True, "special tokens"),
         (("text", "tokenizer"), "janome-chars", "special tokens"),
@@ -162,7 +163,7 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
         (("text", "cleaning"), [], "mapping"),
         (("text", "user_dictionary"), "犬,イヌ,イヌ", "list"),
         (("vocabulary", 2), "", "1 to 1,000 characters"),
-        (("vocabulary", 2), "x" * (LONGEST_TOKEN + 1), "1 to 1,000 characters"),
+        (("vocabulary", 2), "x" * (MAX_TOKEN_LENGTH + 1), "1 to 1,000 characters"),
         (("vocabulary", 2), 3, "strings"),
         (("vocabulary", 1), "<other>", "special tokens"),
         (("vocabulary", 3), "あ", "each token once"),
@@ -180,7 +181,7 @@ def test_what_is_wrong_in_a_description_is_said(path, place, value, said):
     assert said in refusal(path, seal(changed(description, place, value), arrays))
 
 
-@pytest.mark.parametrize("key", ["configuration", "text", "vocabulary", "specials", "about", "format"])
+@pytest.mark.parametrize("key", ["config", "text", "vocabulary", "specials", "about", "format"])
 def test_a_description_that_lacks_something_is_refused(path, key):
     description, arrays = parts(path)
     del description[key]
@@ -197,7 +198,7 @@ def test_a_token_that_steers_a_terminal_is_a_token(path):
         [1], [None], [[]], [{}], [""], ["犬"], ["犬,a,b", 5], ["犬,a,b", "猫,1,2,3,a,b,c,d,e,f,g,h,i"], ["\ud83d,a,b"],
         ["犬\n猫,a,b"], ["犬," + "9" * 10**6 + ",0,0,a,b,c,d,e,f,g,h,i"],
         ["犬,0,0," + "9" * 10**6 + ",a,b,c,d,e,f,g,h,i"], ["犬,²,0,0,a,b,c,d,e,f,g,h,i"],
-        ["犬,-1,0,0,a,b,c,d,e,f,g,h,i"], ["犬,a,b"] * (MOST_ALIKE + 1),
+        ["犬,-1,0,0,a,b,c,d,e,f,g,h,i"], ["犬,a,b"] * (MAX_ENTRIES_PER_SURFACE + 1),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
@@ -213,12 +214,12 @@ def test_a_user_dictionary_of_any_size_is_looked_up_soon():
     for entries in (
         [f"{k:06},名詞,ヨミ" for k in range(100_000)],
         [f"{'あ' * n}{k:03},名詞,ヨミ" for n in range(1, 300) for k in range(20)],
-        [f"{'あ' * n},{k},{k},0,名詞,*,*,*,*,*,あ,ア,ア" for n in range(1, 60) for k in range(MOST_ALIKE)],
+        [f"{'あ' * n},{k},{k},0,名詞,*,*,*,*,*,あ,ア,ア" for n in range(1, 60) for k in range(MAX_ENTRIES_PER_SURFACE)],
     ):
         begun = time.process_time()
         check_entries(entries)
         tokenizer = make_tokenizer("janome", entries)
-        assert tokenizer.text(tokenizer.tokens(text)) == text
+        assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
         assert time.process_time() - begun < SECONDS
 
 
@@ -232,7 +233,7 @@ def test_headers_that_are_none(path):
         (bytes(7), "ends before"),
         (b"\xff" * 100, "ends before"),
         (file_of("{}")[:-1], "ends before"),
-        (file_of(" " * (sealed.LONGEST_HEADER + 1)), "longer than"),
+        (file_of(" " * (array_file.MAX_HEADER_BYTES + 1)), "longer than"),
         (file_of(""), "not JSON"),
         (file_of(b'{"\xff": 1}'), "not JSON"),
         (file_of("[]"), "no JSON object"),
@@ -247,7 +248,7 @@ def test_headers_that_are_none(path):
         (file_of(ours.replace("1}", "1." + "1" * 10**6 + "}")), "digits"),
         (file_of(ours.replace("1}", "[" * 40 + "]" * 40 + "}")), "nested too deeply"),
         (file_of(ours.replace("1}", "[" * 10**5 + "}")), "nested too deeply"),
-        (file_of(ours.replace("1}", "[" + "0," * sealed.MOST_VALUES + "0]}")), "values"),
+        (file_of(ours.replace("1}", "[" + "0," * array_file.MAX_JSON_VALUES + "0]}")), "values"),
         (file_of(ours.replace("1}", "1e999}")), "no format"),
         (file_of(ours), "lacks"),
         (file_of(ours) + b"\0", "longer or shorter"),
@@ -288,7 +289,7 @@ def test_arrays_that_the_table_does_not_tell_truly_of(path):
             assert said in refusal(path, with_entry(**entry)), entry
     for entry in (None, [], "", {}, {"dtype": "F32", "shape": [1]}):
         assert "describe each array" in refusal(path, file_of(json.dumps({**table, name: entry}), data))
-    many = {f"{k}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for k in range(sealed.MOST_ARRAYS + 1)}
+    many = {f"{k}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for k in range(array_file.MAX_ARRAYS + 1)}
     assert "more than" in refusal(path, file_of(json.dumps({**table, **many}), data))
     one_more = {"\ud83d": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
     assert "shapes" in refusal(path, file_of(json.dumps({**table, **one_more}), data))
@@ -318,15 +319,15 @@ def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
         "none": np.zeros((0, 3)),
     }
     description = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
-    sealed.save(tmp_path / "state.safetensors", description, arrays)
-    told, found = sealed.load(tmp_path / "state.safetensors")
+    array_file.save(tmp_path / "state.safetensors", description, arrays)
+    told, found = array_file.load(tmp_path / "state.safetensors")
     assert told["rng"] == 2**127 - 1 and told["nested"] == [{"a": [1, 2]}, {"1": None}]
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype and found[name].shape == array.shape, name
         assert np.array_equal(found[name], array) and found[name].flags.writeable, name
     with pytest.raises(ValueError, match="complex128"):
-        sealed.save(tmp_path / "state.safetensors", {}, {"z": np.zeros(2, complex)})
+        array_file.save(tmp_path / "state.safetensors", {}, {"z": np.zeros(2, complex)})
 
 
 def test_every_changed_bit_of_the_weights_is_noticed(tmp_path):
@@ -390,7 +391,7 @@ for path in sys.argv[1:]:
 def loaded_elsewhere(*paths: Path, seconds: float = 60) -> list[tuple[str, float, int]]:
     """In another process: why each file was refused ("": it was not), seconds, the most bytes so far (0: unknown)."""
     command = [sys.executable, "-c", LOADING, *map(str, paths)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True, env=environment)
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
@@ -411,7 +412,7 @@ def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
 
 
 def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
-    most, room = sealed.MOST_VALUES, sealed.LONGEST_DESCRIPTION // 2
+    most, room = array_file.MAX_JSON_VALUES, array_file.MAX_METADATA_BYTES // 2
     inner = {
         "lists": "[" + "[0]," * (most // 2 - 20) + "0]",
         "dicts": "[" + '{"":0},' * (most // 2 - 20) + "0]",
@@ -428,7 +429,7 @@ def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
         paths.append(tmp_path / name)
         header = json.dumps({"__metadata__": {"gluon_lstm": description}}, ensure_ascii=False)
         paths[-1].write_bytes(file_of(header))
-        assert paths[-1].stat().st_size < sealed.LONGEST_HEADER + 8, name
+        assert paths[-1].stat().st_size < array_file.MAX_HEADER_BYTES + 8, name
     paths.append(tmp_path / "table")
     paths[-1].write_bytes(file_of("{" + ",".join(f'"{k:x}":{{}}' for k in range(most // 2 - 20)) + "}"))
     for said, seconds, peak in loaded_elsewhere(*paths):
@@ -455,7 +456,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     def tokens(number: int) -> list[str]:
         return [f"{'あ' * 990}{k:010}" for k in range(number)]  # 7 bytes for each あ
 
-    full = sealed.LONGEST_DESCRIPTION // (990 * 7 + 10 + 6)
+    full = array_file.MAX_METADATA_BYTES // (990 * 7 + 10 + 6)
     model_of(tokens(full - 5), hidden=1).save(path)
     assert len(Model.load(path).vocabulary) == full - 3
     before = path.read_bytes()
@@ -467,18 +468,18 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
 
 
 def test_a_vocabulary_of_too_many_tokens_is_not_saved():
-    letters = [f"{k:x}" for k in range(sealed.MOST_VALUES)]
-    shapes = Configuration(1).shapes(len(letters) + 2)
+    letters = [f"{k:x}" for k in range(array_file.MAX_JSON_VALUES)]
+    shapes = ModelConfig(1).shapes(len(letters) + 2)
     arrays = dict.fromkeys(shapes, np.zeros(0))
     with pytest.raises(ValueError, match="--max-vocab"):
-        Model(Configuration(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_room()
+        Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_room()
 
 
 def test_a_token_too_long_for_a_model_file_is_spelled():
-    long, word = "あ" * (LONGEST_TOKEN + 1), "い" * LONGEST_TOKEN
+    long, word = "あ" * (MAX_TOKEN_LENGTH + 1), "い" * MAX_TOKEN_LENGTH
     vocabulary = Vocabulary.from_counts({long: 5, word: 4}, SETTINGS.specials, characters={"あ": 9, long: 1})
     assert vocabulary.tokens == ["<unk>", "<post>", "あ", word]
-    assert vocabulary.ids(long, list) == [2] * (LONGEST_TOKEN + 1)
+    assert vocabulary.ids(long, list) == [2] * (MAX_TOKEN_LENGTH + 1)
 
 
 # ---- models that are whole, and meant badly
@@ -499,16 +500,16 @@ def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
     model = model_of(variant=variant, layers=layers)
     rng = np.random.default_rng(5)
     for signs in (lambda shape: np.ones(shape), lambda shape: rng.choice([-1.0, 1.0], shape)):
-        arrays = {n: (np.float32(LARGEST) * signs(a.shape)).astype(np.float32) for n, a in model.arrays.items()}
-        Model(model.configuration, model.codec, arrays).save(tmp_path / "a")
+        arrays = {n: (np.float32(MAX_WEIGHT) * signs(a.shape)).astype(np.float32) for n, a in model.arrays.items()}
+        Model(model.config, model.codec, arrays).save(tmp_path / "a")
         loaded = Model.load(tmp_path / "a")
         for options in (SamplingOptions(), SamplingOptions(0), SamplingOptions(1e-40), SamplingOptions(0.5, 2, 0.5, 9)):
-            generator = Generator(loaded, options)
+            generator = TextGenerator(loaded, options)
             prefix = generator.prefix("あい")
-            assert len("".join(generator.text(prefix, generator_of(1), length=99))) == 102
-            assert len(generator.texts(prefix, [generator_of(k) for k in range(5)], length=20)) == 5
+            assert len("".join(generator.text(prefix, rng_for(1), length=99))) == 102
+            assert len(generator.texts(prefix, [rng_for(k) for k in range(5)], length=20)) == 5
         ids = np.array(loaded.codec.encode("あいあ") * 50)
-        assert np.isfinite(score(Cell(loaded.arrays, loaded.configuration), loaded.codec, ids, len(ids)).bpc)
+        assert np.isfinite(score(InferenceCell(loaded.arrays, loaded.config), loaded.codec, ids, len(ids)).bpc)
 
 
 @pytest.mark.parametrize("value", [1.1e20, -1.1e20, 3e38, -3e38, np.inf, -np.inf, np.nan])
@@ -524,15 +525,15 @@ def test_larger_weights_are_refused(path, noisy, value, name):
 @pytest.mark.parametrize("options", [SamplingOptions(), SamplingOptions(0), SamplingOptions(top_k=2)])
 def test_logits_that_are_no_numbers_are_said(noisy, bad, options):
     z = np.float32([[0, 0], [1, bad], [2, 0]])
-    with pytest.raises(ValueError, match=NO_NUMBERS):
-        choose(z, options, [0.5, 0.5])
+    with pytest.raises(ValueError, match=NOT_FINITE):
+        sample_batch(z, options, [0.5, 0.5])
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-30, 1e30, 1e39, 1e308])
 def test_every_temperature_is_one(noisy, temperature):
     for options in (SamplingOptions(temperature), SamplingOptions(temperature, repetition_penalty=1e308)):
         z = np.float32([[-np.inf, -np.inf], [1, 3], [2, -1]])
-        ids = choose(z, options, [0.9, 0.9], [[], []])
+        ids = sample_batch(z, options, [0.9, 0.9], [[], []])
         assert ids == ([2, 1] if temperature < 1 else [2, 2])
 
 
@@ -542,9 +543,9 @@ def test_every_temperature_is_one(noisy, temperature):
 def test_a_model_that_never_ends_a_post_is_ended(tmp_path, capsys, arguments, longest):
     model = model_of(["あ", "い", "\x1b"])
     arrays = {**model.arrays, "by": model.arrays["by"].copy()}
-    arrays["by"][1] = -LARGEST
+    arrays["by"][1] = -MAX_WEIGHT
     path = tmp_path / "endless"
-    Model(model.configuration, model.codec, arrays).save(path)
+    Model(model.config, model.codec, arrays).save(path)
     begun = time.process_time()
     assert main(["generate", str(path), "--seed", "1", *arguments]) == 0
     assert time.process_time() - begun < SECONDS
@@ -576,8 +577,8 @@ def test_a_report_believes_nothing_a_model_says_of_its_training(tmp_path, share)
     posts.write_text("あいあい\nいいあ\n" * 3, encoding="utf-8")
     for text_settings in (SETTINGS, TextSettings(raw=True)):
         model = model_of(settings=text_settings)
-        Model(model.configuration, model.codec, model.arrays, {"recipe": {"validation": share}}).save(tmp_path / "a")
-        found = originality(tmp_path / "a", [posts], ReadingOptions(), 2, 1)
+        Model(model.config, model.codec, model.arrays, {"recipe": {"validation": share}}).save(tmp_path / "a")
+        found = memorization(tmp_path / "a", [posts], ReadingOptions(), 2, 1)
         assert len(found.samples) == 2
         "".join(sample.text for sample in found.samples).encode()  # so that it can stand in a page
 
@@ -585,5 +586,5 @@ def test_a_report_believes_nothing_a_model_says_of_its_training(tmp_path, share)
 def test_a_report_shows_halves_of_characters_as_replaced(tmp_path):
     (tmp_path / "posts.txt").write_text("あいあい\nいいあ\n", encoding="utf-8")
     model_of(["\ud83d"], scale=0).save(tmp_path / "a")
-    found = originality(tmp_path / "a", [tmp_path / "posts.txt"], ReadingOptions(), 5, 1)
+    found = memorization(tmp_path / "a", [tmp_path / "posts.txt"], ReadingOptions(), 5, 1)
     assert {character for sample in found.samples for character in sample.text} == {"\ufffd"}

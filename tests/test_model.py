@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from gluon_lstm.configuration import NAMES, Configuration
-from gluon_lstm.files import written_whole
+from gluon_lstm.config import NAMES, ModelConfig
+from gluon_lstm.files import atomic_write
 from gluon_lstm.model import BEST, LAST, Model, ModelError
-from gluon_lstm.sampling.generator import Generator, generator_of
+from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -38,18 +38,18 @@ def random_model(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int =
     tokens = [*text_settings.specials, "あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]
     V = len(tokens)
     rng = np.random.default_rng(seed)
-    shapes = Configuration(H).shapes(V)
+    shapes = ModelConfig(H).shapes(V)
     arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in NAMES}
     codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.specials)))
-    return Model(Configuration(H), codec, arrays, {"steps": 7, "recipe": {"name": "犬", "clip": None}})
+    return Model(ModelConfig(H), codec, arrays, {"steps": 7, "recipe": {"name": "犬", "clip": None}})
 
 
 def same(one: Model, other: Model) -> bool:
     return (
-        one.configuration == other.configuration
+        one.config == other.config
         and one.codec.settings == other.codec.settings
         and one.vocabulary.tokens == other.vocabulary.tokens
-        and one.vocabulary.specials == other.vocabulary.specials
+        and one.vocabulary.num_specials == other.vocabulary.num_specials
         and dict(one.about) == dict(other.about)
         and one.arrays.keys() == other.arrays.keys()
         and all(one.arrays[name].dtype == other.arrays[name].dtype for name in NAMES)
@@ -58,8 +58,8 @@ def same(one: Model, other: Model) -> bool:
 
 
 def text_of(model: Model, length: int = 60) -> str:
-    generator = Generator(model)
-    return "".join(generator.text(generator.prefix("@x ｱあ！！！！！！"), generator_of(5), length=length))
+    generator = TextGenerator(model)
+    return "".join(generator.text(generator.prefix("@x ｱあ！！！！！！"), rng_for(5), length=length))
 
 
 def parts(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
@@ -93,7 +93,7 @@ def test_what_is_saved_comes_back_and_writes_the_same_text(tmp_path, text_settin
 def test_arrays_are_saved_as_float32_in_row_order(tmp_path):
     model = random_model()
     turned = {name: np.asfortranarray(array.astype(np.float64)) for name, array in model.arrays.items()}
-    Model(model.configuration, model.codec, turned, model.about).save(tmp_path / "a.safetensors")
+    Model(model.config, model.codec, turned, model.about).save(tmp_path / "a.safetensors")
     assert same(Model.load(tmp_path / "a.safetensors"), model)
 
 
@@ -150,10 +150,10 @@ def test_a_missing_file_says_so_in_the_words_of_the_system(tmp_path):
     [
         ("format", 2),
         ("format", None),
-        ("configuration", {"hidden": 4}),
-        ("configuration", {"hidden": "3"}),
-        ("configuration", {"hidden": 3, "layers": 2}),
-        ("configuration", None),
+        ("config", {"hidden": 4}),
+        ("config", {"hidden": "3"}),
+        ("config", {"hidden": 3, "layers": 2}),
+        ("config", None),
         ("text", {}),
         ("text", TextSettings("janome", cleaning=CLEANING).to_json()),
         ("text", TextSettings("char").to_json()),
@@ -212,7 +212,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, name, value):
     model = random_model()
     arrays = {**model.arrays, name: model.arrays[name].copy()}
     arrays[name].flat[-1] = value
-    Model(model.configuration, model.codec, arrays).save(tmp_path / "a.safetensors")
+    Model(model.config, model.codec, arrays).save(tmp_path / "a.safetensors")
     refused(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
 
 
@@ -220,7 +220,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, name, value):
 def test_whole_files_with_wrong_shapes_are_refused(tmp_path, name):
     model = random_model()
     arrays = {**model.arrays, name: model.arrays[name][:-1]}
-    Model(model.configuration, model.codec, arrays).save(tmp_path / "a.safetensors")
+    Model(model.config, model.codec, arrays).save(tmp_path / "a.safetensors")
     refused(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
 
 
@@ -289,7 +289,7 @@ def target(tmp_path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
 def test_a_failed_write_leaves_the_old_file(target, error):
-    with pytest.raises(error), written_whole(target) as file:
+    with pytest.raises(error), atomic_write(target) as file:
         file.write("half of the ne")
         file.flush()
         assert target.read_text(encoding="utf-8") == "old"
@@ -303,13 +303,13 @@ def test_a_full_disk_leaves_the_old_file(target, monkeypatch, function):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, function, full)
-    with pytest.raises(OSError, match="No space left"), written_whole(target) as file:
+    with pytest.raises(OSError, match="No space left"), atomic_write(target) as file:
         file.write("new")
     assert target.read_text(encoding="utf-8") == "old"
 
 
 def test_a_write_that_goes_well_replaces_the_file(target):
-    with written_whole(target) as file:
+    with atomic_write(target) as file:
         file.write("犬\nneu\n")
         assert target.read_text(encoding="utf-8") == "old"
     assert target.read_bytes() == "犬\nneu\n".encode()
@@ -321,9 +321,9 @@ def test_a_model_that_cannot_be_saved_leaves_the_old_one(tmp_path):
     model.save(path)
     without = {name: array for name, array in model.arrays.items() if name != "by"}
     with pytest.raises(KeyError):
-        Model(model.configuration, model.codec, without).save(path)
+        Model(model.config, model.codec, without).save(path)
     with pytest.raises(TypeError):
-        Model(model.configuration, model.codec, model.arrays, {"path": path}).save(path)  # no JSON
+        Model(model.config, model.codec, model.arrays, {"path": path}).save(path)  # no JSON
     assert same(Model.load(path), model) and len(list(tmp_path.iterdir())) == 1
 
 
@@ -344,12 +344,12 @@ def test_a_model_loads_and_writes_where_there_is_no_mxnet(saved):
         "import sys\n"
         "sys.modules['mxnet'] = None\n"  # its import fails as if it were not installed
         "from gluon_lstm.model import Model\n"
-        "from gluon_lstm.sampling.generator import Generator, generator_of\n"
-        "generator = Generator(Model.load(sys.argv[1]))\n"
-        "text = ''.join(generator.text(generator.prefix('犬'), generator_of(3), length=50))\n"
+        "from gluon_lstm.sampling.generator import TextGenerator, rng_for\n"
+        "generator = TextGenerator(Model.load(sys.argv[1]))\n"
+        "text = ''.join(generator.text(generator.prefix('犬'), rng_for(3), length=50))\n"
         "sys.stdout.buffer.write(text.encode('utf-8', 'surrogatepass'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(saved)], capture_output=True, check=True)
-    generator = Generator(Model.load(saved))
-    expected = "".join(generator.text(generator.prefix("犬"), generator_of(3), length=50))
+    generator = TextGenerator(Model.load(saved))
+    expected = "".join(generator.text(generator.prefix("犬"), rng_for(3), length=50))
     assert done.stdout.decode("utf-8", "surrogatepass") == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_lstm.configuration import VARIANTS
+from gluon_lstm.config import VARIANTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from gluon_lstm.lstm.agreement import Sizes, agree, draw
+    from gluon_lstm.lstm.agreement import Sizes, agree, random_case
 
     if args.seed < 0:
         raise ValueError(f"--seed {args.seed}: use at least 0")
     sizes = Sizes(args.batch_size, args.seq_len, args.hidden, args.vocabulary)
     rng = np.random.default_rng(args.seed)
-    rows = agree(draw(sizes, rng, variant=args.variant, layers=args.layers), rng)
+    rows = agree(random_case(sizes, rng, variant=args.variant, layers=args.layers), rng)
 
     implementations = list(dict.fromkeys(row.implementation for row in rows))
     cells = {(row.quantity, row.implementation): f"{row.difference:.1e} / {row.tolerance:.0e}" for row in rows}

@@ -8,7 +8,7 @@ from pathlib import Path
 from gluon_lstm.cli.options import summary
 from gluon_lstm.cli.terminal import progress
 from gluon_lstm.demos import compare, gradients, nan, timing
-from gluon_lstm.machine import one_thread_a_product
+from gluon_lstm.system import limit_blas_threads
 
 # A demo has `run(out, seed, progress, ...) -> result` and `lines(result)`, and where it has options of its own
 # `add_arguments(parser)`. It imports what is heavy when it runs.
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--seed {args.seed}: use at least 0")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-    one_thread_a_product()
+    limit_blas_threads()
     options = {name: value for name, value in vars(args).items() if name not in ("command", "command_line", "demo")}
     demo = DEMOS[args.demo]
     for line in demo.lines(demo.run(progress=progress, **options)):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gluon_lstm.cli.terminal import notice, progress
-from gluon_lstm.configuration import VARIANTS
+from gluon_lstm.config import VARIANTS
 
 # option -> (type, metavar, help); a default is the recipe's
 VALUES: dict[str, tuple[type, str, str]] = {
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = recipe_of(args.recipe, **given)
 
     from gluon_lstm.digits.run import run
-    from gluon_lstm.training.folder import check_free
+    from gluon_lstm.training.run_dir import check_free
 
     check_free(args.out)
     accuracy = run(recipe, args.out, notice, progress)

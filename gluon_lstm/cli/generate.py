@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from gluon_lstm.cli.terminal import notice
-from gluon_lstm.machine import one_thread_a_product
+from gluon_lstm.system import limit_blas_threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.count > 1:
-        one_thread_a_product()  # there is a batch for each core
+        limit_blas_threads()  # there is a batch for each core
 
     from gluon_lstm.model import Model
-    from gluon_lstm.sampling.generator import Generator, fresh_seed, generator_of
+    from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
     from gluon_lstm.sampling.sampler import SamplingOptions
 
     for name, least in (("length", 1), ("posts", 1), ("count", 1), ("seed", 0)):
@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < least:
             raise ValueError(f"--{name} {value}: use at least {least}")
     options = SamplingOptions(args.temperature, args.top_k, args.top_p, args.repetition_penalty)
-    generator = Generator(Model.load(args.model), options, notice)
+    generator = TextGenerator(Model.load(args.model), options, notice)
     prefix = generator.prefix(args.prefix)
     seed = fresh_seed() if args.seed is None else args.seed
     if args.count > 1:
-        rngs = [generator_of(seed, k) for k in range(args.count)]
+        rngs = [rng_for(seed, k) for k in range(args.count)]
         sys.stdout.write("\n".join(generator.texts(prefix, rngs, args.length, args.posts)))
         return 0
-    for piece in generator.text(prefix, generator_of(seed), args.length, args.posts):
+    for piece in generator.text(prefix, rng_for(seed), args.length, args.posts):
         sys.stdout.write(piece)
         sys.stdout.flush()
     return 0

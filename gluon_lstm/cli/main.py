@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from gluon_lstm import __version__
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
 from gluon_lstm.cli.options import Parser, summary
-from gluon_lstm.cli.terminal import shown_safely
-from gluon_lstm.interrupt import heard_at_once
+from gluon_lstm.cli.terminal import escape_output
+from gluon_lstm.signals import raise_on_signal
 
 COMMANDS = {
     "train": train,
@@ -39,7 +39,7 @@ def parser() -> Parser:
     return whole
 
 
-@shown_safely()
+@escape_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for a
     request of the system to end.
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     args.command_line = list(sys.argv[1:] if argv is None else argv)
     try:
-        with heard_at_once():
+        with raise_on_signal():
             return COMMANDS[args.command].run(args)
     except BrokenPipeError:  # whoever read our output has gone; nothing is left to say, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

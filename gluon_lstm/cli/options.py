@@ -32,7 +32,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def reading_options(args: argparse.Namespace) -> Any:
-    from gluon_lstm.text.reading import ReadingOptions
+    from gluon_lstm.text.sources.reading import ReadingOptions
 
     return ReadingOptions(column=args.column, field=args.field, encoding=args.encoding)
 

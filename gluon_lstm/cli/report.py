@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.insight.page import short
-    from gluon_lstm.insight.report import ReportOptions, report
-    from gluon_lstm.insight.words import Selection
-    from gluon_lstm.text.analysis import AnalysisOptions
+    from gluon_lstm.report.analysis import AnalysisOptions
+    from gluon_lstm.report.build import ReportOptions, report
+    from gluon_lstm.report.render import short
+    from gluon_lstm.report.words import Selection
 
     analysis = AnalysisOptions(
         reading=reading_options(args),

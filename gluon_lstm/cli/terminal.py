@@ -26,23 +26,23 @@ _RANGES = ((0x80, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x
 _VISIBLE = _PICTURES | {code: 0xFFFD for first, last in (*_RANGES, (0xD800, 0xDFFF)) for code in range(first, last + 1)}
 
 
-def visible(text: str) -> str:
+def escape(text: str) -> str:
     """The text as a terminal may have it; character by character, so that it may come in pieces.
 
-    >>> visible("ね\\x1b[2Jこ\\u202e\\n👨\\u200d👧")
+    >>> escape("ね\\x1b[2Jこ\\u202e\\n👨\\u200d👧")
     'ね␛[2Jこ\ufffd\\n👨\\u200d👧'
     """
     return text.translate(_VISIBLE)
 
 
-class Shown:
+class EscapingStream:
     """A text stream to a terminal that makes everything `visible`; `exact` is the stream itself."""
 
     def __init__(self, exact: TextIO) -> None:
         self.exact = exact
 
     def write(self, text: str) -> int:
-        self.exact.write(visible(text))
+        self.exact.write(escape(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -54,7 +54,7 @@ class Shown:
 
 
 @contextmanager
-def shown_safely() -> Iterator[None]:
+def escape_output() -> Iterator[None]:
     """Standard output and error for as long as a command runs: `Shown` on a terminal, exact elsewhere.
 
     Lone surrogates are written as UTF-8 would write them if it could (surrogatepass), and what another encoding lacks
@@ -62,7 +62,7 @@ def shown_safely() -> Iterator[None]:
     """
     streams = sys.stdout, sys.stderr
     _write_anything(sys.stdout)
-    sys.stdout, sys.stderr = map(_shown, streams)
+    sys.stdout, sys.stderr = map(_escaping, streams)
     try:
         yield
     finally:
@@ -76,15 +76,15 @@ def _write_anything(stream: Any) -> None:
         stream.reconfigure(errors="surrogatepass" if utf else "backslashreplace")
 
 
-def _shown(stream: Any) -> Any:
+def _escaping(stream: Any) -> Any:
     if stream is None:  # it was closed before we began
         return open(os.devnull, "w", encoding="utf-8", errors="surrogatepass")
-    return Shown(stream) if stream.isatty() else stream
+    return EscapingStream(stream) if stream.isatty() else stream
 
 
 def _exact_stderr() -> TextIO:
     """Standard error for a bar, which has to steer the terminal."""
-    return sys.stderr.exact if isinstance(sys.stderr, Shown) else sys.stderr
+    return sys.stderr.exact if isinstance(sys.stderr, EscapingStream) else sys.stderr
 
 
 def notice(line: str) -> None:
@@ -92,7 +92,7 @@ def notice(line: str) -> None:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        tqdm.write(visible(line), file=_exact_stderr())
+        tqdm.write(escape(line), file=_exact_stderr())
     else:
         print(line, file=sys.stderr, flush=True)
 
@@ -112,7 +112,7 @@ def _bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
     from tqdm import tqdm
 
     looks = {"unit": f" {unit}", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-    with tqdm(desc=visible(label), total=total, file=_exact_stderr(), **looks) as bar:
+    with tqdm(desc=escape(label), total=total, file=_exact_stderr(), **looks) as bar:
 
         def advance(n: int, total: int | None = None) -> None:
             if total is not None:

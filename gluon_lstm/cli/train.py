@@ -18,8 +18,8 @@ from gluon_lstm.cli.options import (
     user_dictionary,
 )
 from gluon_lstm.cli.terminal import notice, progress
-from gluon_lstm.configuration import VARIANTS
-from gluon_lstm.machine import keep_freed_memory, one_thread_a_product
+from gluon_lstm.config import VARIANTS
+from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 
 # option -> (field of the recipe, type, metavar, help); a default is the recipe's
 VALUES: dict[str, tuple[str, type, str, str]] = {
@@ -83,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.recipe import recipe_of
 
     recipe = recipe_of(args.recipe, **_overrides(args))
-    keep_freed_memory()
+    disable_malloc_trim()
     if recipe.cell == "fast":
-        one_thread_a_product()
+        limit_blas_threads()
 
     from gluon_lstm.text.codec import TextSettings
     from gluon_lstm.text.corpus import CorpusOptions, prepare
-    from gluon_lstm.training.folder import check_free
+    from gluon_lstm.training.run_dir import check_free
 
     raw = args.raw or (recipe.name == "notes" and args.tokenizer == "char")
     settings = TextSettings(args.tokenizer, raw, cleaning_options(args), user_dictionary(args, notice))
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     corpus = prepare(args.files, settings, options, notice, progress)
     ctx = _choose_device(args.ctx)  # MXNet is imported here, behind the processes that Janome runs in
 
-    from gluon_lstm.training.run import Run
+    from gluon_lstm.training.loop import Run
 
     every = args.checkpoint_minutes
     training = Run(corpus, recipe, args.out, ctx, args.prefix, notice, progress, checkpoint_minutes=every)

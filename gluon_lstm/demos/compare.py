@@ -71,7 +71,7 @@ def run(
     recipes = [recipe_of("standard", variant=variant, minutes=minutes, patience=0, seed=seed) for variant in VARIANTS]
     file = file or default_file()
     corpus = prepare([file], TextSettings(), CorpusOptions(), progress=progress)
-    if not len(corpus.held_back):
+    if not len(corpus.validation):
         raise ValueError(f"{file}: too short to hold a part of it back, so nothing can be measured; use more posts")
 
     from gluon_lstm.demos.recall import recall  # MXNet is imported here, behind the processes that read the text
@@ -96,8 +96,8 @@ def default_file() -> Path:
 
 def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Trained:
     from gluon_lstm.model import Model
-    from gluon_lstm.sampling.generator import Generator, generator_of
-    from gluon_lstm.training.run import Run
+    from gluon_lstm.sampling.generator import TextGenerator, rng_for
+    from gluon_lstm.training.loop import Run
 
     def named(label: str, total: int | None, unit: str) -> Any:
         return progress(f"{label}, {recipe.variant}", total, unit)
@@ -105,8 +105,8 @@ def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Tr
     with TemporaryDirectory() as folder:
         training = Run(corpus, recipe, Path(folder), validate_every=1 / POINTS, progress=named)
         training.run()
-        generator = Generator(Model.load(folder))
-    rngs = [generator_of(recipe.seed, k) for k in range(TEXTS)]
+        generator = TextGenerator(Model.load(folder))
+    rngs = [rng_for(recipe.seed, k) for k in range(TEXTS)]
     return Trained(
         parameters=training.trainer.W.count(),
         curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.folder.history.records if r.val_bpc is not None],

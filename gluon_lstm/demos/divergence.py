@@ -15,7 +15,7 @@ import numpy as np
 
 from gluon_lstm.demos import reconstruction, repaired
 from gluon_lstm.demos.reconstruction import ERRORS, PRINTED, Course, Errors, N
-from gluon_lstm.demos.shown import Shown, Table
+from gluon_lstm.demos.result import DemoResult, Table
 from gluon_lstm.progress import Progress, silent
 
 SEEDS = 5
@@ -41,10 +41,10 @@ class Experiment(NamedTuple):
     repaired: Course
 
 
-def demonstrate(seed: int, progress: Progress = silent) -> Shown:
+def demonstrate(seed: int, progress: Progress = silent) -> DemoResult:
     """The whole demonstration, over the seeds `seed` to `seed` + 4."""
     experiment = run(range(seed, seed + SEEDS), progress)
-    return Shown(tables(experiment), sentences(experiment), lambda figure: draw(experiment, figure))
+    return DemoResult(tables(experiment), sentences(experiment), lambda figure: draw(experiment, figure))
 
 
 def run(seeds: Sequence[int], progress: Progress = silent) -> Experiment:

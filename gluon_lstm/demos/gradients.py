@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gluon_lstm.configuration import Configuration
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.files import write_png
 from gluon_lstm.progress import Progress, silent
 
@@ -70,21 +70,21 @@ def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> 
 def flow(model: str, scale: float, seed: int) -> Flow:
     import numpy as np
 
-    from gluon_lstm.lstm import initial
-    from gluon_lstm.training.optimizer import clipping
+    from gluon_lstm.lstm import initializers
+    from gluon_lstm.training.optimizer import clip_coef
 
     rng = np.random.default_rng(seed)
     variant, forget = MODELS[model]
-    configuration = Configuration(H, variant)
-    W = {name: array.astype(np.float64) for name, array in initial.standard(configuration, V, rng).items()}
-    for k in configuration.cell.gates:
+    config = ModelConfig(H, variant)
+    W = {name: array.astype(np.float64) for name, array in initializers.standard(config, V, rng).items()}
+    for k in config.cell.gates:
         W[f"Wh{k}"] *= scale
     if forget is not None:
         W["bf"][:] = forget
     x, y = rng.integers(V, size=(T, N)), rng.integers(V, size=N)
-    dh, grads, far = gradients(x, y, W, configuration)
+    dh, grads, far = gradients(x, y, W, config)
     length = norm(grads)
-    factor = clipping(length, THRESHOLD)
+    factor = clip_coef(length, THRESHOLD)
     clipped = {name: factor * grad for name, grad in grads.items()}
     return Flow(
         model=model,
@@ -100,7 +100,7 @@ def flow(model: str, scale: float, seed: int) -> Flow:
 
 
 def gradients(
-    x: np.ndarray, y: np.ndarray, W: Mapping[str, np.ndarray], configuration: Configuration
+    x: np.ndarray, y: np.ndarray, W: Mapping[str, np.ndarray], config: ModelConfig
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Of the mean cross-entropy over the lanes at the last step alone: ids x (T, N), y (N,), one layer, zero state.
 
@@ -111,19 +111,19 @@ def gradients(
     from gluon_lstm.lstm import reference
 
     T, N = x.shape
-    zero = np.zeros((N, configuration.hidden))
-    hidden, _, _, (tape,) = reference.run(x, zero, zero, W, configuration)
+    zero = np.zeros((N, config.hidden))
+    hidden, _, _, (tape,) = reference.forward(x, zero, zero, W, config)
     dz = np.exp(reference.log_softmax(reference.logits(hidden[-1], W)))  # (N, V)
     dz[np.arange(N), y] -= 1
     dz /= N
     dhidden = np.zeros_like(hidden)
     dhidden[-1] = dz @ W["Why"].T
-    grads = reference.run_backward([tape], dhidden, W, configuration, None)
+    grads = reference.backward([tape], dhidden, W, config, None)
     grads.update(Why=hidden[-1].T @ dz, by=dz.sum(axis=0))
 
-    gates = configuration.cell.gates
+    gates = config.cell.gates
     dh, far = np.empty_like(hidden), {f"Wh{k}": np.zeros_like(W[f"Wh{k}"]) for k in gates}
-    for t, dh[t], dA in reference.walk_back(tape.steps, dhidden, W, configuration.cell):
+    for t, dh[t], dA in reference.backward_steps(tape.steps, dhidden, W, config.cell):
         for k in gates if t < T // 2 else ():
             far[f"Wh{k}"] += tape.steps[t].h_prev.T @ dA[k]
     return dh, grads, far

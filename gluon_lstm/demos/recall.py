@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gluon_lstm.lstm import initial
+from gluon_lstm.lstm import initializers
 from gluon_lstm.progress import Progress, silent
-from gluon_lstm.sampling.cell import Cell
+from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.trainer import Trainer, random
 
@@ -58,7 +58,7 @@ def recall(
         input_rate=1, output_rate=1, seed=seed,
     )  # fmt: skip
     rng = random(recipe, "recall")
-    arrays = initial.standard(recipe.configuration, V, rng)
+    arrays = initializers.standard(recipe.config, V, rng)
     arrays["by"][NOTHING] = 3  # that nothing is to be said mostly need not be learned
     if "bf" in arrays:
         arrays["bf"][:] = FORGET
@@ -71,7 +71,7 @@ def recall(
             if loss * len(x) < LEARNED:
                 break
     x, y = sequences(gap, tested, rng)
-    lanes = Cell(trainer.W.to_numpy(), recipe.configuration).lanes(tested)
+    lanes = InferenceCell(trainer.W.to_numpy(), recipe.config).lanes(tested)
     for ids in x:
         lanes.step(ids)
     return Recall(variant, gap, seed, trainer.steps, float(np.mean(lanes.logits().argmax(axis=0) == y[-1])))

@@ -76,7 +76,7 @@ def begin(rngs: Sequence[np.random.Generator]) -> Weights:
 
 
 def by_name(W: Weights, lane: int) -> dict[str, np.ndarray]:
-    """One network under the names of `Configuration(N, "peephole-full")`."""
+    """One network under the names of `ModelConfig(N, "peephole-full")`."""
     arrays = {f"W{of}{k}": W.W[lane, g, s] for s, of in enumerate("xhc") for g, k in enumerate(GATES)}
     del arrays["Wcg"]
     biases = {f"b{k}": W.b[lane, g] for g, k in enumerate(GATES)}

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gluon_lstm.configuration import Configuration
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.demos import reconstruction
+from gluon_lstm.demos.block_diagonal import BlockDiagonal
 from gluon_lstm.demos.reconstruction import THRESHOLD, Course, Errors, N, Weights
-from gluon_lstm.demos.side_by_side import SideBySide
 
 
-def networks_of(W: Weights) -> SideBySide:
+def networks_of(W: Weights) -> BlockDiagonal:
     """The networks of a reconstruction."""
     networks = [reconstruction.by_name(W, lane) for lane in range(len(W.by))]
-    return SideBySide(networks, Configuration(N, "peephole-full"))
+    return BlockDiagonal(networks, ModelConfig(N, "peephole-full"))
 
 
 def train(sequences: int, T: int, seeds: Sequence[int], rate: float, advance: Callable[[int], None]) -> Course:

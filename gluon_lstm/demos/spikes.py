@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gluon_lstm.configuration import Configuration
-from gluon_lstm.demos.shown import Shown, Table
-from gluon_lstm.demos.side_by_side import SideBySide
+from gluon_lstm.config import ModelConfig
+from gluon_lstm.demos.block_diagonal import BlockDiagonal
+from gluon_lstm.demos.result import DemoResult, Table
 from gluon_lstm.progress import Progress, silent
 
 SEEDS = 5
@@ -35,18 +35,18 @@ class Result(NamedTuple):
     on_time: np.ndarray  # (K,): share of the delays with an answer above 1/2 at the right step and at no other
 
 
-def demonstrate(seed: int, progress: Progress = silent) -> Shown:
+def demonstrate(seed: int, progress: Progress = silent) -> DemoResult:
     """The whole demonstration, over the seeds `seed` to `seed` + 4."""
     seeds = range(seed, seed + SEEDS)
     results = run(seeds, progress)
-    return Shown(tables(results, seeds), sentences(results), lambda figure: draw(results, figure))
+    return DemoResult(tables(results, seeds), sentences(results), lambda figure: draw(results, figure))
 
 
 def run(seeds: Sequence[int], progress: Progress = silent) -> dict[tuple[int, str], Result]:
     """(cells, variant) -> what it learned, a network for each seed; with the same beginning, updates and rates."""
     with progress("training", len(CELLS) * len(VARIANTS) * UPDATES, "updates") as advance:
         return {
-            (H, variant): tried(train(Configuration(H, variant), seeds, UPDATES, advance))
+            (H, variant): tried(train(ModelConfig(H, variant), seeds, UPDATES, advance))
             for H in CELLS
             for variant in VARIANTS
         }
@@ -61,11 +61,11 @@ def task(delays: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def begin(configuration: Configuration, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def begin(config: ModelConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """As notes 000 begin: weights with standard deviation 0.1, biases 0; but the forget gate's 1, and the peepholes 0,
     so that both variants begin with the same numbers.
     """
-    arrays = {name: np.zeros(shape) for name, shape in configuration.shapes(1).items()}
+    arrays = {name: np.zeros(shape) for name, shape in config.shapes(1).items()}
     for name, array in arrays.items():
         if name.startswith(("Wx", "Wh")):
             array[:] = 0.1 * rng.standard_normal(array.shape)
@@ -74,10 +74,10 @@ def begin(configuration: Configuration, rng: np.random.Generator) -> dict[str, n
 
 
 def train(
-    configuration: Configuration, seeds: Sequence[int], updates: int, advance: Callable[[int], None] = lambda n: None
-) -> SideBySide:
+    config: ModelConfig, seeds: Sequence[int], updates: int, advance: Callable[[int], None] = lambda n: None
+) -> BlockDiagonal:
     """A network for each seed, all of them trained with all the delays at each update."""
-    networks = SideBySide([begin(configuration, np.random.default_rng(seed)) for seed in seeds], configuration)
+    networks = BlockDiagonal([begin(config, np.random.default_rng(seed)) for seed in seeds], config)
     x, y = (np.tile(array, len(seeds)) for array in task(TRAINED))
     mean, square = ({name: np.zeros_like(array) for name, array in networks.W.items()} for _ in range(2))
     for update in range(updates):
@@ -93,7 +93,7 @@ def train(
     return networks
 
 
-def tried(networks: SideBySide) -> Result:
+def tried(networks: BlockDiagonal) -> Result:
     x, y = (np.tile(array, networks.count) for array in task(TRIED))
     z = networks.answer(x).z
     return Result(z, ((z - y) ** 2).sum(axis=0).mean(axis=0), ((z > 0.5) == (y > 0.5)).all(axis=0).mean(axis=0))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gluon_lstm.demos.shown import Shown, lines, show
+from gluon_lstm.demos.result import DemoResult, lines, show
 from gluon_lstm.progress import Progress, silent
 
 __all__ = ["lines", "run"]
 
 
-def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> Shown:
+def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> DemoResult:
     """Over the seeds `seed` to `seed` + 4; timing.png in `out`."""
     from gluon_lstm.demos.spikes import demonstrate
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.configuration import Configuration
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.digits.images import DIGITS, SIDE
-from gluon_lstm.lstm import initial, scratch
+from gluon_lstm.lstm import initializers, scratch
 from gluon_lstm.lstm.parameters import Parameters
 
 nd = mx.nd
@@ -30,15 +30,15 @@ def loss(x: Any, labels: Any, W: Parameters, bounded: bool = False) -> Any:
     return scratch.average_cross_entropy(logits(x, W, bounded), labels)
 
 
-def zero_weights(configuration: Configuration, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def zero_weights(config: ModelConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """As notes 002 begin: 0 in every gate, 0.01 times a standard normal number in `Why` and `by`.
 
     (They draw that number anew where it is beyond 2.)
     """
-    arrays = initial.notes(configuration, DIGITS, rng, SIDE)
+    arrays = initializers.notes(config, DIGITS, rng, SIDE)
     return {name: array if name in ("Why", "by") else 0 * array for name, array in arrays.items()}
 
 
-def standard_weights(configuration: Configuration, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def standard_weights(config: ModelConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """As `initial.standard` has them, for rows of eight pixels and ten digits."""
-    return initial.standard(configuration, DIGITS, rng, SIDE)
+    return initializers.standard(config, DIGITS, rng, SIDE)

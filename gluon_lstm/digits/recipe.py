@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gluon_lstm.configuration import Configuration
-from gluon_lstm.training.recipe import option_of
+from gluon_lstm.config import ModelConfig
+from gluon_lstm.training.recipe import option_name
 
 WEIGHTS = ("standard", "zeros")
 SCHEDULES = ("cosine", "constant")
-LARGEST = 1e6  # far from where a sum of products leaves float32
+MAX_VALUE = 1e6  # far from where a sum of products leaves float32
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,23 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, low in {"epochs": 1, "batch_size": 1, "seed": 0}.items():
             if getattr(self, name) < low:
-                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use at least {low}")
+                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use at least {low}")
         for name in ("learning_rate", "white"):
-            if not 0 < getattr(self, name) <= LARGEST:
-                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use more than 0 and at most {LARGEST:g}")
-        if not 0 <= self.noise <= LARGEST:
-            raise ValueError(f"--noise {self.noise}: use at least 0 (none) and at most {LARGEST:g}")
+            if not 0 < getattr(self, name) <= MAX_VALUE:
+                raise ValueError(
+                    f"--{option_name(name)} {getattr(self, name)}: use more than 0 and at most {MAX_VALUE:g}"
+                )
+        if not 0 <= self.noise <= MAX_VALUE:
+            raise ValueError(f"--noise {self.noise}: use at least 0 (none) and at most {MAX_VALUE:g}")
         for name, values in {"weights": WEIGHTS, "schedule": SCHEDULES}.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"--{name} {getattr(self, name)}: use one of {', '.join(values)}")
-        _ = self.configuration  # which says what is wrong with it
+        _ = self.config  # which says what is wrong with it
 
     @property
-    def configuration(self) -> Configuration:
+    def config(self) -> ModelConfig:
         """What the cell is built like."""
-        return Configuration(self.hidden, self.variant)
+        return ModelConfig(self.hidden, self.variant)
 
 
 STANDARD = Recipe()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_lstm.digits import images, pictures
+from gluon_lstm.digits import images, plots
 from gluon_lstm.digits.recipe import Recipe
 from gluon_lstm.digits.training import predict, train
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import atomic_write
 from gluon_lstm.progress import Notice, Progress, ignore, silent
-from gluon_lstm.training.folder import CURVE, HISTORY
+from gluon_lstm.training.run_dir import CURVE, HISTORY
 
 
 def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress = silent) -> float:
@@ -26,9 +26,9 @@ def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress =
     out.mkdir(parents=True, exist_ok=True)
     W, records = train(recipe, training, validation, np.random.default_rng(recipe.seed), notice, progress)
     logp = predict(validation, W, recipe)
-    with written_whole(out / HISTORY) as file:
+    with atomic_write(out / HISTORY) as file:
         file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
-    pictures.draw_curves(records, out / CURVE)
-    pictures.draw_confusion(pictures.confusion(validation.labels, logp.argmax(axis=1)), out / pictures.CONFUSION)
-    pictures.draw_misread(validation, logp, out / pictures.MISREAD)
+    plots.draw_curves(records, out / CURVE)
+    plots.draw_confusion(plots.confusion(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
+    plots.draw_misread(validation, logp, out / plots.MISREAD)
     return records[-1].validation_accuracy

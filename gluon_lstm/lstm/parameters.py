@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.configuration import Configuration, Variant, require
+from gluon_lstm.config import CellConfig, ModelConfig, require_arrays
 
 
 class Parameters:
@@ -23,14 +23,14 @@ class Parameters:
         arrays: Mapping[str, np.ndarray],
         ctx: Any = None,
         dtype: str = "float32",
-        configuration: Configuration | None = None,
+        config: ModelConfig | None = None,
     ) -> None:
         """Copies of `arrays` on the device `ctx` (mx.Context; None: the CPU), of the standard model if nothing else is
         said; ValueError when one is missing.
         """
-        self.configuration = configuration or Configuration(len(arrays["Why"]) if "Why" in arrays else 1)
-        names = self.configuration.shapes(1)
-        require(names, arrays)
+        self.config = config or ModelConfig(len(arrays["Why"]) if "Why" in arrays else 1)
+        names = self.config.shapes(1)
+        require_arrays(names, arrays)
         self.ctx = ctx or mx.cpu()
         self._arrays = {name: mx.nd.array(arrays[name], ctx=self.ctx, dtype=dtype) for name in names}
         for array in self._arrays.values():
@@ -50,14 +50,14 @@ class Parameters:
         return iter(self._arrays.items())
 
     @property
-    def looked_up(self) -> list[str]:
+    def embedding_names(self) -> list[str]:
         """The names of the arrays whose rows the ids name: the input weights of the lowest layer."""
-        return [f"Wx{k}" for k in self.configuration.cell.gates]
+        return [f"Wx{k}" for k in self.config.cell.gates]
 
     @property
     def layers(self) -> list[Layer]:
         """The layers from below, each with its arrays under the names of the equations."""
-        return [Layer(self, layer) for layer in range(1, self.configuration.layers + 1)]
+        return [Layer(self, layer) for layer in range(1, self.config.layers + 1)]
 
     @property
     def H(self) -> int:
@@ -89,8 +89,8 @@ class Layer:
     """`Wxg ... bo` of one layer (from 1), as attributes, and the variant of its cell."""
 
     def __init__(self, W: Parameters, layer: int) -> None:
-        self.cell: Variant = W.configuration.cell
-        for name, in_model in W.configuration.names(layer).items():
+        self.cell: CellConfig = W.config.cell
+        for name, in_model in W.config.names(layer).items():
             setattr(self, name, getattr(W, in_model))
 
     def __getattr__(self, name: str) -> Any:  # for the type checker: an array of another variant

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_lstm.configuration import Configuration, Variant, named
+from gluon_lstm.config import CellConfig, ModelConfig, array_name
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -42,36 +42,36 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
     return 0.5 * np.tanh(0.5 * a) + 0.5  # never overflows
 
 
-def take(x: np.ndarray, Wx: np.ndarray) -> np.ndarray:
+def input_projection(x: np.ndarray, Wx: np.ndarray) -> np.ndarray:
     """x . Wx for rows x (N, D), or for ids (N,), which stand for one-hot rows."""
     return Wx[x] if x.ndim == 1 else x @ Wx
 
 
-def see(c: np.ndarray, Wc: np.ndarray) -> np.ndarray:
+def peephole(c: np.ndarray, Wc: np.ndarray) -> np.ndarray:
     """What a gate sees of the cell through its peephole, a vector or a matrix."""
     return c * Wc if Wc.ndim == 1 else c @ Wc
 
 
-def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: Variant) -> Step:
+def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: CellConfig) -> Step:
     """One time step: what the input gives inside each gate, state, each (N, H) -> what is behind it."""
     A = {k: X[k] + h_prev @ W[f"Wh{k}"] + W[f"b{k}"] for k in cell.gates}
     if cell.gates == "h":
         h = np.tanh(A["h"])
         return Step(h_prev, c_prev, {}, c_prev, c_prev, h)
     if cell.peepholes:
-        A["i"] = A["i"] + see(c_prev, W["Wci"])
-        A["f"] = A["f"] + see(c_prev, W["Wcf"])
+        A["i"] = A["i"] + peephole(c_prev, W["Wci"])
+        A["f"] = A["f"] + peephole(c_prev, W["Wcf"])
     g, i, f = np.tanh(A["g"]), sigmoid(A["i"]), sigmoid(A["f"])
     c = f * c_prev + i * g
     if cell.peepholes:
-        A["o"] = A["o"] + see(c, W["Wco"])
+        A["o"] = A["o"] + peephole(c, W["Wco"])
     o = sigmoid(A["o"])
     s = np.tanh(c) if cell.output_tanh else c
     return Step(h_prev, c_prev, {"g": g, "i": i, "f": f, "o": o}, c, s, o * s)
 
 
 def step_backward(
-    step: Step, dh: np.ndarray, dc: np.ndarray, W: Arrays, cell: Variant
+    step: Step, dh: np.ndarray, dc: np.ndarray, W: Arrays, cell: CellConfig
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """From dL/dh and dL/dc behind a step: dL/d(the sum inside each gate), and dL/dc before the step."""
     if cell.gates == "h":
@@ -80,7 +80,7 @@ def step_backward(
     do = dh * step.s * o * (1 - o)
     dc = dc + dh * o * ((1 - step.s**2) if cell.output_tanh else 1)
     if cell.peepholes:
-        dc = dc + see(do, W["Wco"].T)
+        dc = dc + peephole(do, W["Wco"].T)
     dA = {
         "g": dc * i * (1 - g**2),
         "i": dc * g * i * (1 - i),
@@ -89,7 +89,7 @@ def step_backward(
     }
     dc = dc * f
     if cell.peepholes:
-        dc = dc + see(dA["i"], W["Wci"].T) + see(dA["f"], W["Wcf"].T)
+        dc = dc + peephole(dA["i"], W["Wci"].T) + peephole(dA["f"], W["Wcf"].T)
     return dA, dc
 
 
@@ -108,14 +108,14 @@ def average_cross_entropy(logp: np.ndarray, y: np.ndarray) -> float:
     return -float(np.take_along_axis(logp, y[..., None], axis=-1).mean())
 
 
-def run(
+def forward(
     x: np.ndarray,
     h: np.ndarray,
     c: np.ndarray,
     W: Arrays,
-    configuration: Configuration,
-    keep_rows: np.ndarray | None = None,
-    keep_hidden: np.ndarray | None = None,
+    config: ModelConfig,
+    input_mask: np.ndarray | None = None,
+    hidden_mask: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Tape]]:
     """All layers over ids (T, N), or rows (T, N, D): what the top one gives (T, N, H), last h and c, and the tapes.
 
@@ -123,18 +123,18 @@ def run(
     to the next, or to `Why` (dropout).
     """
     T, N = x.shape[:2]
-    L, H = configuration.layers, configuration.hidden
+    L, H = config.layers, config.hidden
     h, c = h.reshape(L, N, H), c.reshape(L, N, H)
-    masks = [None] * L if keep_hidden is None else keep_hidden.reshape(L, T, N, H)
-    tapes, keep = [], keep_rows
+    masks = [None] * L if hidden_mask is None else hidden_mask.reshape(L, T, N, H)
+    tapes, keep = [], input_mask
     for k in range(L):
-        own = arrays_of(configuration, k + 1, W)
+        own = arrays_of(config, k + 1, W)
         tape, h_t, c_t = Tape(x, keep, []), h[k], c[k]
         for t in range(T):
-            X = {gate: take(x[t], own[f"Wx{gate}"]) for gate in configuration.cell.gates}
+            X = {gate: input_projection(x[t], own[f"Wx{gate}"]) for gate in config.cell.gates}
             if keep is not None:
                 X = {gate: X[gate] * keep[t] for gate in X}
-            tape.steps.append(step(X, h_t, c_t, own, configuration.cell))
+            tape.steps.append(step(X, h_t, c_t, own, config.cell))
             h_t, c_t = tape.steps[-1].h, tape.steps[-1].c
         tapes.append(tape)
         x, keep = np.stack([s.h for s in tape.steps]), None
@@ -144,29 +144,29 @@ def run(
     return x, np.concatenate(last_h), np.concatenate(last_c), tapes
 
 
-def arrays_of(configuration: Configuration, layer: int, W: Arrays) -> dict[str, np.ndarray]:
+def arrays_of(config: ModelConfig, layer: int, W: Arrays) -> dict[str, np.ndarray]:
     """The arrays of one layer (from 1) under the names of the equations."""
-    return {name: W[in_model] for name, in_model in configuration.names(layer).items()}
+    return {name: W[in_model] for name, in_model in config.names(layer).items()}
 
 
-def run_backward(
-    tapes: list[Tape], dhidden: np.ndarray, W: Arrays, configuration: Configuration, keep_hidden: np.ndarray | None
+def backward(
+    tapes: list[Tape], dhidden: np.ndarray, W: Arrays, config: ModelConfig, hidden_mask: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """From dL/d(what the top layer gives) (T, N, H), the gradients of every array of the layers."""
     T, N, H = dhidden.shape
-    masks = None if keep_hidden is None else keep_hidden.reshape(-1, T, N, H)
+    masks = None if hidden_mask is None else hidden_mask.reshape(-1, T, N, H)
     grads: dict[str, np.ndarray] = {}
     for k in reversed(range(len(tapes))):
-        own = arrays_of(configuration, k + 1, W)
+        own = arrays_of(config, k + 1, W)
         if masks is not None:
             dhidden = dhidden * masks[k]
-        found, dhidden = _layer_backward(tapes[k], dhidden, own, configuration.cell)
-        grads.update({named(name, k + 1): grad for name, grad in found.items()})
+        found, dhidden = _layer_backward(tapes[k], dhidden, own, config.cell)
+        grads.update({array_name(name, k + 1): grad for name, grad in found.items()})
     return grads
 
 
-def walk_back(
-    steps: list[Step], dhidden: np.ndarray, W: Arrays, cell: Variant
+def backward_steps(
+    steps: list[Step], dhidden: np.ndarray, W: Arrays, cell: CellConfig
 ) -> Iterator[tuple[int, np.ndarray, dict[str, np.ndarray]]]:
     """From the last step of a layer to its first: t, dL/dh[t] (N, H), and dL/d(the sum inside each gate).
 
@@ -181,12 +181,12 @@ def walk_back(
 
 
 def _layer_backward(
-    tape: Tape, dhidden: np.ndarray, W: Arrays, cell: Variant
+    tape: Tape, dhidden: np.ndarray, W: Arrays, cell: CellConfig
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The gradients of one layer's arrays, and dL/d(what it read), (T, N, D), or 0 where that was ids."""
     grads = {name: np.zeros_like(array) for name, array in W.items()}
     dx = np.zeros(tape.x.shape)
-    for t, _, dA in walk_back(tape.steps, dhidden, W, cell):
+    for t, _, dA in backward_steps(tape.steps, dhidden, W, cell):
         s, x = tape.steps[t], tape.x[t]
         for k in cell.gates:
             dX = dA[k] if tape.keep is None else dA[k] * tape.keep[t]
@@ -209,9 +209,9 @@ def loss_and_gradients(
     h: np.ndarray,
     c: np.ndarray,
     W: Arrays,
-    configuration: Configuration | None = None,
-    keep_rows: np.ndarray | None = None,
-    keep_hidden: np.ndarray | None = None,
+    config: ModelConfig | None = None,
+    input_mask: np.ndarray | None = None,
+    hidden_mask: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """One window: ids x, y (T, N) and state h, c -> the loss, last h and c, and dL/dW for each of the arrays, cut off
     at the beginning of the window.
@@ -220,17 +220,17 @@ def loss_and_gradients(
     for the standard model of the 14 arrays.
     """
     W = {name: np.asarray(array, dtype=np.float64) for name, array in W.items()}
-    configuration = configuration or Configuration(len(W["Why"]))
-    hidden, h_last, c_last, tapes = run(x, h, c, W, configuration, keep_rows, keep_hidden)
+    config = config or ModelConfig(len(W["Why"]))
+    hidden, h_last, c_last, tapes = forward(x, h, c, W, config, input_mask, hidden_mask)
     logp = log_softmax(logits(hidden, W))
     loss = average_cross_entropy(logp, y)
     dz = np.exp(logp)  # (T, N, V)
     np.put_along_axis(dz, y[..., None], np.take_along_axis(dz, y[..., None], axis=-1) - 1, axis=-1)
     dz /= y.size
-    grads = run_backward(tapes, dz @ W["Why"].T, W, configuration, keep_hidden)
+    grads = backward(tapes, dz @ W["Why"].T, W, config, hidden_mask)
     grads["Why"] = np.einsum("tnh,tnv->hv", hidden, dz)
     grads["by"] = dz.sum(axis=(0, 1))
-    return loss, h_last, c_last, {name: grads[name] for name in configuration.shapes(1)}
+    return loss, h_last, c_last, {name: grads[name] for name in config.shapes(1)}
 
 
 def loss(
@@ -239,11 +239,11 @@ def loss(
     h: np.ndarray,
     c: np.ndarray,
     W: Arrays,
-    configuration: Configuration | None = None,
-    keep_rows: np.ndarray | None = None,
-    keep_hidden: np.ndarray | None = None,
+    config: ModelConfig | None = None,
+    input_mask: np.ndarray | None = None,
+    hidden_mask: np.ndarray | None = None,
 ) -> float:
     """The loss of `loss_and_gradients` alone, in the precision of what is given."""
-    configuration = configuration or Configuration(len(W["Why"]))
-    hidden = run(x, h, c, W, configuration, keep_rows, keep_hidden)[0]
+    config = config or ModelConfig(len(W["Why"]))
+    hidden = forward(x, h, c, W, config, input_mask, hidden_mask)[0]
     return average_cross_entropy(log_softmax(logits(hidden, W)), y)

@@ -17,7 +17,7 @@ nd = mx.nd
 
 def begin_state(N: int, W: Parameters) -> tuple[Any, Any]:
     """The zero state (h, c), each (N, H); of L layers (L*N, H), from below."""
-    shape = (W.configuration.layers * N, W.H)
+    shape = (W.config.layers * N, W.H)
     return nd.zeros(shape, ctx=W.ctx, dtype=W.by.dtype), nd.zeros(shape, ctx=W.ctx, dtype=W.by.dtype)
 
 
@@ -59,7 +59,7 @@ def step_rnn(X: Sequence[Any], h: Any, c: Any, W: Layer) -> tuple[Any, Any]:
     return nd.tanh(Xh + nd.dot(h, W.Whh) + W.bh), c
 
 
-def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None, keep_hidden: Any = None) -> tuple[Any, Any, Any]:
+def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None, hidden_mask: Any = None) -> tuple[Any, Any, Any]:
     """Run the cell over one window: ids x (T, N), state h, c (N, H) -> hidden states (T*N, H), and the last h, c.
 
     To be called inside `autograd.record()` when gradients are wanted. Row t*N + n of the hidden states is step t of
@@ -78,8 +78,8 @@ def lstm(x: Any, h: Any, c: Any, W: Parameters, keep: Any = None, keep_hidden: A
             hs.append(h_k)
         last.append((h_k, c_k))
         hidden = nd.concat(*hs, dim=0)  # (T*N, H)
-        if keep_hidden is not None:
-            hidden = hidden * keep_hidden[k * T * N : (k + 1) * T * N]
+        if hidden_mask is not None:
+            hidden = hidden * hidden_mask[k * T * N : (k + 1) * T * N]
         x, keep = hidden.reshape((T, N, -1)), None
     return hidden, nd.concat(*(h_k for h_k, _ in last), dim=0), nd.concat(*(c_k for _, c_k in last), dim=0)
 
@@ -89,20 +89,20 @@ def output(h: Any, W: Parameters) -> Any:
     return nd.dot(h, W.Why) + W.by
 
 
-def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, keep_rows: Any = None, keep_hidden: Any = None) -> Any:
+def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, input_mask: Any = None, hidden_mask: Any = None) -> Any:
     """Loss of one window (nats a token) and the last h, c: ids x, y (T, N), state h, c (N, H).
 
     `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H), where given, multiply the input rows and the hidden states on
     their way up (dropout). These four may be NumPy arrays. For L layers, state and mask are as in `lstm`.
     """
-    x, y, keep_rows, keep_hidden = on_device(W, x, y, keep_rows, keep_hidden)
-    hidden, h, c = lstm(x, h, c, W, keep_rows, keep_hidden)
+    x, y, input_mask, hidden_mask = on_device(W, x, y, input_mask, hidden_mask)
+    hidden, h, c = lstm(x, h, c, W, input_mask, hidden_mask)
     return average_cross_entropy(output(hidden, W), y), h, c
 
 
-def on_device(W: Parameters, x: Any, y: Any, keep_rows: Any, keep_hidden: Any) -> list[Any]:
+def on_device(W: Parameters, x: Any, y: Any, input_mask: Any, hidden_mask: Any) -> list[Any]:
     """The ids as int32 and the masks in the type of the weights: NDArrays on the device of W."""
-    arrays = zip((x, y, keep_rows, keep_hidden), ("int32", "int32", W.by.dtype, W.by.dtype))
+    arrays = zip((x, y, input_mask, hidden_mask), ("int32", "int32", W.by.dtype, W.by.dtype))
     return [None if array is None else nd.array(array, ctx=W.ctx, dtype=dtype) for array, dtype in arrays]
 
 

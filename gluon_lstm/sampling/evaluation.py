@@ -10,11 +10,11 @@ import numpy as np
 
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
-from gluon_lstm.sampling.cell import Cell
+from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.reading import ReadingOptions, TextError, read_posts, read_text
+from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
 
 
 def evaluate(
@@ -38,11 +38,15 @@ def evaluate(
             units += len(chunk)
     else:
         posts = Cleaner(codec.settings.cleaning).clean_posts(read_posts(paths, reading, notice))
-        for tokens in tokenize_posts(posts, codec.settings.tokens_from, user_dictionary=codec.settings.user_dictionary):
+        for tokens in tokenize_posts(
+            posts, codec.settings.effective_tokenizer, user_dictionary=codec.settings.user_dictionary
+        ):
             ids.extend(id for token in tokens for id in codec.ids(token))
             ids.append(end_of_post)
-            units += len(codec.tokenizer.text(tokens)) + 1
+            units += len(codec.tokenizer.detokenize(tokens)) + 1
     if not ids:
         raise TextError(f"{', '.join(map(str, paths))}: nothing is left after cleaning, so there is nothing to score")
     with progress("scoring", len(ids), "tokens") as advance:
-        return score(Cell(model.arrays, model.configuration), codec, np.frombuffer(ids, dtype=np.int32), units, advance)
+        return score(
+            InferenceCell(model.arrays, model.config), codec, np.frombuffer(ids, dtype=np.int32), units, advance
+        )

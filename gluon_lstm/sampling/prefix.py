@@ -9,15 +9,15 @@ from gluon_lstm.progress import Notice
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec
 
-OPEN_WORDS = 8  # how many words at the end of a prefix may turn out to be the beginning of a longer one
+MAX_PARTIAL_WORDS = 8  # how many words at the end of a prefix may turn out to be the beginning of a longer one
 
 
 @dataclass(frozen=True)
-class Reading:
+class Tokenization:
     """One way to read a prefix: ids, then (for words) a beginning that the next word has to have."""
 
     ids: tuple[int, ...]
-    opening: str = ""
+    partial_word: str = ""
 
 
 class Prefix:
@@ -38,7 +38,7 @@ def _known(text: str, codec: Codec, notice: Notice) -> str:
     """The text with each character the model has never seen replaced by the nearest it knows; they are named."""
     vocabulary = codec.vocabulary
     replaced: dict[str, str] = {}
-    for token in codec.tokenizer.tokens(text):
+    for token in codec.tokenizer.tokenize(text):
         if vocabulary.unknown in codec.ids(token):
             for character in token:
                 if vocabulary.unknown in codec.ids(character) and character not in replaced:
@@ -56,7 +56,7 @@ def nearest(character: str, codec: Codec) -> str:
         character.upper(),
         _other_kana(character),
     ]
-    known = [token for token in codec.vocabulary.tokens[codec.vocabulary.specials :] if len(token) == 1]
+    known = [token for token in codec.vocabulary.tokens[codec.vocabulary.num_specials :] if len(token) == 1]
     for form in forms:
         if len(form) == 1 and form in codec.vocabulary:
             return form
@@ -73,19 +73,19 @@ def _other_kana(character: str) -> str:
     return chr(code - 0x60) if 0x30A1 <= code <= 0x30F6 else ""
 
 
-def _readings(text: str, codec: Codec) -> list[Reading]:
-    tokens = codec.tokenizer.tokens(text)
+def _readings(text: str, codec: Codec) -> list[Tokenization]:
+    tokens = codec.tokenizer.tokenize(text)
     whole = tuple(id for token in tokens for id in codec.ids(token))
-    readings = [Reading(whole)]
+    readings = [Tokenization(whole)]
     longest = max(map(len, codec.vocabulary.tokens), default=0)
     if codec.settings.tokenizer == "janome":
-        for k in reversed(range(len(tokens))[-OPEN_WORDS:]):
-            opening = "".join(tokens[k:])
-            if len(opening) >= longest:
+        for k in reversed(range(len(tokens))[-MAX_PARTIAL_WORDS:]):
+            partial_word = "".join(tokens[k:])
+            if len(partial_word) >= longest:
                 break
-            readings.append(Reading(tuple(id for token in tokens[:k] for id in codec.ids(token)), opening))
+            readings.append(Tokenization(tuple(id for token in tokens[:k] for id in codec.ids(token)), partial_word))
     elif codec.boundary is not None:
         boundaries = [k for k, id in enumerate(whole) if id == codec.boundary]
-        for last in reversed(boundaries[-OPEN_WORDS:]):
-            readings.append(Reading((*whole[:last], *(id for id in whole[last:] if id != codec.boundary))))
+        for last in reversed(boundaries[-MAX_PARTIAL_WORDS:]):
+            readings.append(Tokenization((*whole[:last], *(id for id in whole[last:] if id != codec.boundary))))
     return readings

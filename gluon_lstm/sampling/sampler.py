@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOTHING = np.float32(-200)  # e^-200 is 0 in float32
+MIN_LOGIT = np.float32(-200)  # e^-200 is 0 in float32
 BLOCK = 64  # tokens whose weights are summed before one of them is looked for
-NOTHING_LEFT = "no token is left to draw: every one of the vocabulary is ruled out"
-NO_NUMBERS = "the model's logits are no finite numbers: its training went astray, or an option is too extreme"
-COLDEST, HOTTEST = 1e-30, 1e30  # temperatures beyond change nothing, and are no numbers in float32
+ALL_BANNED = "no token is left to draw: every one of the vocabulary is ruled out"
+NOT_FINITE = "the model's logits are no finite numbers: its training went astray, or an option is too extreme"
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # temperatures beyond change nothing, and are no numbers in float32
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SamplingOptions:
 
 
 def probabilities(
-    logits: np.ndarray, options: SamplingOptions, illegal: Collection[int] = (), recent: Sequence[int] = ()
+    logits: np.ndarray, options: SamplingOptions, banned_ids: Collection[int] = (), recent: Sequence[int] = ()
 ) -> np.ndarray:
     """The distribution that the next id is drawn from: logits (V,) -> float64 (V,), 0 for every id in `illegal`.
 
@@ -55,7 +55,7 @@ def probabilities(
         ids = np.unique(np.asarray(recent[-options.repetition_window :]))
         with np.errstate(over="ignore"):  # a very high penalty rules a token out
             z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
-    z[list(illegal)] = -np.inf
+    z[list(banned_ids)] = -np.inf
     best = int(z.argmax())
     _check([float(z[best])])
     if options.temperature == 0 or options.top_k == 1:
@@ -77,15 +77,15 @@ def probabilities(
 def _check(best: Sequence[float]) -> None:
     """ValueError when one of the best logits, each of a row, does not let an id be drawn."""
     if not all(map(math.isfinite, best)):
-        raise ValueError(NOTHING_LEFT if -math.inf in best else NO_NUMBERS)
+        raise ValueError(ALL_BANNED if -math.inf in best else NOT_FINITE)
 
 
-def draw(p: np.ndarray, rng: np.random.Generator) -> int:
+def sample(p: np.ndarray, rng: np.random.Generator) -> int:
     """One id from the distribution p (V,), by one uniform number (inverse of the cumulative distribution)."""
-    return inverse(np.cumsum(p), rng.random())
+    return inverse_cdf(np.cumsum(p), rng.random())
 
 
-def inverse(cumulative: np.ndarray, number: float) -> int:
+def inverse_cdf(cumulative: np.ndarray, number: float) -> int:
     """The id at which a cumulative distribution (V,), of whatever sum, passes `number` (0 to 1) of its sum."""
     total = cumulative[-1]
     id = int(cumulative.searchsorted(total * cumulative.dtype.type(number), side="right"))
@@ -93,7 +93,7 @@ def inverse(cumulative: np.ndarray, number: float) -> int:
     return id if id < len(cumulative) else int(cumulative.searchsorted(total, side="left"))
 
 
-def choose(
+def sample_batch(
     z: np.ndarray, options: SamplingOptions, numbers: Sequence[float], recent: Sequence[Sequence[int]] = ()
 ) -> list[int]:
     """One id for each column of logits z (V, N), as `probabilities` and `draw` with the uniform `numbers` (N,) would.
@@ -106,18 +106,18 @@ def choose(
     _check(best.ravel().tolist())
     if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
         return [
-            inverse(np.cumsum(probabilities(logits, options, recent=before)), number)
+            inverse_cdf(np.cumsum(probabilities(logits, options, recent=before)), number)
             for logits, number, before in zip(z, numbers, recent or [()] * len(z))
         ]
     if options.temperature == 0:
         return z.argmax(axis=1).tolist()
-    temperature = np.float32(min(max(options.temperature, COLDEST), HOTTEST))
+    temperature = np.float32(min(max(options.temperature, MIN_TEMPERATURE), MAX_TEMPERATURE))
     z -= best
-    np.maximum(z, NOTHING * temperature, out=z)
+    np.maximum(z, MIN_LOGIT * temperature, out=z)
     z /= temperature
     np.exp(z, out=z)
     if len(z) == 1:
-        return [inverse(z[0].cumsum(dtype=np.float64), numbers[0])]
+        return [inverse_cdf(z[0].cumsum(dtype=np.float64), numbers[0])]
     return _inverse_by_blocks(z, np.asarray(numbers))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gluon_lstm.progress import Advance
-from gluon_lstm.sampling.cell import Cell
+from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.text.codec import Codec
 
 CODE_POINTS = 1_114_112  # what an unseen symbol has to be picked from: all of Unicode
@@ -44,7 +44,7 @@ class Score:
         return (self.nats / math.log(2) + self.unknown * math.log2(CODE_POINTS)) / self.units
 
 
-def score(cell: Cell, codec: Codec, ids: np.ndarray, units: int, advance: Advance | None = None) -> Score:
+def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, units: int, advance: Advance | None = None) -> Score:
     """The score of ids (M,), read as one stream from the zero state (and an end of post, where there are posts).
 
     `units` are the code points behind the ids, plus one for each post; `advance` is told the tokens that are done.
@@ -61,7 +61,7 @@ def score(cell: Cell, codec: Codec, ids: np.ndarray, units: int, advance: Advanc
     return Score(nats, len(ids), int(np.count_nonzero(ids == codec.vocabulary.unknown)), units)
 
 
-def _blocks(cell: Cell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _blocks(cell: InferenceCell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of (targets (B,), the hidden states (B, H) that predict them)."""
     lane = cell.lanes()
     if end_of_post is not None:

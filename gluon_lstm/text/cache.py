@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 CACHE_FORMAT = 2  # raised whenever the same files and settings would give other tokens or ids
-LONGEST_ABOUT = 128 << 20  # bytes of an about.json: it is held in memory, as Python's objects
+MAX_METADATA_BYTES = 128 << 20  # bytes of an about.json: it is held in memory, as Python's objects
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _HELD = ("about.json", "array")
@@ -66,7 +66,7 @@ def key_of(*parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def stage(cache: Path, name: str, make: Callable[[Path], None], read: Callable[[Path], Found]) -> Found:
+def get_or_build(cache: Path, name: str, make: Callable[[Path], None], read: Callable[[Path], Found]) -> Found:
     """What `read` finds in the folder `name` of the cache, made under another name and renamed when it is whole.
 
     Nothing that lies there is believed: an entry that is not whole, or that `read` raises an error for, is made anew.
@@ -110,7 +110,7 @@ def _is_whole(folder: Path) -> bool:
         modes = [os.lstat(path).st_mode for path in (folder, *(folder / name for name in ("digest", *_HELD)))]
         if not (stat.S_ISDIR(modes[0]) and all(map(stat.S_ISREG, modes[1:]))):
             return False
-        if (folder / "about.json").stat().st_size > LONGEST_ABOUT:
+        if (folder / "about.json").stat().st_size > MAX_METADATA_BYTES:
             return False
         with open(folder / "digest", encoding="ascii") as file:
             return file.read(100) == _digest(folder)
@@ -128,12 +128,12 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def about(folder: Path) -> dict[str, Any]:
+def metadata(folder: Path) -> dict[str, Any]:
     """The values that `finish` was given for the entry `folder`."""
     return json.loads((folder / "about.json").read_text(encoding="utf-8"))
 
 
-def finish(folder: Path, **values: Any) -> None:
+def commit(folder: Path, **values: Any) -> None:
     """Close an entry in the making, whose data are in its file `array`, with what else is to be known of it."""
     (folder / "about.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "digest").write_text(_digest(folder), encoding="ascii")

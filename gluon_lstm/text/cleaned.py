@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from gluon_lstm.files import written_whole
+from gluon_lstm.files import atomic_write
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.reading import ReadingOptions, read_posts
+from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
 
 
 def write_cleaned(
@@ -32,7 +32,7 @@ def write_cleaned(
         raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt, so let --out end in one of them")
     joined = 0
     posts = read_posts(paths, reading or ReadingOptions(), notice)
-    with written_whole(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
+    with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
         for post in cleaner.clean_posts(posts):
             advance(1)
             if out is None or file is None:

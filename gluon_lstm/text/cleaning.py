@@ -160,7 +160,7 @@ _REPEATED = (
 )
 
 
-def shortener(longest: int, passing: str = "") -> Step:
+def limit_runs(longest: int, passing: str = "") -> Step:
     """A step that cuts longer runs; what matches `passing`, an address to be kept, is passed over whole.
 
     >>> shortener(3)("草草草草草 うおおおおお！！！！！ 10000円....")
@@ -190,8 +190,8 @@ POLICIES: dict[str, dict[str, Step | None]] = {
     "duplicates": {"drop": None, "keep": None},
 }
 TEXT_STEPS = (*(name for name in POLICIES if name not in ("blanks", "duplicates")), "runs")
-MOST_RUNS = 1_000_000  # `re` counts repetitions in 32 bits
-_MOST_CHANGES = 32  # of one post, after which the steps are no longer begun anew
+MAX_REPEATS = 1_000_000  # `re` counts repetitions in 32 bits
+_MAX_CHANGES = 32  # of one post, after which the steps are no longer begun anew
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,8 @@ class CleaningOptions:
     duplicates: str = "drop"
 
     def __post_init__(self) -> None:
-        if type(self.runs) is not int or not 0 <= self.runs <= MOST_RUNS:
-            raise ValueError(f"runs={self.runs!r}: allowed is a whole number from 0 (keep all) to {MOST_RUNS:,}")
+        if type(self.runs) is not int or not 0 <= self.runs <= MAX_REPEATS:
+            raise ValueError(f"runs={self.runs!r}: allowed is a whole number from 0 (keep all) to {MAX_REPEATS:,}")
         for name, allowed in POLICIES.items():
             if getattr(self, name) not in list(allowed):
                 raise ValueError(f"{name}={getattr(self, name)!r}: allowed are {', '.join(allowed)}")
@@ -222,10 +222,12 @@ class CleaningOptions:
         steps = [(name, step) for name in POLICIES for step in [POLICIES[name][getattr(self, name)]] if step]
         kept = ((self.urls, _URL), (self.mentions, _MENTION))
         passing = "|".join(pattern for policy, pattern in kept if policy == "keep")
-        return [*steps, ("runs", shortener(self.runs, passing))] if self.runs else steps
+        return [*steps, ("runs", limit_runs(self.runs, passing))] if self.runs else steps
 
 
-def settle(post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str, str], None] | None = None) -> str:
+def apply_until_stable(
+    post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str, str], None] | None = None
+) -> str:
     """The post when no step changes it any more: each step meets only what all before it have nothing to do with.
 
     But for posts that were made to be changed for ever (&#65286;#65286;… or a link inside a link inside a link): after
@@ -238,7 +240,7 @@ def settle(post: str, steps: list[tuple[str, Step]], changed: Callable[[str, str
         if after != post and changed:
             changed(name, post, after)
         changes += after != post
-        at, post = at + 1 if after == post or changes > _MOST_CHANGES else 0, after
+        at, post = at + 1 if after == post or changes > _MAX_CHANGES else 0, after
     return post
 
 
@@ -267,7 +269,7 @@ class Cleaner:
     def clean(self, post: str) -> str | None:
         """The clean post, or None when it is dropped."""
         self._changed.clear()
-        text = settle(post, self._steps, self._note)
+        text = apply_until_stable(post, self._steps, self._note)
         if not text and self.options.retweets == "drop" and "retweets" in self._changed:
             outcome = "dropped: retweet"
         elif self.options.blanks == "drop" and not _INK.search(text):
@@ -291,7 +293,9 @@ class Cleaner:
         '@ ガンバレ!!! '
         """
         body = prefix.rstrip()
-        return settle(body, self._prefix_steps) + settle(prefix[len(body) :], self._prefix_steps)
+        return apply_until_stable(body, self._prefix_steps) + apply_until_stable(
+            prefix[len(body) :], self._prefix_steps
+        )
 
     def _note(self, name: str, before: str, after: str) -> None:
         self.counts[name] += name not in self._changed

@@ -39,7 +39,7 @@ class TextSettings:
         check_entries(self.user_dictionary)
 
     @property
-    def tokens_from(self) -> str:
+    def effective_tokenizer(self) -> str:
         """The tokenizer that is really used."""
         return "codepoint" if self.raw else self.tokenizer
 
@@ -68,7 +68,7 @@ class TextSettings:
 
 def check_specials(settings: TextSettings, vocabulary: Vocabulary) -> None:
     """ValueError when the special tokens of a vocabulary are not those that the settings ask for."""
-    specials = vocabulary.tokens[: vocabulary.specials]
+    specials = vocabulary.tokens[: vocabulary.num_specials]
     if specials != settings.specials:
         raise ValueError(f"the special tokens of this vocabulary are not {', '.join(settings.specials)}")
 
@@ -81,7 +81,7 @@ class Codec:
         check_specials(settings, vocabulary)
         self.settings = settings
         self.vocabulary = vocabulary
-        self.tokenizer = make_tokenizer(settings.tokens_from, settings.user_dictionary)
+        self.tokenizer = make_tokenizer(settings.effective_tokenizer, settings.user_dictionary)
         self.end_of_post = vocabulary.special(END_OF_POST)  # None for a raw text
         self.boundary = vocabulary.special(BOUNDARY)  # None but for janome-chars
 
@@ -89,17 +89,17 @@ class Codec:
         """The ids of one token, as many as it takes to spell it."""
         if self.boundary is not None and token == BOUNDARY:
             return [self.boundary]
-        return self.vocabulary.ids(token, self.tokenizer.spell)
+        return self.vocabulary.ids(token, self.tokenizer.split_unknown)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a cleaned text, without an end of post."""
-        return [id for token in self.tokenizer.tokens(text) for id in self.ids(token)]
+        return [id for token in self.tokenizer.tokenize(text) for id in self.ids(token)]
 
-    def piece(self, id: int) -> str:
+    def decode_id(self, id: int) -> str:
         """What one id adds to a text: an end of post is a line end, a word boundary nothing."""
-        if id >= self.vocabulary.specials:
+        if id >= self.vocabulary.num_specials:
             return self.vocabulary.tokens[id]
         return {self.vocabulary.unknown: UNKNOWN_TEXT, self.end_of_post: "\n"}.get(id, "")
 
     def decode(self, ids: Iterable[int]) -> str:
-        return "".join(map(self.piece, ids))
+        return "".join(map(self.decode_id, ids))

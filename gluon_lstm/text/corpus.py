@@ -22,19 +22,19 @@ from typing import Any, Union
 import numpy as np
 
 from gluon_lstm.progress import Notice, Progress, ignore, silent
-from gluon_lstm.text.cache import about, finish, key_of, open_cache, stage
+from gluon_lstm.text.cache import commit, get_or_build, key_of, metadata, open_cache
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.clusters import clusters
 from gluon_lstm.text.codec import Codec, TextSettings
-from gluon_lstm.text.fingerprint import fingerprint
+from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.reading import ReadingOptions, read_posts, read_text
-from gluon_lstm.text.stream import END, NumberWriter, cleaned_first
+from gluon_lstm.text.sources.fingerprint import fingerprint
+from gluon_lstm.text.sources.reading import ReadingOptions, read_posts, read_text
+from gluon_lstm.text.token_stream import END, NumberWriter, cleaned_first
 from gluon_lstm.text.tokenizers import BOUNDARY
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BLOCK = 1 << 20  # tokens handled at once
-MOST_TOKENS = 50_000  # of a vocabulary that nobody gave a size: an update holds 2,048 logits, 8 kB, for each
+MAX_VOCABULARY = 50_000  # of a vocabulary that nobody gave a size: an update holds 2,048 logits, 8 kB, for each
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 SPLITTERS = ("janome", "jaconv", "regex")  # libraries whose next version may clean or cut a text in another way
 
@@ -70,7 +70,7 @@ class Corpus:
     fingerprint: str  # of the contents of the files
     posts: int  # 0 for a raw text
     characters: int  # code points, end of posts not counted
-    held_units: int  # code points of the held-back part, plus one for each of its posts
+    validation_chars: int  # code points of the held-back part, plus one for each of its posts
     cleaning: dict[str, int]  # what cleaning did, as the `clean` command counts it; empty for a raw text
 
     @property
@@ -78,7 +78,7 @@ class Corpus:
         return self.ids[: self.split]
 
     @property
-    def held_back(self) -> np.ndarray:
+    def validation(self) -> np.ndarray:
         return self.ids[self.split :]
 
     @cached_property
@@ -115,11 +115,11 @@ def prepare(
         write(folder, paths, settings, options, notice, progress)
 
     def make_ids(folder: Path) -> None:
-        stored, stream = stage(cache, f"tokens-{text_key}", make_tokens, _read_tokens)
+        stored, stream = get_or_build(cache, f"tokens-{text_key}", make_tokens, _read_tokens)
         _write_ids(folder, stored, stream, settings, options, notice)
 
     try:
-        corpus = stage(cache, f"ids-{ids_key}", make_ids, lambda folder: _open(folder, settings, contents))
+        corpus = get_or_build(cache, f"ids-{ids_key}", make_ids, lambda folder: _open(folder, settings, contents))
     except BaseException:
         if options.cache is None:
             shutil.rmtree(cache, ignore_errors=True)
@@ -135,7 +135,7 @@ def _write_post_tokens(
     """The token stage of posts. They are cleaned into a file first: then the slow part knows how much there is."""
     cleaner = Cleaner(settings.cleaning)
     posts = cleaner.clean_posts(read_posts(paths, options.reading, notice))
-    name, processes, user_dictionary = settings.tokens_from, options.processes, settings.user_dictionary
+    name, processes, user_dictionary = settings.effective_tokenizer, options.processes, settings.user_dictionary
     with (
         cleaned_first(folder, posts, cleaner, progress) as cleaned,
         NumberWriter(folder) as writer,
@@ -145,7 +145,7 @@ def _write_post_tokens(
             writer.write(tokens)
             writer.end_post()
     about_posts = {"posts": cleaned.posts, "characters": cleaned.characters, "cleaning": dict(cleaner.counts)}
-    finish(folder, tokens=list(writer.numbers), **about_posts)
+    commit(folder, tokens=list(writer.numbers), **about_posts)
 
 
 def _write_raw_tokens(
@@ -157,12 +157,12 @@ def _write_raw_tokens(
             writer.write(chunk)  # a str is the sequence of its code points
             characters += len(chunk)
             advance(len(chunk))
-    finish(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
+    commit(folder, tokens=list(writer.numbers), posts=0, characters=characters, cleaning={})
 
 
 def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
     """What the token stage has written, as far as it can be checked; ValueError, KeyError, … when it is damaged."""
-    stored = about(folder)
+    stored = metadata(folder)
     check_counts(stored["posts"], stored["characters"], *stored["cleaning"].values())
     if not all(isinstance(token, str) and token for token in stored["tokens"]):
         raise ValueError("a token is not a string")
@@ -183,8 +183,8 @@ def _write_ids(
     tokens: list[str] = stored["tokens"]
     split = _split(stream, stored["posts"], options.validation)
     codec = Codec(settings, _vocabulary(counts_of(stream[:split], len(tokens) + 1), tokens, settings, options))
-    if options.max_vocab is None and len(codec.vocabulary) == MOST_TOKENS:
-        notice(f"the vocabulary has the {MOST_TOKENS:,} most frequent tokens; more, or fewer, with --max-vocab")
+    if options.max_vocab is None and len(codec.vocabulary) == MAX_VOCABULARY:
+        notice(f"the vocabulary has the {MAX_VOCABULARY:,} most frequent tokens; more, or fewer, with --max-vocab")
 
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])
@@ -193,18 +193,18 @@ def _write_ids(
     units = np.array([1, *(0 if token == BOUNDARY and codec.boundary is not None else len(token) for token in tokens)])
     written = {}
     with open(folder / "array", "wb") as file:
-        for part, numbers in (("train", stream[:split]), ("held_back", stream[split:])):
+        for part, numbers in (("train", stream[:split]), ("validation", stream[split:])):
             written[part] = 0
-            for block in pieces(numbers):
+            for block in blocks_of(numbers):
                 ids = _expand(flat, offsets[block], lengths[block])
                 ids.tofile(file)
                 written[part] += len(ids)
-    finish(
+    commit(
         folder,
         split=written["train"],
-        held_units=sum(int(units[block].sum()) for block in pieces(stream[split:])),
+        validation_chars=sum(int(units[block].sum()) for block in blocks_of(stream[split:])),
         vocabulary=codec.vocabulary.tokens,
-        specials=codec.vocabulary.specials,
+        specials=codec.vocabulary.num_specials,
         **{key: stored[key] for key in ("posts", "characters", "cleaning")},
     )
 
@@ -216,7 +216,7 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
     if not posts:
         return total - held
     seen = at = 0
-    for block in pieces(stream):
+    for block in blocks_of(stream):
         ends = np.flatnonzero(block == END)
         if seen + len(ends) >= posts - held:
             return at + int(ends[posts - held - seen - 1]) + 1
@@ -228,7 +228,7 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
 def counts_of(stream: np.ndarray, size: int) -> np.ndarray:
     """How often each of the numbers 0 … size - 1 is in a stream of them, which may be longer than memory: (size,)."""
     counts = np.zeros(size, dtype=np.int64)
-    for block in pieces(stream):
+    for block in blocks_of(stream):
         counts += np.bincount(block, minlength=size)
     return counts
 
@@ -236,15 +236,15 @@ def counts_of(stream: np.ndarray, size: int) -> np.ndarray:
 def _vocabulary(counts: np.ndarray, tokens: list[str], settings: TextSettings, options: CorpusOptions) -> Vocabulary:
     seen = {token: int(n) for token, n in zip(tokens, counts[1:]) if n}
     characters: dict[str, int] | None = None
-    if settings.tokens_from == "janome":
+    if settings.effective_tokenizer == "janome":
         characters = defaultdict(int)
         for word, n in seen.items():
-            for cluster in clusters(word):
+            for cluster in graphemes(word):
                 characters[cluster] += n
     if BOUNDARY in settings.specials:
         seen.pop(BOUNDARY, None)
     min_count = options.min_count or (1 if characters is None else 2)
-    return Vocabulary.from_counts(seen, settings.specials, min_count, options.max_vocab or MOST_TOKENS, characters)
+    return Vocabulary.from_counts(seen, settings.specials, min_count, options.max_vocab or MAX_VOCABULARY, characters)
 
 
 def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -253,7 +253,7 @@ def _expand(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.nd
     return flat[np.repeat(offsets - before, lengths) + np.arange(int(lengths.sum()))]
 
 
-def pieces(stream: np.ndarray) -> Iterator[np.ndarray]:
+def blocks_of(stream: np.ndarray) -> Iterator[np.ndarray]:
     """A stream, BLOCK tokens at a time; of a memory map what was seen is let go, or in the end all would be held."""
     mapped = getattr(stream, "_mmap", None)
     for at in range(0, len(stream), BLOCK):
@@ -264,7 +264,7 @@ def pieces(stream: np.ndarray) -> Iterator[np.ndarray]:
 
 def check_numbers(stream: np.ndarray, below: int) -> None:
     """ValueError when a number in the stream is not one from 0 to `below` - 1: each is a place in a list."""
-    if not all(int(block.min()) >= 0 and int(block.max()) < below for block in pieces(stream)):
+    if not all(int(block.min()) >= 0 and int(block.max()) < below for block in blocks_of(stream)):
         raise ValueError("a number stands for nothing")
 
 
@@ -276,11 +276,11 @@ def check_counts(*counts: Any) -> None:
 
 def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
     """The corpus that the id stage has written, as far as it can be checked; errors as of `_read_tokens`."""
-    stored = about(folder)
+    stored = metadata(folder)
     codec = Codec(settings, Vocabulary(stored["vocabulary"], stored["specials"]))
     ids = np.memmap(folder / "array", dtype=np.int32, mode="r")
     check_numbers(ids, len(codec.vocabulary))
-    named = ("split", "posts", "characters", "held_units")
+    named = ("split", "posts", "characters", "validation_chars")
     check_counts(*(stored[name] for name in named), *stored["cleaning"].values())
     if stored["split"] > len(ids):
         raise ValueError("the part for training is longer than the text")
@@ -291,6 +291,6 @@ def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
         fingerprint=contents,
         posts=stored["posts"],
         characters=stored["characters"],
-        held_units=stored["held_units"],
+        validation_chars=stored["validation_chars"],
         cleaning=stored["cleaning"],
     )

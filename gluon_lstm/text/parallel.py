@@ -21,7 +21,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any, Callable, NamedTuple
 
-from gluon_lstm.machine import available_cores
+from gluon_lstm.system import available_cores
 from gluon_lstm.text.tokenizers import Analyzer, Word, make_tokenizer
 
 ANALYSIS = "janome-analysis"  # stands where the name of a tokenizer may be: words instead of tokens
@@ -33,8 +33,12 @@ Worker = subprocess.Popen[bytes]  # of this module's _serve
 
 CHUNK_CHARACTERS = 8_192  # about half a second of Janome's work, a few milliseconds of sending
 CHUNKS_PER_PROCESS = 3  # one in work, one ready, one waiting for its turn in the order
-MOST_IN_FLIGHT = 1 << 21  # characters: as tokens they take 100 bytes each, so of gigantic posts there are fewer
-WORTH_PROCESSES = 20_000  # characters; below, starting Python and loading the dictionary costs more than it brings
+MAX_CHARACTERS_IN_FLIGHT = (
+    1 << 21
+)  # characters: as tokens they take 100 bytes each, so of gigantic posts there are fewer
+MIN_CHARACTERS_FOR_PROCESSES = (
+    20_000  # characters; below, starting Python and loading the dictionary costs more than it brings
+)
 
 
 def tokenize_posts(
@@ -78,7 +82,7 @@ class _Job(NamedTuple):
     def work(self) -> Work:
         if self.name == ANALYSIS:
             return Analyzer(self.user_dictionary, self.compound_nouns).words
-        return make_tokenizer(self.name, self.user_dictionary).tokens
+        return make_tokenizer(self.name, self.user_dictionary).tokenize
 
 
 def _results(
@@ -134,9 +138,9 @@ def _in_processes_if_worth_it(
     for chunk in chunks:
         first.append(chunk)
         size += _characters(chunk)
-        if size >= WORTH_PROCESSES:
+        if size >= MIN_CHARACTERS_FOR_PROCESSES:
             break
-    workers = _start_workers(job, processes) if size >= WORTH_PROCESSES else []
+    workers = _start_workers(job, processes) if size >= MIN_CHARACTERS_FOR_PROCESSES else []
     everything = chain(first, chunks)
     if workers:
         yield from _in_processes(everything, workers, report)
@@ -176,7 +180,10 @@ def _in_processes(
     try:
         for chunk in chunks:
             in_flight.append((_characters(chunk), threads.submit(ask, chunk)))
-            while len(in_flight) >= CHUNKS_PER_PROCESS * len(workers) or sum(n for n, _ in in_flight) > MOST_IN_FLIGHT:
+            while (
+                len(in_flight) >= CHUNKS_PER_PROCESS * len(workers)
+                or sum(n for n, _ in in_flight) > MAX_CHARACTERS_IN_FLIGHT
+            ):
                 yield from oldest()
         while in_flight:
             yield from oldest()

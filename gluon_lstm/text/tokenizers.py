@@ -5,14 +5,14 @@
     janome-chars  characters again, with BOUNDARY between the words Janome sees
     codepoint     one token is one Unicode code point: for text that is read as one raw stream
 
->>> make_tokenizer("janome").tokens("今日は良い天気です\\n(^^)/ https://example.com/")
+>>> make_tokenizer("janome").tokenize("今日は良い天気です\\n(^^)/ https://example.com/")
 ['今日', 'は', '良い', '天気', 'です', '\\n', '(^^)/', ' ', 'https://example.com/']
->>> make_tokenizer("janome-chars").tokens("今日は晴れ")
+>>> make_tokenizer("janome-chars").tokenize("今日は晴れ")
 ['今', '日', '<word>', 'は', '<word>', '晴', 'れ']
 
 Three things hold for every tokenizer and every string, lone surrogates included:
 
-    tokenizer.text(tokenizer.tokens(text)) == text
+    tokenizer.detokenize(tokenizer.tokenize(text)) == text
     a newline is a token of its own
     no token begins or ends inside a grapheme cluster (``codepoint`` excepted)
 
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Protocol
 
 import regex
 
-from gluon_lstm.text.clusters import FLAG, clusters, is_plain
+from gluon_lstm.text.graphemes import FLAG, graphemes, is_plain
 from gluon_lstm.text.user_dictionary import janome_with
 
 TOKENIZERS: tuple[str, ...] = ("char", "janome", "janome-chars")
@@ -42,13 +42,13 @@ class Tokenizer(Protocol):
 
     name: str
 
-    def tokens(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         """Cut a text into tokens."""
 
-    def text(self, tokens: Iterable[str]) -> str:
+    def detokenize(self, tokens: Iterable[str]) -> str:
         """Join tokens into the text they came from."""
 
-    def spell(self, token: str) -> list[str]:
+    def split_unknown(self, token: str) -> list[str]:
         """Cut a token the vocabulary does not know into smaller ones; [] when there is nothing smaller."""
 
 
@@ -70,7 +70,7 @@ def _spell(token: str) -> list[str]:
     """A word into its clusters, a cluster into its code points, a code point into nothing."""
     if len(token) <= 1:
         return []
-    parts = clusters(token)
+    parts = graphemes(token)
     return parts if len(parts) > 1 else list(token)
 
 
@@ -79,13 +79,13 @@ class CharTokenizer:
 
     name = "char"
 
-    def tokens(self, text: str) -> list[str]:
-        return clusters(text)
+    def tokenize(self, text: str) -> list[str]:
+        return graphemes(text)
 
-    def text(self, tokens: Iterable[str]) -> str:
+    def detokenize(self, tokens: Iterable[str]) -> str:
         return "".join(tokens)
 
-    def spell(self, token: str) -> list[str]:
+    def split_unknown(self, token: str) -> list[str]:
         return _spell(token)
 
 
@@ -94,13 +94,13 @@ class CodepointTokenizer:
 
     name = "codepoint"
 
-    def tokens(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         return list(text)
 
-    def text(self, tokens: Iterable[str]) -> str:
+    def detokenize(self, tokens: Iterable[str]) -> str:
         return "".join(tokens)
 
-    def spell(self, token: str) -> list[str]:
+    def split_unknown(self, token: str) -> list[str]:
         return []
 
 
@@ -135,7 +135,7 @@ _WHOLE = regex.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in zi
 
 # Janome lets an unknown word grow to 1,024 characters, and tries that anew at every character of a run of ！ or ｗ: ten
 # times the work of other text. No vocabulary keeps words this long.
-_LONGEST_UNKNOWN_WORD = 32
+_MAX_UNKNOWN_WORD = 32
 
 
 class JanomeTokenizer:
@@ -144,20 +144,20 @@ class JanomeTokenizer:
     name = "janome"
 
     def __init__(self, user_dictionary: Sequence[str] = (), wakati: bool = True) -> None:
-        self._janome = janome_with(user_dictionary, wakati=wakati, max_unknown_length=_LONGEST_UNKNOWN_WORD)
+        self._janome = janome_with(user_dictionary, wakati=wakati, max_unknown_length=_MAX_UNKNOWN_WORD)
         self._janome.matcher = _Matcher(self._janome.matcher)
 
-    def tokens(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         words: list[str] = []
         for start, end, kind in _pieces(text):
             piece = text[start:end]
             words += [piece] if kind else self._dictionary_words(piece)
         return words if is_plain(text) else _without_split_clusters(text, words)
 
-    def text(self, tokens: Iterable[str]) -> str:
+    def detokenize(self, tokens: Iterable[str]) -> str:
         return "".join(tokens)
 
-    def spell(self, token: str) -> list[str]:
+    def split_unknown(self, token: str) -> list[str]:
         return _spell(token)
 
     def _dictionary_words(self, piece: str) -> list[str]:
@@ -201,7 +201,7 @@ class Analyzer(JanomeTokenizer):
         super().__init__(user_dictionary, wakati=False)
         self._joined = CompoundNounFilter().apply if compound_nouns else iter
 
-    def tokens(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         return [word.surface for word in self.words(text)]
 
     def words(self, text: str) -> list[Word]:
@@ -238,21 +238,21 @@ class JanomeCharsTokenizer(JanomeTokenizer):
 
     name = "janome-chars"
 
-    def tokens(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         found: list[str] = []
         parted = True
-        for word in super().tokens(text):
+        for word in super().tokenize(text):
             is_space = word.isspace()
             if not (parted or is_space):
                 found.append(BOUNDARY)
-            found += clusters(word)
+            found += graphemes(word)
             parted = is_space
         return found
 
-    def text(self, tokens: Iterable[str]) -> str:
+    def detokenize(self, tokens: Iterable[str]) -> str:
         return "".join(token for token in tokens if token != BOUNDARY)
 
-    def spell(self, token: str) -> list[str]:
+    def split_unknown(self, token: str) -> list[str]:
         return [] if token == BOUNDARY else _spell(token)
 
 
@@ -275,7 +275,7 @@ def _with_lost_pieces(piece: str, words: Iterable[str]) -> list[str]:
 
 def _without_split_clusters(text: str, words: Iterable[str]) -> list[str]:
     """Glue words whose border lies inside a grapheme cluster: か + U+3099, a letter and its accent, ｶ + ﾞ."""
-    ends = accumulate(map(len, clusters(text)))
+    ends = accumulate(map(len, graphemes(text)))
     whole: list[str] = []
     begun, position, end = "", 0, 0  # `end`: of the first cluster that does not end before `position`
     for word in words:

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from gluon_lstm.progress import Notice, ignore
-from gluon_lstm.text.encodings import TextError, blocks, decoded, find_encoding, lines
+from gluon_lstm.text.sources.encodings import TextError, blocks, decoded, find_encoding, lines
 
 FIELDS = {3: "simpledic", 13: "ipadic"}
 CONTEXTS = 1316  # of IPADIC: a left or right id is less
-COST = 32767  # the dictionary keeps costs of 16 bits; beyond, an entry would win or lose always
-MOST_ALIKE = 8  # entries of one surface: Janome tries each of them behind each of those before
-LONGEST = 2 << 20  # characters of a dictionary: a model file, which holds it, has no room for more
-SEEN = 50  # characters that Janome shows a dictionary at a time: no entry that is longer is ever found
+MAX_COST = 32767  # the dictionary keeps costs of 16 bits; beyond, an entry would win or lose always
+MAX_ENTRIES_PER_SURFACE = 8  # entries of one surface: Janome tries each of them behind each of those before
+MAX_DICTIONARY_CHARACTERS = 2 << 20  # characters of a dictionary: a model file, which holds it, has no room for more
+MAX_SURFACE_LENGTH = 50  # characters that Janome shows a dictionary at a time: no entry that is longer is ever found
 
 
 def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) -> tuple[str, ...]:
@@ -35,8 +35,10 @@ def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) 
         size = 0
         for number, line in enumerate(lines(decoded(blocks(file), find_encoding(path, notice), path), path), 1):
             size += len(line)
-            if size > LONGEST:
-                problem = f"{path}: line {number}: the dictionary is longer than {LONGEST:,} characters"
+            if size > MAX_DICTIONARY_CHARACTERS:
+                problem = (
+                    f"{path}: line {number}: the dictionary is longer than {MAX_DICTIONARY_CHARACTERS:,} characters"
+                )
                 raise TextError(f"{problem}; keep the words that matter")
             if line.strip():
                 entries.append((number, line.strip()))
@@ -57,8 +59,10 @@ def check_entries(entries: Sequence[str]) -> None:
         if problem := _problem(entry, entries[0].count(",")):
             raise ValueError(f"user dictionary: {problem}")
     for surface, n in Counter(entry.split(",", 1)[0] for entry in entries).most_common(1):
-        if n > MOST_ALIKE:
-            raise ValueError(f"user dictionary: {surface[:40]!r} has {n:,} entries; give it at most {MOST_ALIKE}")
+        if n > MAX_ENTRIES_PER_SURFACE:
+            raise ValueError(
+                f"user dictionary: {surface[:40]!r} has {n:,} entries; give it at most {MAX_ENTRIES_PER_SURFACE}"
+            )
 
 
 def _problem(entry: str, commas: int) -> str:
@@ -75,8 +79,8 @@ def _problem(entry: str, commas: int) -> str:
         if not all(_is_number(id) and int(id) < CONTEXTS for id in (left, right)):
             return f"{left[:40]!r}, {right[:40]!r}: the left and right id are whole numbers below {CONTEXTS}"
         digits = cost[1:] if cost.startswith("-") else cost
-        if not (_is_number(digits) and int(digits) <= COST):
-            return f"{cost[:40]!r}: the cost is a whole number from -{COST} to {COST}"
+        if not (_is_number(digits) and int(digits) <= MAX_COST):
+            return f"{cost[:40]!r}: the cost is a whole number from -{MAX_COST} to {MAX_COST}"
     return ""
 
 
@@ -113,7 +117,7 @@ class _Words:
             else:
                 left, right, cost = map(int, fields[1:4])
                 self._extra.append((",".join(fields[4:8]), *fields[8:]))
-            if len(surface) <= SEEN:
+            if len(surface) <= MAX_SURFACE_LENGTH:
                 self._found[surface.encode()].append((number, surface, left, right, cost))
         self._lengths = sorted(set(map(len, self._found)))
 

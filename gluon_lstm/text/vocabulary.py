@@ -7,7 +7,7 @@ from typing import Callable
 
 UNKNOWN = "<unk>"  # a code point that the training part does not have
 END_OF_POST = "<post>"  # closes every post; a text begins behind one
-LONGEST_TOKEN = 1000  # code points; a generated post would have no room for a longer one
+MAX_TOKEN_LENGTH = 1000  # code points; a generated post would have no room for a longer one
 
 
 class Vocabulary:
@@ -24,10 +24,10 @@ class Vocabulary:
         """
         if type(specials) is not int or not isinstance(tokens, Sequence) or isinstance(tokens, str):
             raise ValueError("a vocabulary is a list of tokens and the number of those that are special")
-        if not all(isinstance(token, str) and 0 < len(token) <= LONGEST_TOKEN for token in tokens):
-            raise ValueError(f"the tokens of a vocabulary are strings of 1 to {LONGEST_TOKEN:,} characters")
+        if not all(isinstance(token, str) and 0 < len(token) <= MAX_TOKEN_LENGTH for token in tokens):
+            raise ValueError(f"the tokens of a vocabulary are strings of 1 to {MAX_TOKEN_LENGTH:,} characters")
         self.tokens = list(tokens)
-        self.specials = specials
+        self.num_specials = specials
         self._ids = {token: id for id, token in enumerate(self.tokens) if id >= specials}
         if len(self._ids) != len(self.tokens) - specials or len(set(self.tokens[:specials])) != specials:
             raise ValueError("a vocabulary holds each token once")
@@ -52,12 +52,12 @@ class Vocabulary:
         room = len(counts) + len(characters or ()) if max_vocab is None else max_vocab - len(specials)
         if room < 1:
             raise ValueError(f"--max-vocab {max_vocab} leaves no room for a token: use at least {len(specials) + 1}")
-        short = [(token, n) for token, n in (characters or {}).items() if len(token) <= LONGEST_TOKEN]
+        short = [(token, n) for token, n in (characters or {}).items() if len(token) <= MAX_TOKEN_LENGTH]
         kept = dict(_most_frequent(short, room))
         words = (
             (token, n)
             for token, n in counts.items()
-            if n >= min_count and token not in kept and len(token) <= LONGEST_TOKEN
+            if n >= min_count and token not in kept and len(token) <= MAX_TOKEN_LENGTH
         )
         kept.update(_most_frequent(words, room - len(kept)))
         return cls([*specials, *(token for token, _ in _most_frequent(kept.items(), room))], len(specials))
@@ -74,21 +74,21 @@ class Vocabulary:
 
     def special(self, name: str) -> int | None:
         """The id of a special token, or None where this vocabulary has none (a raw text has no posts)."""
-        specials = self.tokens[: self.specials]
+        specials = self.tokens[: self.num_specials]
         return specials.index(name) if name in specials else None
 
     def id(self, token: str) -> int | None:
         return self._ids.get(token)
 
-    def ids(self, token: str, spell: Callable[[str], Iterable[str]]) -> list[int]:
+    def ids(self, token: str, split_unknown: Callable[[str], Iterable[str]]) -> list[int]:
         """The id of `token`, else the ids of what it is spelled with; one UNKNOWN for each code point never seen."""
         known = self._ids.get(token)
         if known is not None:
             return [known]
-        parts = list(spell(token))
+        parts = list(split_unknown(token))
         if not parts:
             return [self.unknown]
-        return [id for part in parts for id in self.ids(part, spell)]
+        return [id for part in parts for id in self.ids(part, split_unknown)]
 
 
 def _most_frequent(items: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int]]:

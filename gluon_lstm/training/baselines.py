@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gluon_lstm.text.corpus import Corpus, counts_of, pieces
+from gluon_lstm.text.corpus import Corpus, blocks_of, counts_of
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -20,7 +20,7 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     given every advantage. Both parts are counted in blocks, and of pairs only those that occur in the held-back part,
     so that memory does not grow with the text.
     """
-    train, held, V = corpus.train, corpus.held_back, len(corpus.codec.vocabulary)
+    train, held, V = corpus.train, corpus.validation, len(corpus.codec.vocabulary)
     counts, held_counts = corpus.counts, counts_of(held, V)
     p = (counts + 1) / (counts.sum() + V)
 
@@ -42,7 +42,7 @@ def baselines(corpus: Corpus) -> dict[str, float]:
 
 def _pairs(stream: np.ndarray, before: int | None, V: int) -> Iterator[np.ndarray]:
     """The pairs (a, b) of neighbours as a * V + b, in pieces; `before` is the token in front of the first, if any."""
-    for piece in pieces(stream):
+    for piece in blocks_of(stream):
         ids = np.asarray(piece, dtype=np.int64)
         if before is not None:
             ids = np.concatenate(([before], ids))

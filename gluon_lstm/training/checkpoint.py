@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from gluon_lstm import sealed
-from gluon_lstm.machine import available_cores, cpu_name, versions
-from gluon_lstm.sealed import ModelError
-from gluon_lstm.text.corpus import Corpus, pieces
-from gluon_lstm.training.recipe import Recipe, option_of
-from gluon_lstm.training.standing import Standing
+from gluon_lstm import array_file
+from gluon_lstm.array_file import ModelError
+from gluon_lstm.system import available_cores, cpu_name, versions
+from gluon_lstm.text.corpus import Corpus, blocks_of
+from gluon_lstm.training.recipe import Recipe, option_name
+from gluon_lstm.training.state import TrainState
 
 LIMITS = ("epochs", "steps", "minutes")  # of a recipe: they may grow
 
@@ -35,10 +35,10 @@ class Checkpoint:
     samples.txt belong to it, `told` what the run was told (see there), `machine` what it was computed on.
     """
 
-    told: Mapping[str, Any]
-    machine: Mapping[str, Any]
+    run_config: Mapping[str, Any]
+    environment: Mapping[str, Any]
     steps: int
-    standing: Standing
+    state: TrainState
     arrays: Mapping[str, np.ndarray]
     lengths: Mapping[str, int] = field(default_factory=dict)
 
@@ -46,21 +46,21 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write the state file `path`: whole, or not at all. Raises OSError."""
     values = {key: value for key, value in vars(checkpoint).items() if key != "arrays"}
-    sealed.save(path, {**values, "standing": checkpoint.standing.to_json()}, checkpoint.arrays)
+    array_file.save(path, {**values, "state": checkpoint.state.to_json()}, checkpoint.arrays)
 
 
-def load(path: Path, told: Mapping[str, Any], like: Mapping[str, np.ndarray]) -> Checkpoint:
+def load(path: Path, run_config: Mapping[str, Any], like: Mapping[str, np.ndarray]) -> Checkpoint:
     """What `save` wrote, for a run that is told the same; its arrays are named and shaped as those in `like`.
 
     Raises ValueError when the run was told otherwise, naming what; ModelError when the file is damaged or is not the
     state of a run; OSError when it cannot be read.
     """
-    values, arrays = sealed.load(path)
+    values, arrays = array_file.load(path)
     try:
-        values["standing"] = Standing.from_json(values["standing"])
-        names = ("told", "machine", "steps", "standing", "lengths")
+        values["state"] = TrainState.from_json(values["state"])
+        names = ("run_config", "environment", "steps", "state", "lengths")
         found = Checkpoint(**{name: values[name] for name in names}, arrays=arrays)
-        changed = changes(found.told, told)
+        changed = config_differences(found.run_config, run_config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: not the state of a run, or of another version ({error}); begin a new run") from error
     if changed:
@@ -74,26 +74,26 @@ def load(path: Path, told: Mapping[str, Any], like: Mapping[str, np.ndarray]) ->
     return found
 
 
-def told(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
+def run_config(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
     """Everything that decides what a run comes to, as plain values: its options, and digests of its text."""
     settings = corpus.codec.settings.to_json()
     options = {**asdict(recipe), **settings.pop("cleaning"), **settings}
     options["recipe"] = options.pop("name")
     digest = hashlib.blake2b("\n".join(corpus.codec.vocabulary.tokens).encode("utf-8", "surrogatepass"), digest_size=16)
-    for piece in pieces(corpus.ids):
+    for piece in blocks_of(corpus.ids):
         digest.update(np.ascontiguousarray(piece).data)
     values = {"options": options, "files": corpus.fingerprint, "tokens": f"{corpus.split} {digest.hexdigest()}"}
     return json.loads(json.dumps(values))  # as it comes back from a file
 
 
-def machine(device: str) -> dict[str, Any]:
+def environment(device: str) -> dict[str, Any]:
     """What the last digits of a number depend on."""
     threads = {"cores": available_cores(), "threads a product": os.environ.get("OPENBLAS_NUM_THREADS", "any")}
     libraries = versions(("gluon-lstm", "numpy", "mxnet", "numba"))
     return {"processor": cpu_name(), "device": device, **threads, **libraries}
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def config_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What a run was told otherwise when it began, each in a few words. Limits may have grown, but not shrunk."""
     found = []
     if before["files"] != now["files"]:
@@ -103,7 +103,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         old, new = old_options.get(name), new_options.get(name)
         grown = name in LIMITS and (None in (old, new) or new >= old)
         if old != new and not grown:
-            found.append(f"--{option_of(name)} {_shown(old)}, not {_shown(new)}")
+            found.append(f"--{option_name(name)} {_shown(old)}, not {_shown(new)}")
     if not found and before["tokens"] != now["tokens"]:
         found.append("another vocabulary (--min-count, --max-vocab, or another version of Janome)")
     return found

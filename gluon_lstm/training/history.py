@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gluon_lstm.files import write_png
-from gluon_lstm.training.logfile import LogFile
+from gluon_lstm.training.log_file import LogFile
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm import kernels
-from gluon_lstm.lstm.jobs import Jobs
-from gluon_lstm.lstm.operator import in_memory, in_place, view
+from gluon_lstm.lstm.fast import kernels
+from gluon_lstm.lstm.fast.inplace_function import as_numpy_view, is_viewable, view_or_copy
+from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
 
-PIECE = 1 << 18  # numbers of an array that are one job
+TASK_SIZE = 1 << 18  # numbers of an array that are one job
 
 
 class Optimizer(Protocol):
@@ -65,27 +65,27 @@ class Adam:
         beta2: float = 0.999,
         epsilon: float = 1e-8,
     ) -> None:
-        self.rates = {**dict.fromkeys(W.looked_up, input_rate), "Why": output_rate}
+        self.rates = {**dict.fromkeys(W.embedding_names, input_rate), "Why": output_rate}
         self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
-        self.row_steps = np.zeros(len(getattr(W, W.looked_up[0])), np.int64)  # of each row of the input weights
+        self.row_steps = np.zeros(len(getattr(W, W.embedding_names[0])), np.int64)  # of each row of the input weights
         self.moments: dict[str, tuple[Any, Any]] = {
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
 
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         self.steps += 1
-        self.row_steps[_rows(W, W.looked_up[0], ids)] += 1
-        with Jobs() as jobs:
+        self.row_steps[_rows(W, W.embedding_names[0], ids)] += 1
+        with TaskGroup() as jobs:
             for name, param in W.items():
                 rows = _rows(W, name, ids)
-                steps = self.row_steps[rows] if name in W.looked_up else np.full(len(rows), self.steps)
+                steps = self.row_steps[rows] if name in W.embedding_names else np.full(len(rows), self.steps)
                 corrections = np.sqrt(1 - self.beta2**steps) / (1 - self.beta1**steps)
                 rates = (learning_rate * self.rates.get(name, 1.0) * corrections).astype(np.float32)
                 keep = 1.0 if name.startswith("b") else 1 - learning_rate * self.decay
                 arrays = (param, param.grad, *self.moments[name])
-                if in_memory(param):
-                    matrices = [np.atleast_2d(view(array)) for array in arrays]
+                if is_viewable(param):
+                    matrices = [np.atleast_2d(as_numpy_view(array)) for array in arrays]
                     for piece in _pieces(matrices[0], len(rows)):
                         numbers = (rates[piece], scale, keep, self.beta1, self.beta2, self.epsilon)
                         jobs.do(kernels.adam, *matrices, rows[piece], *numbers)
@@ -94,7 +94,7 @@ class Adam:
 
     def arrays(self) -> dict[str, np.ndarray]:
         moments = {
-            f"adam.{kind}.{name}": in_place(array)
+            f"adam.{kind}.{name}": view_or_copy(array)
             for name, pair in self.moments.items()
             for kind, array in zip(("mean", "variance"), pair)
         }
@@ -124,12 +124,12 @@ class Adam:
 
 def global_norm(W: Parameters, ids: Any = None) -> float:
     """The length of all gradients together, as one vector. `ids`: the only rows of the input weights that have one."""
-    if not in_memory(W.by):
+    if not is_viewable(W.by):
         squares = mx.nd.multi_sum_sq(*(param.grad for param in W), num_arrays=sum(1 for _ in W))
         return math.sqrt(float(squares.sum().asscalar()))
-    with Jobs() as jobs:
+    with TaskGroup() as jobs:
         for name, param in W.items():
-            grad = np.atleast_2d(view(param.grad))
+            grad = np.atleast_2d(as_numpy_view(param.grad))
             rows = _rows(W, name, ids)
             for piece in _pieces(grad, len(rows)):
                 jobs.do(kernels.sum_of_squares, grad, rows[piece])
@@ -138,7 +138,7 @@ def global_norm(W: Parameters, ids: Any = None) -> float:
 
 def _rows(W: Parameters, name: str, ids: Any) -> np.ndarray:
     """The rows of an array that had a gradient."""
-    if name in W.looked_up and ids is not None:
+    if name in W.embedding_names and ids is not None:
         return np.asarray(ids, np.int64)
     shape = getattr(W, name).shape
     return np.arange(1 if len(shape) == 1 else shape[0])
@@ -146,11 +146,11 @@ def _rows(W: Parameters, name: str, ids: Any) -> np.ndarray:
 
 def _pieces(matrix: np.ndarray, rows: int) -> list[slice]:
     """That many rows in pieces worth a job each."""
-    size = max(PIECE // matrix.shape[1], 1)
+    size = max(TASK_SIZE // matrix.shape[1], 1)
     return [slice(at, at + size) for at in range(0, rows, size)]
 
 
-def clipping(norm: float, threshold: float) -> float:
+def clip_coef(norm: float, threshold: float) -> float:
     """The factor that brings gradients of length `norm` to at most `threshold`, never above 1.
 
     The rule of notes 004 (Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1): direction kept, length cut.

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gluon_lstm.configuration import Configuration
+from gluon_lstm.config import ModelConfig
 
 SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
@@ -67,33 +67,33 @@ class Recipe:
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
-                raise ValueError(f"--{option_of(name)} {value}: use at least {low}")
-        if self.configuration.cell.peepholes == "full" and self.cell == "fast":
+                raise ValueError(f"--{option_name(name)} {value}: use at least {low}")
+        if self.config.cell.peepholes == "full" and self.cell == "fast":
             raise ValueError(f"--variant {self.variant}: the fast cell does not have it; use --cell scratch")
         for name in ("clip", "patience", "minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 turned_off = ", or 0 to turn it off" if name in SWITCHES else ""
-                raise ValueError(f"--{option_of(name)} {value}: use more than 0{turned_off}")
+                raise ValueError(f"--{option_name(name)} {value}: use more than 0{turned_off}")
         for name in ("learning_rate", "input_rate", "output_rate"):
             if not 0 < getattr(self, name) <= 1e18:  # what MXNet can read, also when all are multiplied
-                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
+                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
             raise ValueError(f"--weight-decay {self.weight_decay}: use at least 0 and less than 1 / --learning-rate")
         for name in ("dropout", "input_dropout", "recurrent_dropout", "warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use at least 0 and less than 1")
+                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use at least 0 and less than 1")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
         allowed = {"schedule": SCHEDULES, "layout": LAYOUTS, "optimizer": OPTIMIZERS, "weights": WEIGHTS, "cell": CELLS}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
-                raise ValueError(f"--{option_of(name)} {getattr(self, name)}: use one of {', '.join(values)}")
+                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use one of {', '.join(values)}")
 
     @property
-    def configuration(self) -> Configuration:
+    def config(self) -> ModelConfig:
         """What the model is built like."""
-        return Configuration(self.hidden, self.variant, self.layers)
+        return ModelConfig(self.hidden, self.variant, self.layers)
 
 
 STANDARD = Recipe()
@@ -155,6 +155,6 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def option_of(name: str) -> str:
+def option_name(name: str) -> str:
     """The option, without its dashes, of a field of a recipe."""
     return name.replace("_", "-")

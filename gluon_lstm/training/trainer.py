@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm import fast, initial, packed, scratch
-from gluon_lstm.lstm.operator import in_memory, in_place
+from gluon_lstm.lstm import fused, initializers, scratch
+from gluon_lstm.lstm.fast import window as fast
+from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_copy
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clipping, global_norm
+from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clip_coef, global_norm
 from gluon_lstm.training.recipe import Recipe
 
-LONGEST = 1e30  # of an update by SGD: far from what float32 can hold, so that weights stay finite numbers
+MAX_UPDATE_NORM = 1e30  # of an update by SGD: far from what float32 can hold, so that weights stay finite numbers
 
 
 class TrainingError(ValueError):
@@ -46,14 +47,14 @@ class Trainer:
         if arrays is None:
             rng = random(recipe, "weights")
             if recipe.weights == "standard":
-                arrays = initial.standard(recipe.configuration, V, rng, counts=counts)
+                arrays = initializers.standard(recipe.config, V, rng, counts=counts)
             else:
-                arrays = initial.notes(recipe.configuration, V, rng)
-        self.W = Parameters(arrays, ctx, configuration=recipe.configuration)
+                arrays = initializers.notes(recipe.config, V, rng)
+        self.W = Parameters(arrays, ctx, config=recipe.config)
         adam = recipe.optimizer == "adam"
         rates = (recipe.input_rate, recipe.output_rate, recipe.weight_decay)
         self.optimizer: Optimizer = Adam(self.W, *rates) if adam else SGD()
-        self.cell: Any = scratch if recipe.cell == "scratch" else fast if in_memory(self.W.by) else packed
+        self.cell: Any = scratch if recipe.cell == "scratch" else fast if is_viewable(self.W.by) else fused
         self.steps = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -65,7 +66,7 @@ class Trainer:
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights alone, in the same way."""
-        return {name: in_place(param) for name, param in self.W.items()}
+        return {name: view_or_copy(param) for name, param in self.W.items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
         """Go on from what `arrays` gave behind so many steps."""
@@ -86,9 +87,9 @@ class Trainer:
         mx.nd.waitall()  # from here on the memory of the arrays is ours
         ids = np.unique(x)
         norm = global_norm(self.W, ids)
-        scale = clipping(norm, self.recipe.clip) if self.recipe.clip else 1.0
+        scale = clip_coef(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())
-        if not np.isfinite(value) or not rate * scale * norm < LONGEST:  # which NaN is not, either
+        if not np.isfinite(value) or not rate * scale * norm < MAX_UPDATE_NORM:  # which NaN is not, either
             raise TrainingError(
                 f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
                 " gradients have exploded"
@@ -99,11 +100,11 @@ class Trainer:
 
     def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
         """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
-        keep_rows = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
-        keep_hidden = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
+        input_mask = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
+        hidden_mask = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
         with self._fewer_recurrent_weights():
             with mx.autograd.record():
-                loss, h, c = self.cell.loss(x, y, h, c, self.W, keep_rows, keep_hidden)
+                loss, h, c = self.cell.loss(x, y, h, c, self.W, input_mask, hidden_mask)
             loss.backward()
         return loss, h.detach(), c.detach()
 
@@ -117,7 +118,7 @@ class Trainer:
         if not P:
             yield
             return
-        names = self.W.configuration.recurrent
+        names = self.W.config.recurrent
         H = self.W.H
         masks = self._mask("recurrent weights", P, (len(names), H, H))
         dropped = []

@@ -1,0 +1,1 @@
+"""The fast path: the numbers of `scratch`, on packed matrices, on all cores."""

@@ -1,0 +1,343 @@
+"""A training run: epochs over the corpus, validation, samples, and what is left in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from gluon_lstm import __version__
+from gluon_lstm.compat import mx
+from gluon_lstm.context import describe
+from gluon_lstm.model import LAST, Model
+from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
+from gluon_lstm.sampling.generator import TextGenerator, rng_for
+from gluon_lstm.sampling.inference_cell import InferenceCell
+from gluon_lstm.sampling.prefix import Prefix
+from gluon_lstm.sampling.sampler import SamplingOptions
+from gluon_lstm.sampling.scoring import Score, score
+from gluon_lstm.signals import Interrupted, defer_signals
+from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.training import batches, checkpoint
+from gluon_lstm.training.baselines import baselines
+from gluon_lstm.training.checkpoint import Checkpoint
+from gluon_lstm.training.history import Record
+from gluon_lstm.training.recipe import Recipe, learning_rate
+from gluon_lstm.training.run_dir import RunDirectory, check_free
+from gluon_lstm.training.run_log import opening, resumption
+from gluon_lstm.training.schedule import START, Elapsed, Limits
+from gluon_lstm.training.state import TrainState
+from gluon_lstm.training.trainer import Trainer, TrainingError, random
+
+RECORD_STEPS = 50  # a record at least this often
+VALIDATE_EVERY, SAMPLE_EVERY = 0.02, 0.05  # of the run
+VALIDATION_SHARE = 0.05  # of the work, at the most: a token read costs about as much as one trained on
+
+
+class Run:
+    """One corpus, one recipe, one folder.
+
+    `run()` leaves best.safetensors (the weights that did best on the held-back part, where there is one),
+    last.safetensors, state.safetensors (from which it can go on), history.jsonl, samples.txt and curve.png. Raises
+    ValueError for a text too short to train on, and for a vocabulary too large for a model file. Nothing but the limit
+    `minutes` goes by the clock: a run with another one comes to the same weights and the same history each time.
+
+    `validate_every`: after this share of the run, whatever it costs (None: as often as costs little);
+    `checkpoint_minutes`: of training, between two states saved.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        recipe: Recipe,
+        out: Path,
+        ctx: Any = None,
+        prefix: str = "",
+        notice: Notice = ignore,
+        progress: Progress = silent,
+        validate_every: float | None = None,
+        checkpoint_minutes: float = 1.0,
+    ) -> None:
+        if not checkpoint_minutes > 0:
+            raise ValueError(f"--checkpoint-minutes {checkpoint_minutes}: use more than 0")
+        self.corpus, self.recipe, self.out = corpus, recipe, out
+        self.notice, self.progress = notice, progress
+        self.validate_every, self.checkpoint_minutes = validate_every, checkpoint_minutes
+        self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, counts=corpus.counts)
+        if len(corpus.train) < 2:
+            raise ValueError("the text has one token only: a model needs at least two to learn what follows what")
+        usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
+        self.N, self.T = batches.fit(usable, recipe.batch_size, recipe.seq_len)
+        self.steps_per_epoch = batches.windows_per_epoch(usable, self.N, self.T)
+        self._present_model().check_room()
+        self.prefix = Prefix(prefix, corpus.codec, notice)
+        self.baselines = baselines(corpus) if len(corpus.validation) else {}
+        self.limits = Limits.of(recipe, self.steps_per_epoch)
+        self.folder = RunDirectory(out, notice)
+        self.now = TrainState()
+        self.h, self.c = self.trainer.begin_state(self.N)
+        self.run_config, self.environment = (
+            checkpoint.run_config(recipe, corpus),
+            checkpoint.environment(describe(self.trainer.W.ctx)),
+        )
+        self._saved_at = 0.0
+        self._begun = 0  # tokens, before this sitting
+
+    @property
+    def tokens(self) -> int:
+        """That the weights were trained on."""
+        return self.trainer.steps * self.N * self.T
+
+    @property
+    def place(self) -> Elapsed:
+        return Elapsed(self.trainer.steps, self.now.seconds)
+
+    @property
+    def done(self) -> float:
+        """The share of the run that is behind: 0 to 1."""
+        return self.limits.share(self.place)
+
+    @property
+    def is_over(self) -> bool:
+        """A limit is reached, or validation has not got better for too long."""
+        patience = self.recipe.patience
+        got_no_better = patience and self.now.best_bpc is not None and self._since(self.now.best_at) > patience
+        return self.done >= 1 or bool(got_no_better)
+
+    def _since(self, place: Elapsed) -> float:
+        """The share of the run that lies behind `place`."""
+        return self.done - self.limits.share(place)
+
+    def run(self, resume: bool = False) -> None:
+        """Train until the run is over; with `resume` go on with the run in the folder, if one has begun there.
+
+        What was done is saved when an interrupt (Interrupted, a KeyboardInterrupt) comes between two updates, which
+        then goes on to the caller. Raises TrainingError when training goes astray more often than the recipe allows,
+        ValueError when the folder holds another run, OSError when the run could not be saved.
+        """
+        with self.folder.claimed():
+            self._begin(resume)
+            if self.is_over:
+                self.folder.draw(self.baselines)  # the last thing of a run, which may be missing
+                done = f"the run in it is over, after {self.trainer.steps:,} updates"
+                self.notice(f"{self.out}: {done}; a higher limit lets it go on")
+                return
+            self._begun = self.tokens
+            for line in opening(self):
+                self.notice(line)
+            with self.progress("training", None, "tokens") as advance, defer_signals() as check:
+                try:
+                    self._train(advance, check)
+                except (Interrupted, TrainingError) as stop:
+                    if not getattr(stop, "at_once", False):
+                        self._finish()
+                    raise
+                self._finish()
+            if self.done < 1:
+                self.notice("validation has stopped improving: the run ends here, and its best weights are kept")
+
+    def _train(self, advance: Advance, check: Callable[[], None]) -> None:
+        while not self.is_over:
+            try:
+                self._run_epoch(advance, check)
+            except TrainingError as error:
+                before = self.tokens
+                self._roll_back(error)
+                advance(self.tokens - before)
+
+    def model(self) -> Model:
+        """A copy of the weights as they are now."""
+        present = self._present_model()
+        return replace(present, arrays={name: array.copy() for name, array in present.arrays.items()})
+
+    def _present_model(self) -> Model:
+        """The weights themselves: for what is over before the next update."""
+        about = {"gluon_lstm": __version__, "steps": self.trainer.steps, "recipe": asdict(self.recipe)}
+        return Model(self.recipe.config, self.corpus.codec, self.trainer.weights(), about)
+
+    def _run_epoch(self, advance: Advance, check: Callable[[], None]) -> None:
+        """What is left of this epoch, or of the run."""
+        now = self.now
+        if not now.windows:
+            self.h, self.c = self.trainer.begin_state(self.N)
+        for x, y in self.windows(now.windows):
+            start = perf_counter()
+            rate = self.learning_rate()
+            loss, self.h, self.c = self.trainer.update(x, y, self.h, self.c, rate)
+            now.seconds += perf_counter() - start
+            now.windows += 1
+            now.add(loss, x.size)
+            if self.recipe.rollbacks and now.is_astray:
+                raise TrainingError(f"the loss is far above what it was (step {self.trainer.steps}, {loss:.2f})")
+            advance(x.size, round(self.tokens / self.done) - self._begun)
+            self._measure(rate)
+            check()
+            if self.is_over:
+                break
+        if now.windows == self.steps_per_epoch:
+            now.epoch, now.windows = now.epoch + 1, 0
+
+    def learning_rate(self) -> float:
+        """Of the next update."""
+        return learning_rate(self.recipe, self.now.epoch, self.done) * 0.5**self.now.rollbacks
+
+    def windows(self, skip: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The windows of this epoch, but for the first `skip`."""
+        ids, epoch = self.corpus.train, self.now.epoch
+        if self.recipe.layout == "notebook":
+            return batches.notebook(ids, self.N, self.T, skip)
+        # The notes begin each epoch at the same place; elsewhere each time, the windows are never cut twice alike.
+        start = 0 if self.recipe.name == "notes" else int(random(self.recipe, "lanes", epoch).integers(len(ids)))
+        return batches.contiguous(ids, self.N, self.T, start, self.corpus.codec.end_of_post, skip)
+
+    def _measure(self, rate: float) -> None:
+        """Whatever is due behind a step: a record, validation, a sample, a checkpoint."""
+        ends_epoch = self.now.windows == self.steps_per_epoch
+        ends = self.is_over  # where patience ends it, only after one more validation
+        validates = bool(len(self.corpus.validation)) and (ends or self._validation_is_due(ends_epoch))
+        if validates or ends or ends_epoch or self.trainer.steps % RECORD_STEPS == 0:
+            self._record(rate, self._validate() if validates else None, announce=validates or ends or ends_epoch)
+        if self._sample_is_due(ends, ends_epoch):
+            self._sample()
+        if self._save_is_due():
+            self._save()
+
+    def _save_is_due(self) -> bool:
+        return self.now.seconds - self._saved_at >= 60 * self.checkpoint_minutes
+
+    def _sample_is_due(self, ends: bool, ends_epoch: bool) -> bool:
+        if self.recipe.sample_every:
+            return self.trainer.steps % self.recipe.sample_every == 0
+        if self.recipe.name == "notes":  # which print one behind each epoch
+            return ends_epoch
+        return ends or self._since(self.now.sampled_at) >= SAMPLE_EVERY
+
+    def _validation_is_due(self, ends_epoch: bool) -> bool:
+        since = self._since(self.now.validated_at)
+        if self.validate_every:
+            return since >= self.validate_every
+        trained = (self.trainer.steps - self.now.validated_at.steps) * self.N * self.T
+        return (ends_epoch or since >= VALIDATE_EVERY) and trained * VALIDATION_SHARE >= len(self.corpus.validation)
+
+    def _validate(self) -> Score:
+        model = self._present_model()
+        cell = InferenceCell(model.arrays, model.config)
+        result = score(cell, self.corpus.codec, self.corpus.validation, self.corpus.validation_chars)
+        self.now.validated_at = self.place
+        if self.now.best_bpc is None or result.bpc < self.now.best_bpc:
+            self.now.best_bpc, self.now.best_at = result.bpc, self.place
+            self.folder.keep_best(model, result.bpc, self.place)
+        return result
+
+    def _record(self, rate: float, validation: Score | None, announce: bool) -> None:
+        now = self.now
+        record = Record(
+            step=self.trainer.steps,
+            epoch=now.epoch,
+            seconds=round(now.seconds, 3),
+            tokens=self.tokens,
+            train_loss=float(np.mean(now.losses)),
+            moving_loss=now.moving_loss,
+            val_loss=validation.loss if validation else None,
+            val_bpc=validation.bpc if validation else None,
+            val_perplexity=validation.perplexity if validation else None,
+            learning_rate=rate,
+        )
+        now.losses = []
+        self.folder.record(record)
+        if announce:
+            measured = (
+                f", held back {validation.loss:.4f} = {validation.bpc:.3f} bits a character" if validation else ""
+            )
+            self.notice(
+                f"Epoch {now.epoch}. Loss: {now.moving_loss:.4f}{measured}"
+                f"  (step {record.step}, {now.seconds:.0f} s, {self.tokens / now.seconds:,.0f} tokens/s)"
+            )
+
+    def _sample(self) -> None:
+        options = SamplingOptions(temperature=self.recipe.temperature)
+        rng = rng_for(self.recipe.seed, self.trainer.steps)
+        text = "".join(TextGenerator(self._present_model(), options).text(self.prefix, rng, self.recipe.sample_length))[
+            :-1
+        ]
+        heading = f"== step {self.trainer.steps}, epoch {self.now.epoch}, loss {self.now.moving_loss:.4f}"
+        self.folder.sample(f"{heading}\n{text}\n\n")
+        self.notice(text)
+        self.now.sampled_at = self.place
+
+    # ---- what survives
+
+    def _begin(self, resume: bool) -> None:
+        """The first checkpoint of the run, or the last one of the run that is to go on."""
+        check_free(self.out, resume)
+        found = self.folder.load(self.run_config, like=self._arrays())
+        if found is None:
+            self.folder.save(self._checkpoint(), self._present_model())
+            return
+        self._go_on_from(found)
+        self.folder.go_back_to(found)
+        best = self.folder.best()
+        if best is None or self.now.best_bpc is None or best[0] < self.now.best_bpc:  # or from behind the checkpoint
+            self.now.best_bpc, self.now.best_at = best or (None, START)
+        self._present_model().save(self.out / LAST)  # which an interruption may have left undone
+        for line in resumption(self, found):
+            self.notice(line)
+
+    def _go_on_from(self, found: Checkpoint) -> None:
+        self.trainer.restore(found.arrays, found.steps)
+        self.h[:], self.c[:] = (mx.nd.array(found.arrays[name], dtype=self.h.dtype) for name in ("h", "c"))
+        self.now, self._saved_at = found.state, found.state.seconds
+
+    def _roll_back(self, error: TrainingError) -> None:
+        """Go back to the last checkpoint, and on at half the learning rate. Raises TrainingError after too many."""
+        if not self.recipe.rollbacks:  # then the weights are finite numbers still
+            raise TrainingError(f"{error}{self._advice()}") from error
+        now, place, tokens = self.now, self.place, self.tokens
+        found = self.folder.load(self.run_config, like=self._arrays())
+        if found is None:
+            raise TrainingError(f"{error}, and the last checkpoint is gone") from error
+        self._go_on_from(found)
+        self.now = replace(
+            found.state,
+            seconds=now.seconds,  # a limit in minutes must come nearer
+            rollbacks=now.rollbacks + 1,
+            best_bpc=now.best_bpc,
+            best_at=now.best_at,
+        )
+        if now.rollbacks == self.recipe.rollbacks:
+            raise TrainingError(f"{error}{self._advice()}") from error
+        rate = self.learning_rate()
+        self.notice(f"{error}: back to step {found.steps:,}, and on at half the learning rate ({rate:.3g})")
+        seconds = round(place.seconds, 3)
+        self.folder.record(Record(place.steps, now.epoch, seconds, tokens, rolled_back_to=found.steps))
+        self._save()  # a run that is killed now must not forget
+
+    def _advice(self) -> str:
+        if self.recipe.rollbacks:
+            return (
+                f"; the learning rate was halved {self.recipe.rollbacks} times already, so the run ends here with its"
+                " last good weights: begin another one with a smaller --learning-rate or a smaller --clip"
+            )
+        guard = "the notes have no guard against it; " if self.recipe.name == "notes" else ""
+        return (
+            f"; the run ends here with its last good weights: {guard}use a smaller --learning-rate, a smaller"
+            " --clip, or --rollbacks 5, which goes back and on at half the rate"
+        )
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {**self.trainer.arrays(), "h": self.h.asnumpy(), "c": self.c.asnumpy()}
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.run_config, self.environment, self.trainer.steps, self.now, self._arrays())
+
+    def _save(self) -> None:
+        self.folder.try_to_save(self._checkpoint(), self._present_model())
+        self._saved_at = self.now.seconds
+
+    def _finish(self) -> None:
+        self.folder.save(self._checkpoint(), self._present_model())
+        self.folder.draw(self.baselines)

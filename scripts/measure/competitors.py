@@ -1,0 +1,547 @@
+"""The programs that are compared: this package, the loop of notes 003, and what a user of Gluon or PyTorch would write.
+
+Each lives in a process of its own (`turns`), so a library is imported by the class that uses it and by nothing else.
+All of them train with Adam, clip the gradient's global norm to 1, and carry the state from window to window, cut off
+from the graph. Sizes as everywhere: N lanes, T steps, H hidden units, V tokens; ids (T, N).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+from bench_process import peak_memory
+
+from gluon_lstm.system import available_cores
+
+RATE, CLIP = 3e-3, 1.0
+TEMPERATURE = 0.8
+WINDOWS = 16  # different ones, read again and again
+ADAMS: tuple[dict[str, bool], ...] = ({"fused": True}, {"foreach": True}, {"foreach": False})  # PyTorch has three
+
+
+def zipf_ids(V: int, T: int, N: int, seed: int = 1) -> np.ndarray:
+    """Random ids (WINDOWS*T + 1, N), each as frequent as the word or character of its rank is in a real text."""
+    weights = 1 / (np.arange(V) + 2.7)  # Mandelbrot's form of Zipf's law
+    return np.random.default_rng(seed).choice(V, (WINDOWS * T + 1, N), p=weights / weights.sum()).astype(np.int32)
+
+
+class Training:
+    """One contestant of the training race at one size."""
+
+    def __init__(self, name: str, N: int, T: int, H: int, V: int) -> None:
+        self.T, self.ids = T, zipf_ids(V, T, N)
+        self.model = TRAINERS[name](N, H, V)
+        self.state, self.at = self.model.begin(), 0
+        self.model.tune(*self._window(0))
+
+    def check(self, updates: int) -> list[float]:
+        """Losses of `updates` updates on one window, always from the zero state; they also warm everything up."""
+        x, y = self._window(0)
+        return [self.model.update(x, y, self.model.begin())[0] for _ in range(updates)]
+
+    def turn(self, updates: int) -> float:
+        """Seconds that one update takes, as the mean of some, to the end of all work."""
+        return self._timed(updates, self._update)
+
+    def gradients(self, updates: int) -> float:
+        """The same of forward and backward alone."""
+        return self._timed(updates, self.model.gradients)
+
+    def peak_memory(self) -> int:
+        return peak_memory()
+
+    def settings(self) -> str:
+        return self.model.settings
+
+    def _update(self, x: Any, y: Any) -> None:
+        _, self.state = self.model.update(x, y, self.state)
+
+    def _timed(self, count: int, work: Callable[[Any, Any], Any]) -> float:
+        """The first call is not timed: the caches of the processor are still full of somebody else's numbers."""
+        windows = [self._window(self.at + k) for k in range(count + 1)]
+        self.at += len(windows)
+        work(*windows[0])
+        self.model.wait()
+        start = time.perf_counter()
+        for window in windows[1:]:
+            work(*window)
+        self.model.wait()
+        return (time.perf_counter() - start) / count
+
+    def _window(self, k: int) -> tuple[Any, Any]:
+        start = k % WINDOWS * self.T
+        rows = self.ids[start : start + self.T + 1]
+        return self.model.window(rows[:-1], rows[1:])
+
+
+class Ours:
+    """This package, as `gluon-lstm train` runs it, without dropout."""
+
+    settings = ""
+
+    def __init__(self, N: int, H: int, V: int) -> None:
+        from gluon_lstm.compat import mx
+        from gluon_lstm.training.recipe import recipe_of
+        from gluon_lstm.training.trainer import Trainer
+
+        recipe = recipe_of("standard", hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0, clip=CLIP)
+        self.trainer, self.N, self.wait = Trainer(recipe, V), N, mx.nd.waitall
+
+    def begin(self) -> Any:
+        return self.trainer.begin_state(self.N)
+
+    def tune(self, x: Any, y: Any) -> None:
+        pass
+
+    def window(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+        return x, y
+
+    def update(self, x: Any, y: Any, state: Any) -> tuple[float, Any]:
+        loss, *state = self.trainer.update(x, y, *state, RATE)
+        return loss, state
+
+    def gradients(self, x: Any, y: Any) -> None:
+        self.trainer.gradients(x, y, *self.begin())
+        self.wait()  # as an update does, before it reads the gradients
+
+
+class Notes:
+    """The loop of notes 003: dense one-hot inputs, one operator for each term of a gate, a softmax at each step.
+
+    Three things are not theirs: Adam and clipping, which all have here, and the one-hot arrays, made by one operator
+    (they are made before training and not timed).
+    """
+
+    settings = ""
+
+    def __init__(self, N: int, H: int, V: int) -> None:
+        from gluon_lstm.compat import mx
+
+        self.nd, self.autograd, self.wait = mx.nd, mx.autograd, mx.nd.waitall
+        self.N, self.H, self.V = N, H, V
+        shapes = [*[(V, H)] * 4, *[(H, H)] * 4, *[(H,)] * 4, (H, V), (V,)]
+        self.params = [mx.nd.random_normal(shape=shape) * 0.01 for shape in shapes]
+        self.moments = [(mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for param in self.params]
+        self.steps = 0
+        for param in self.params:
+            param.attach_grad()
+
+    def begin(self, N: int | None = None) -> Any:
+        return [self.nd.zeros((N or self.N, self.H)) for _ in range(2)]
+
+    def tune(self, x: Any, y: Any) -> None:
+        pass
+
+    def window(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+        return self.nd.one_hot(self.nd.array(x), self.V), self.nd.one_hot(self.nd.array(y), self.V)  # (T, N, V)
+
+    def softmax(self, y_linear: Any, temperature: float = 1.0) -> Any:
+        nd = self.nd
+        exp = nd.exp((y_linear - nd.max(y_linear)) / temperature)
+        return exp / nd.sum(exp, axis=0, exclude=True).reshape((-1, 1))
+
+    def lstm_rnn(self, inputs: Any, h: Any, c: Any, temperature: float = 1.0) -> tuple[list[Any], Any, Any]:
+        nd = self.nd
+        Wxg, Wxi, Wxf, Wxo, Whg, Whi, Whf, Who, bg, bi, bf, bo, Why, by = self.params
+        outputs = []
+        for X in inputs:
+            g = nd.tanh(nd.dot(X, Wxg) + nd.dot(h, Whg) + bg)
+            i = nd.sigmoid(nd.dot(X, Wxi) + nd.dot(h, Whi) + bi)
+            f = nd.sigmoid(nd.dot(X, Wxf) + nd.dot(h, Whf) + bf)
+            o = nd.sigmoid(nd.dot(X, Wxo) + nd.dot(h, Who) + bo)
+            c = f * c + i * g
+            h = o * nd.tanh(c)
+            outputs.append(self.softmax(nd.dot(h, Why) + by, temperature))
+        return outputs, h, c
+
+    def update(self, x: Any, y: Any, state: Any) -> tuple[float, Any]:
+        nd = self.nd
+        with self.autograd.record():
+            outputs, h, c = self.lstm_rnn(x, *state)
+            loss = 0.0
+            for output, label in zip(outputs, y):
+                loss = loss - nd.mean(nd.sum(label * nd.log(output), axis=0, exclude=True))
+            loss = loss / len(outputs)
+        loss.backward()
+        self._adam()
+        return float(loss.asscalar()), [h.detach(), c.detach()]
+
+    def _adam(self) -> None:
+        nd = self.nd
+        self.steps += 1
+        scale = min(1.0, CLIP / _global_norm(nd, [param.grad for param in self.params]))
+        rate = RATE * math.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        for param, (mean, variance) in zip(self.params, self.moments):
+            nd.adam_update(param, param.grad, mean, variance, out=param, lr=rate, rescale_grad=scale)
+
+
+def _global_norm(nd: Any, gradients: list[Any]) -> float:
+    """As `gluon.utils.clip_global_norm` has it, in one operator."""
+    return math.sqrt(float(nd.multi_sum_sq(*gradients, num_arrays=len(gradients)).sum().asscalar()))
+
+
+class Gluon:
+    """Embedding, rnn.LSTM and Dense, hybridized with static memory."""
+
+    settings = ""
+
+    def __init__(self, N: int, H: int, V: int) -> None:
+        from gluon_lstm.compat import mx
+
+        gluon = mx.gluon
+
+        class LanguageModel(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.embedding = gluon.nn.Embedding(V, H)
+                self.lstm = gluon.rnn.LSTM(H, input_size=H)
+                self.output = gluon.nn.Dense(V, in_units=H, flatten=False)
+
+            def hybrid_forward(self, F: Any, x: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
+                hidden, (h, c) = self.lstm(self.embedding(x), [h, c])
+                return self.output(hidden), h, c
+
+        self.nd, self.autograd, self.wait = mx.nd, mx.autograd, mx.nd.waitall
+        self.N, self.H, self.V = N, H, V
+        self.model = LanguageModel()
+        self.model.initialize()
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
+        for block in (self.model, self.loss):
+            block.hybridize(static_alloc=True, static_shape=True)
+        params = self.model.collect_params()
+        self.params = list(params.values())
+        self.trainer = gluon.Trainer(params, "adam", {"learning_rate": RATE}, kvstore=None)
+
+    def begin(self) -> Any:
+        return [self.nd.zeros((1, self.N, self.H)) for _ in range(2)]
+
+    def tune(self, x: Any, y: Any) -> None:
+        pass
+
+    def window(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+        return self.nd.array(x, dtype="int32"), self.nd.array(y, dtype="int32")
+
+    def update(self, x: Any, y: Any, state: Any) -> tuple[float, Any]:
+        with self.autograd.record():
+            logits, h, c = self.model(x, *state)
+            loss = self.loss(logits.reshape((-1, self.V)), y.reshape(-1)).mean()
+        loss.backward()
+        # `step` divides the gradients by its argument: so clipping costs no pass over them
+        self.trainer.step(max(1.0, _global_norm(self.nd, [param.grad() for param in self.params]) / CLIP))
+        return float(loss.asscalar()), [h.detach(), c.detach()]
+
+
+def torch_model(V: int, H: int, dropout: float = 0.0) -> Any:
+    """Embedding, LSTM and Linear; dropout on the embedding and on the hidden states, never on the recurrence."""
+    import torch
+
+    class LanguageModel(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(V, H)
+            self.lstm = torch.nn.LSTM(H, H)
+            self.output = torch.nn.Linear(H, V)
+            self.dropout = torch.nn.Dropout(dropout)
+
+        def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+            hidden, state = self.lstm(self.dropout(self.embedding(x)), state)
+            return self.output(self.dropout(hidden)), state
+
+    return LanguageModel()
+
+
+class Torch:
+    """The PyTorch idiom, with the quickest of the library's three Adams."""
+
+    def __init__(self, N: int, H: int, V: int, dropout: float = 0.0) -> None:
+        import torch
+
+        torch.manual_seed(1)
+        torch.set_num_threads(available_cores())
+        self.torch, self.model = torch, torch_model(V, H, dropout)
+        self._choose(ADAMS[0])
+
+    def _choose(self, adam: dict[str, bool]) -> None:
+        self.optimizer = self.torch.optim.Adam(self.model.parameters(), RATE, **adam)
+        self.settings = f"Adam {adam}"
+
+    def begin(self) -> Any:
+        return None
+
+    def tune(self, x: Any, y: Any) -> None:
+        """Keep the quickest Adam; the weights are then again what they were."""
+        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        seconds = []
+        for adam in ADAMS:
+            self._choose(adam)
+            self.update(x, y, None)
+            each = []
+            for _ in range(3):
+                start = time.perf_counter()
+                self.update(x, y, None)
+                each.append(time.perf_counter() - start)
+            seconds.append(min(each))
+        self.model.load_state_dict(weights)
+        self._choose(ADAMS[seconds.index(min(seconds))])
+
+    def window(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+        return tuple(self.torch.from_numpy(ids.astype(np.int64)) for ids in (x, y))
+
+    def update(self, x: Any, y: Any, state: Any, rate: float = RATE) -> tuple[float, Any]:
+        torch = self.torch
+        self.optimizer.param_groups[0]["lr"] = rate
+        logits, state = self.model(x, state)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        return loss.item(), tuple(part.detach() for part in state)
+
+    def wait(self) -> None:
+        pass
+
+
+TRAINERS: dict[str, Callable[[int, int, int], Any]] = {"ours": Ours, "notes": Notes, "gluon": Gluon, "pytorch": Torch}
+
+
+class Writing:
+    """One contestant of the writing race: characters of one text, drawn at one temperature from random weights."""
+
+    def __init__(self, name: str, H: int, V: int) -> None:
+        self.writer = WRITERS[name](H, V)
+
+    def turn(self, characters: int) -> float:
+        """Seconds a character."""
+        start = time.perf_counter()
+        self.writer.write(characters)
+        return (time.perf_counter() - start) / characters
+
+    def together(self, count: int, length: int) -> float:
+        """Seconds a character, of `count` texts that are written as one batch."""
+        return self.writer.together(count, length) / (count * length)
+
+    def one_by_one(self, count: int, length: int) -> float:
+        """The same of as many texts one after another."""
+        return self.writer.one_by_one(count, length) / (count * length)
+
+    def save(self, path: str) -> None:
+        self.writer.model.save(path)
+
+
+def random_model(H: int, V: int) -> Any:
+    """A model of posts, V - 2 characters and small random weights."""
+    from gluon_lstm.config import ModelConfig
+    from gluon_lstm.model import Model
+    from gluon_lstm.text.codec import Codec, TextSettings
+    from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
+
+    rng = np.random.default_rng(1)
+    shapes = ModelConfig(H).shapes(V)
+    arrays = {name: (0.1 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    characters = [chr(ord("一") + k) for k in range(V - 2)]
+    return Model(ModelConfig(H), Codec(TextSettings(), Vocabulary([UNKNOWN, END_OF_POST, *characters], 2)), arrays)
+
+
+class OurWriter:
+    def __init__(self, H: int, V: int) -> None:
+        from gluon_lstm.sampling.generator import TextGenerator
+        from gluon_lstm.sampling.sampler import SamplingOptions
+
+        self.model = random_model(H, V)
+        self.generator = TextGenerator(self.model, SamplingOptions(temperature=TEMPERATURE))
+        self.prefix = self.generator.prefix("")
+        self.written = 0
+        self.write(10)
+
+    def write(self, characters: int) -> None:
+        for _ in self.generator.text(self.prefix, self._rngs(1)[0], characters):
+            pass
+
+    def together(self, count: int, length: int) -> float:
+        rngs, start = self._rngs(count), time.perf_counter()
+        self.generator.texts(self.prefix, rngs, length=length)
+        return time.perf_counter() - start
+
+    def one_by_one(self, count: int, length: int) -> float:
+        rngs, start = self._rngs(count), time.perf_counter()
+        for rng in rngs:
+            "".join(self.generator.text(self.prefix, rng, length))
+        return time.perf_counter() - start
+
+    def _rngs(self, count: int) -> list[np.random.Generator]:
+        from gluon_lstm.sampling.generator import rng_for
+
+        self.written += count
+        return [rng_for(1, self.written + k) for k in range(count)]
+
+
+class NotesWriter:
+    """`sample` of notes 003."""
+
+    def __init__(self, H: int, V: int) -> None:
+        self.notes, self.V = Notes(1, H, V), V
+        np.random.seed(1)
+        self.write(10)
+
+    def write(self, characters: int) -> None:
+        h, c = self.notes.begin()
+        input = self._one_hots([1])
+        for _ in range(characters):
+            outputs, h, c = self.notes.lstm_rnn(input, h, c, temperature=TEMPERATURE)
+            choice = np.random.choice(self.V, p=outputs[-1][0].asnumpy())
+            input = self._one_hots([choice])
+
+    def _one_hots(self, ids: list[int]) -> Any:
+        result = self.notes.nd.zeros((len(ids), self.V))
+        for k, id in enumerate(ids):
+            result[k, int(id)] = 1.0
+        return result.reshape((len(ids), 1, self.V))
+
+
+class TorchWriter:
+    """One token at a time through the model of training, on as many threads as are quickest: 1 or all."""
+
+    def __init__(self, H: int, V: int) -> None:
+        import torch
+
+        torch.manual_seed(1)
+        self.torch, self.model = torch, torch_model(V, H).eval()
+        seconds = {}
+        for threads in (1, available_cores()):
+            torch.set_num_threads(threads)
+            self.write(50)
+            start = time.perf_counter()
+            self.write(200)
+            seconds[time.perf_counter() - start] = threads
+        torch.set_num_threads(seconds[min(seconds)])
+
+    def write(self, characters: int) -> None:
+        torch = self.torch
+        with torch.inference_mode():
+            x, state, ids = torch.ones((1, 1), dtype=torch.long), None, []
+            for _ in range(characters):
+                logits, state = self.model(x, state)
+                x = torch.multinomial(torch.softmax(logits[0] / TEMPERATURE, dim=-1), 1)
+                ids.append(x.item())
+
+
+WRITERS: dict[str, Callable[[int, int], Any]] = {"ours": OurWriter, "notes": NotesWriter, "pytorch": TorchWriter}
+
+
+class Preparing:
+    """`gluon_lstm.text.corpus.prepare` with Janome, for one text."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def turn(self, processes: int, cache: str) -> dict[str, Any]:
+        from gluon_lstm.text.codec import TextSettings
+        from gluon_lstm.text.corpus import CorpusOptions, prepare
+
+        start = time.perf_counter()
+        options = CorpusOptions(cache=Path(cache), processes=processes)
+        corpus = prepare([self.path], TextSettings("janome"), options)
+        return {"seconds": time.perf_counter() - start, "characters": corpus.characters}
+
+
+def products(N: int, T: int, H: int, V: int) -> dict[str, tuple[int, int, int]]:
+    """The products (m, k) by (k, n) of one window that no way of computing it can avoid, by what they give."""
+    return {
+        "gates of a step": (N, H, 4 * H),
+        "dh of a step": (N, 4 * H, H),
+        "dWh": (H, T * N, 4 * H),
+        "logits": (T * N, H, V),
+        "dhidden": (T * N, V, H),
+        "dWhy": (H, T * N, V),
+    }
+
+
+class Products:
+    """How fast one library multiplies matrices of these shapes, on all cores."""
+
+    def __init__(self, name: str, N: int, T: int, H: int, V: int) -> None:
+        self.make, self.shapes = MULTIPLIERS[name], products(N, T, H, V)
+        self.pool = [np.ones(max(sizes), np.float32) for sizes in zip(*map(_sizes, self.shapes.values()))]
+        self.turn()
+
+    def turn(self) -> dict[str, float]:
+        """GFLOP/s for each shape, over a few hundredths of a second."""
+        rates = {}
+        for name, (m, k, n) in self.shapes.items():
+            operands = (a[:size] for a, size in zip(self.pool, _sizes((m, k, n))))
+            gemm, wait = self.make(*(a.reshape(s) for a, s in zip(operands, ((m, k), (k, n), (m, n)))))
+            gemm()
+            wait()
+            flops = 2 * m * k * n
+            repeats = max(round(5e9 / flops), 1)
+            start = time.perf_counter()
+            for _ in range(repeats):
+                gemm()
+            wait()
+            rates[name] = repeats * flops / (time.perf_counter() - start) / 1e9
+        return rates
+
+
+def _sizes(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    m, k, n = shape
+    return m * k, k * n, m * n
+
+
+Multiplier = tuple[Callable[[], Any], Callable[[], None]]
+
+
+def _by_numpy(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+    return partial(np.matmul, A, B, out=out), lambda: None
+
+
+def _by_mxnet(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+    from gluon_lstm.compat import mx
+
+    a, b, c = mx.nd.array(A), mx.nd.array(B.reshape(B.shape[::-1])), mx.nd.zeros(out.shape)
+    return partial(mx.nd.FullyConnected, a, b, no_bias=True, num_hidden=out.shape[1], out=c), mx.nd.waitall
+
+
+def _by_torch(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+    import torch
+
+    torch.set_num_threads(available_cores())
+    return partial(torch.mm, *map(torch.from_numpy, (A, B)), out=torch.from_numpy(out)), lambda: None
+
+
+def _by_panels(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+    """The package's own products: a part of the result for each core."""
+    from gluon_lstm.lstm.fast.gemm import NR, count, gemm, pack, panels
+
+    (m, k), n = A.shape, B.shape[1]
+    left, right, result, zero = panels(m, k), panels(count(k) * NR, n), panels(m, n), panels(1, n)
+    pack(A, left, 0, 0)
+    pack(B, right, 0, 0)
+    by_rows = m >= n
+    ends = [(m if by_rows else len(right)) * part // available_cores() for part in range(available_cores() + 1)]
+
+    def part(begin: int, end: int) -> None:
+        if by_rows:
+            gemm(left, begin, end - begin, right, zero, result, begin)
+        else:
+            gemm(left, 0, m, right[begin:end], zero[begin:end], result[begin:end], 0)
+
+    if available_cores() == 1:
+        return partial(part, 0, ends[1]), lambda: None
+    return lambda: list(_threads().map(part, ends, ends[1:])), lambda: None
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores())
+
+
+MULTIPLIERS: dict[str, Callable[..., Multiplier]] = {
+    "numpy": _by_numpy, "mxnet": _by_mxnet, "pytorch": _by_torch, "ours": _by_panels,
+}  # fmt: skip

@@ -1,0 +1,599 @@
+"""The command line: what is asked for is done, what cannot be done is said in one line, and nothing is half done."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import io
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+from gluon_lstm import __version__
+from gluon_lstm.cli.main import COMMANDS, main, parser
+from gluon_lstm.model import Model
+from gluon_lstm.sampling.evaluation import evaluate
+from gluon_lstm.sampling.generator import TextGenerator, rng_for
+from gluon_lstm.sampling.sampler import SamplingOptions
+from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
+
+README = ROOT / "README.md"
+TINY = ["--steps", "2", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
+POSTS = ["@taro おはよう！！！！！", "", "RT @hanako: ねむい", "今日は晴れ https://t.co/abc", "ｶﾞﾝﾊﾞﾚ", "今日は雨"] * 2
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch) -> None:
+    """The user's cache and the system's folder for temporary files are not these tests' business."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+
+@pytest.fixture
+def posts(tmp_path) -> Path:
+    path = tmp_path / "posts.txt"
+    path.write_bytes(("\n".join(POSTS) + "\n").encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a training run of two steps."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "posts.txt").write_bytes(("\n".join(POSTS) + "\n").encode())
+    command = ["train", str(folder / "posts.txt"), "--out", str(folder / "run"), "--no-cache", "--seed", "3", *TINY]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        assert main(command) == 0
+    assert out.getvalue() == "" and "vocabulary" in err.getvalue() and "Traceback" not in err.getvalue()
+    return folder / "run"
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert action.choices.keys() == COMMANDS.keys()
+    return dict(action.choices)
+
+
+def options() -> list[tuple[str, argparse.Action]]:
+    return [(name, action) for name, command in commands().items() for action in command._actions]
+
+
+def on_disk(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+LONG_OPTIONS = sorted({option for _, action in options() for option in action.option_strings} - {"-h", "--help"})
+
+
+# ---- help and documentation
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help(name, capsys):
+    assert commands()[name].description
+    with pytest.raises(SystemExit) as exit:
+        main([name, "--help"])
+    assert exit.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: gluon-lstm {name} ")
+
+
+@pytest.mark.parametrize(("command", "action"), options(), ids=lambda value: getattr(value, "dest", value))
+def test_every_option_has_help(command, action):
+    assert action.help and action.help.strip()
+
+
+def test_the_general_help_names_every_command(capsys):
+    for argument, said in (("--help", [*COMMANDS]), ("--version", [f"gluon-lstm {__version__}"])):
+        with pytest.raises(SystemExit) as exit:
+            main([argument])
+        assert exit.value.code == 0
+        out = capsys.readouterr().out
+        assert all(words in out for words in said)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_in_the_readme(name):
+    assert re.search(rf"gluon-lstm {name}\b", README.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("option", LONG_OPTIONS)
+def test_every_option_is_in_the_readme(option):
+    assert re.search(rf"(?<![\w-]){option}(?![\w-])", README.read_text(encoding="utf-8"))
+
+
+# ---- what is done
+
+
+def test_train_leaves_a_model_that_knows_how_it_was_made(trained):
+    model = Model.load(trained)
+    assert model.config.hidden == 4 and model.about["steps"] == 2 and model.about["recipe"]["seed"] == 3
+    assert {"今", "日", "晴", "!"} <= set(model.vocabulary.tokens)
+    records = [json.loads(line) for line in (trained / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert records[-1]["step"] == 2 and records[-1]["tokens"] == 2 * 2 * 4
+    assert (trained / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_takes_the_prefix_and_the_text_settings(posts, tmp_path, capsys):
+    arguments = ["--tokenizer", "janome-chars", "--prefix", "今日", "--mentions", "remove", "--sample-every", "1"]
+    assert main(["train", str(posts), "--out", str(tmp_path / "run"), *arguments, *TINY]) == 0
+    assert "今日" in capsys.readouterr().err
+    settings = Model.load(tmp_path / "run").codec.settings
+    assert settings.tokenizer == "janome-chars" and settings.cleaning.mentions == "remove"
+    assert (tmp_path / "run" / "samples.txt").read_text(encoding="utf-8").count("今日") >= 2
+    assert any((tmp_path / "user cache" / "gluon-lstm").glob("ids-*"))
+
+
+def test_train_on_a_raw_text(posts, tmp_path):
+    assert main(["train", str(posts), "--out", str(tmp_path / "run"), "--raw", "--no-cache", *TINY]) == 0
+    codec = Model.load(tmp_path / "run").codec
+    assert codec.settings.raw and codec.end_of_post is None and "\n" in codec.vocabulary
+    assert not (tmp_path / "user cache").exists()
+    gc.collect()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_generate_prints_what_the_library_writes(trained, capsys):
+    arguments = ["--prefix", "今日", "--seed", "5", "--temperature", "1.2", "--top-k", "7", "--top-p", "0.9"]
+    arguments += ["--repetition-penalty", "1.5"]
+    generator = TextGenerator(Model.load(trained), SamplingOptions(1.2, 7, 0.9, 1.5))
+    prefix = generator.prefix("今日")
+
+    def text(k: int, **amount: int) -> str:
+        return "".join(generator.text(prefix, rng_for(5, k), **amount))
+
+    assert main(["generate", str(trained), *arguments, "--length", "30", "--count", "3"]) == 0
+    texts = [text(k, length=30) for k in range(3)]
+    assert capsys.readouterr().out == "\n".join(texts) and all(len(text) == 2 + 30 + 1 for text in texts)
+    assert main(["generate", str(trained / "last.safetensors"), *arguments, "--posts", "2", "--count", "2"]) == 0
+    last = TextGenerator(Model.load(trained / "last.safetensors"), generator.options)
+    expected = ["".join(last.text(last.prefix("今日"), rng_for(5, k), posts=2)) for k in range(2)]
+    assert capsys.readouterr().out == "\n".join(expected)
+
+
+def test_generate_text_k_does_not_depend_on_the_count(trained, capsys):
+    said = {}
+    for count in ("1", "4"):
+        assert main(["generate", str(trained), "--seed", "9", "--length", "20", "--count", count]) == 0
+        said[count] = capsys.readouterr().out
+    assert said["4"].startswith(said["1"] + "\n")
+
+
+def test_generate_without_a_seed_differs(trained, capsys):
+    texts = set()
+    for _ in range(3):
+        assert main(["generate", str(trained), "--length", "80", "--temperature", "2"]) == 0
+        texts.add(capsys.readouterr().out)
+    assert len(texts) == 3
+
+
+def test_generate_names_unseen_characters_apart_from_the_text(trained, capsys):
+    assert main(["generate", str(trained), "--prefix", "鬱", "--length", "3"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("鬱") and len(said.out) == 1 + 3 + 1
+    assert "'鬱'" in said.err and said.err.count("\n") == 1
+
+
+def test_evaluate_prints_the_score(trained, posts, capsys):
+    expected = evaluate(Model.load(trained), [posts])
+    assert main(["evaluate", str(trained), str(posts)]) == 0
+    assert f"{expected.bpc:.4f} bits per character" in capsys.readouterr().out
+    assert main(["evaluate", str(trained), str(posts), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["bpc"] == expected.bpc and values["perplexity"] == pytest.approx(math.exp(values["loss"]))
+    cleaned = list(Cleaner().clean_posts(POSTS))
+    assert values["characters"] == sum(len(post) + 1 for post in cleaned)
+    bits = values["loss"] * values["tokens"] / math.log(2) + values["unknown"] * math.log2(0x110000)
+    assert values["bpc"] == pytest.approx(bits / values["characters"])
+
+
+def test_clean_writes_the_cleaned_posts(posts, tmp_path, capsys):
+    cleaner = Cleaner()
+    cleaned = list(cleaner.clean_posts(POSTS))
+    for ending in ("txt", "jsonl"):
+        out = tmp_path / f"cleaned.{ending}"
+        assert main(["clean", str(posts), "--out", str(out)]) == 0
+        lines = out.read_text(encoding="utf-8").splitlines()
+        assert lines == (cleaned if ending == "txt" else [json.dumps({"text": p}, ensure_ascii=False) for p in cleaned])
+        printed = capsys.readouterr().out
+        for name, count in cleaner.counts.items():
+            assert re.search(rf"^{name} +{count}$", printed, re.MULTILINE), name
+        assert repr("ガンバレ") in printed  # what became of ｶﾞﾝﾊﾞﾚ
+
+
+def test_clean_takes_its_options_and_without_out_writes_nothing(posts, tmp_path, capsys):
+    arguments = ["--mentions", "remove", "--width", "keep", "--runs", "0", "--retweets", "strip"]
+    before = on_disk(tmp_path)
+    assert main(["clean", str(posts), *arguments]) == 0
+    cleaner = Cleaner(CleaningOptions(mentions="remove", width="keep", runs=0, retweets="strip"))
+    kept = len(list(cleaner.clean_posts(POSTS)))
+    assert re.search(rf"^kept +{kept}$", capsys.readouterr().out, re.MULTILINE)
+    assert on_disk(tmp_path) == before
+
+
+def test_clean_a_post_with_newlines(tmp_path, capsys):
+    source, out = tmp_path / "a.jsonl", tmp_path / "out.txt"
+    source.write_text('{"text": "一\\n二"}\n{"text": "三"}\n', encoding="utf-8")
+    assert main(["clean", str(source), "--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8") == "一 二\n三\n"
+    assert "in 1 of them" in capsys.readouterr().out
+
+
+def test_cache_clear(posts, tmp_path, capsys):
+    cache = tmp_path / "user cache" / "gluon-lstm"
+    assert main(["train", str(posts), "--out", str(tmp_path / "run"), *TINY]) == 0
+    size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
+    capsys.readouterr()
+    assert size > 0 and main(["cache", "clear"]) == 0
+    assert f"{size:,} bytes" in capsys.readouterr().out and not list(cache.iterdir())
+    assert main(["cache", "clear", "--cache", str(tmp_path / "none")]) == 0
+
+
+# ---- what cannot be done
+
+
+def one_line(argv: list[str], capsys, folder: Path) -> str:
+    """The line in which `argv` is refused: exit code 2, nothing else said, nothing changed on disk."""
+    before = on_disk(folder)
+    try:
+        code = main(argv)
+    except SystemExit as exit:
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert code == 2, (out, err)
+    assert out == ""
+    assert err.startswith("gluon-lstm") and err.endswith("\n") and err.count("\n") == 1, err
+    if on_disk(folder) != before:
+        gc.collect()  # a corpus that nobody holds any more goes with its files
+    assert on_disk(folder) == before
+    return err
+
+
+@pytest.fixture
+def refused(capsys, tmp_path):
+    return lambda *argv: one_line([str(word) for word in argv], capsys, tmp_path)
+
+
+@pytest.fixture(params=["train", "evaluate", "clean"])
+def read_by(request, trained, tmp_path):
+    """A command line that reads a file, but for the file; its options follow."""
+
+    def argv(*files: Path | str) -> list[Path | str]:
+        return {
+            "train": ["train", *files, "--out", tmp_path / "run", "--no-cache", *TINY],
+            "evaluate": ["evaluate", trained, *files],
+            "clean": ["clean", *files, "--out", tmp_path / "cleaned.txt"],
+        }[request.param]
+
+    return argv
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_an_empty_file(read_by, refused, tmp_path):
+    path = written(tmp_path / "empty.txt", b"")
+    assert f"{path} is empty" in refused(*read_by(path))
+
+
+def test_a_missing_file(read_by, refused, posts, tmp_path):
+    assert "nothing.txt: there is no such file" in refused(*read_by(posts, tmp_path / "nothing.txt"))
+    assert "there is no such file" in refused(*read_by(posts / "below.txt"))
+
+
+def test_a_folder_without_text(read_by, refused, tmp_path):
+    written(tmp_path / "folder" / "picture.png", b"\x89PNG")
+    assert "folder holds no file" in refused(*read_by(tmp_path / "folder"))
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "hex", "utf-8", "ascii", "utf-16"])
+def test_a_wrong_encoding(read_by, refused, tmp_path, encoding):
+    path = written(tmp_path / "sjis.txt", "今日は晴れ\n明日は雨\n".encode("cp932"))
+    line = refused(*read_by(path), "--encoding", encoding)
+    assert encoding in line.lower() or "line 1" in line
+
+
+def test_utf8_cut_inside_a_character_is_told_by_line_and_byte(read_by, refused, tmp_path):
+    text = "今日は晴れ\n明日は雨".encode()
+    path = written(tmp_path / "cut.txt", text[:-1])
+    assert re.search(rf"cut\.txt: line 2, byte {len(text) - 3}\b", refused(*read_by(path)))
+
+
+def test_a_binary_file(read_by, refused, tmp_path):
+    for content in (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, bytes(range(256)) * 99, b"PK\x03\x04" + bytes(99)):
+        assert "looks like a binary file" in refused(*read_by(written(tmp_path / "photo.txt", content)))
+
+
+def test_a_column_or_field_that_is_not_there(read_by, refused, tmp_path):
+    table = written(tmp_path / "a.csv", "text,name\nこんにちは,太郎\n".encode())
+    assert "there is no column 'body'" in refused(*read_by(table), "--column", "body")
+    assert "no row has a column 7" in refused(*read_by(table), "--column", "7")
+    lines = written(tmp_path / "a.jsonl", '{"text": "こんにちは"}\n'.encode())
+    assert "named body" in refused(*read_by(lines), "--field", "body")
+
+
+def test_nothing_left_after_cleaning(refused, trained, tmp_path):
+    path = written(tmp_path / "a.txt", "RT @a: ねむい\n\n".encode())
+    assert "no post is left" in refused("train", path, "--out", tmp_path / "run", "--no-cache", *TINY)
+    assert "nothing is left" in refused("evaluate", trained, path)
+
+
+def test_one_token_only(refused, tmp_path):
+    path = written(tmp_path / "a.txt", "犬".encode())
+    assert "one token only" in refused("train", path, "--out", tmp_path / "run", "--raw", "--no-cache", *TINY)
+
+
+def test_an_out_that_cannot_be_written(refused, posts, trained, tmp_path):
+    train = ("train", posts, *TINY, "--no-cache", "--out")
+    assert str(posts) in refused(*train, posts / "run")
+    assert str(posts) in refused(*train, posts)
+    assert "training run in it already" in refused(*train, trained)
+    # The name that the user gave, not that of a file which exists for a moment only.
+    for out in (posts / "a.txt", tmp_path / "none" / "a.txt"):
+        line = refused("clean", posts, "--out", out)
+        assert str(out) in line and ".tmp" not in line
+    (tmp_path / "folder.txt").mkdir()
+    assert "folder.txt" in refused("clean", posts, "--out", tmp_path / "folder.txt")
+    assert ".jsonl or .txt" in refused("clean", posts, "--out", tmp_path / "a.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="to root every folder is writable")
+def test_an_out_without_permission(refused, posts, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "locked" in refused("train", posts, "--no-cache", *TINY, "--out", tmp_path / "locked" / "run")
+    assert "locked" in refused("clean", posts, "--out", tmp_path / "locked" / "a.txt")
+
+
+def test_a_cache_that_cannot_be_written(refused, posts, tmp_path):
+    assert str(posts) in refused("train", posts, "--out", tmp_path / "run", *TINY, "--cache", posts / "cache")
+
+
+@pytest.fixture(params=["generate", "evaluate"])
+def runs_model(request, posts):
+    return lambda path: ["generate", path] if request.param == "generate" else ["evaluate", path, posts]
+
+
+def test_a_model_that_is_none(runs_model, refused, posts, tmp_path, trained):
+    assert "posts.txt: not a model" in refused(*runs_model(posts))
+    assert "none.safetensors: No such file" in refused(*runs_model(tmp_path / "none.safetensors"))
+    assert str(tmp_path) in refused(*runs_model(tmp_path))
+    whole = (trained / "best.safetensors").read_bytes()
+    for content in (b"", whole[:-1], whole[:500], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
+        damaged = written(tmp_path / "damaged.safetensors", content)
+        assert "damaged.safetensors" in refused(*runs_model(damaged))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--temperature", "-1"],
+        ["--temperature", "nan"],
+        ["--temperature", "hot"],
+        ["--top-p", "2"],
+        ["--top-p", "0"],
+        ["--top-k", "0"],
+        ["--top-k", "1.5"],
+        ["--repetition-penalty", "0"],
+        ["--length", "0"],
+        ["--posts", "0"],
+        ["--count", "0"],
+        ["--length", "5", "--posts", "5"],
+        ["--seed", "-1"],
+        ["--nosuch"],
+        ["--temp", "1"],
+        ["surplus"],
+    ],
+)
+def test_generate_refuses(refused, trained, arguments):
+    line = refused("generate", trained, *arguments)
+    assert arguments[0] in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--hidden", "0"],
+        ["--hidden", "4.5"],
+        ["--hidden", "100000000"],
+        ["--batch-size", "0"],
+        ["--seq-len", "-1"],
+        ["--steps", "0"],
+        ["--epochs", "0"],
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--learning-rate", "0"],
+        ["--learning-rate", "inf"],
+        ["--clip", "-1"],
+        ["--dropout", "1"],
+        ["--input-dropout", "-0.1"],
+        ["--warmup", "1"],
+        ["--validation", "1"],
+        ["--patience", "-1"],
+        ["--temperature", "-1"],
+        ["--sample-every", "0"],
+        ["--sample-length", "-1"],
+        ["--seed", "-1"],
+        ["--min-count", "0"],
+        ["--max-vocab", "2"],
+        ["--runs", "-1"],
+        ["--urls", "eat"],
+        ["--tokenizer", "mecab"],
+        ["--raw", "--tokenizer", "janome"],
+        ["--recipe", "secret"],
+        ["--ctx", "tpu"],
+        ["--ctx", "gpu:99"],
+        ["--nosuch", "1"],
+        ["--hid", "4"],
+    ],
+)
+def test_train_refuses(refused, posts, tmp_path, arguments):
+    line = refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
+    words = {"--ctx": arguments[-1], "--raw": "raw", "--runs": "runs"}  # those say it in other words
+    assert words.get(arguments[0], arguments[0]) in line
+
+
+def test_a_gpu_that_is_not_there(refused, posts, tmp_path):
+    from gluon_lstm.compat import mx
+
+    if mx.context.num_gpus():
+        pytest.skip("there is a GPU")
+    assert "gpu is not there" in refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, "--ctx", "gpu")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["fly"], ["--nosuch"], ["train"], ["generate"], ["evaluate", "m"], ["clean"], ["cache"], ["cache", "melt"]],
+)
+def test_a_command_line_that_is_none(refused, argv):
+    assert "--help" in refused(*argv)
+
+
+# ---- as a process of its own
+
+
+def process(*argv: str | Path, before: str = "", **options):
+    """`python -m gluon_lstm` with the arguments, its streams pipes; `before` is code that runs first."""
+    code = f"{before}\nimport runpy; runpy.run_module('gluon_lstm', run_name='__main__')"
+    command = [sys.executable, *(["-c", code] if before else ["-m", "gluon_lstm"]), *map(str, argv)]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, encoding="utf-8", **streams, **options)
+
+
+def test_bad_input_to_a_real_process(tmp_path):
+    child = process("generate", tmp_path / "none.safetensors", "--temperature", "0.5")
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (2, "")
+    assert err.startswith("gluon-lstm: ") and err.count("\n") == 1
+
+
+def test_generate_in_a_real_process_speaks_utf8(trained, capsys):
+    arguments = ["generate", str(trained), "--prefix", "今日", "--seed", "1", "--length", "40"]
+    assert main(arguments) == 0
+    child = process(*arguments)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (0, capsys.readouterr().out, "")
+
+
+def test_a_reader_that_has_gone_is_no_error(trained):
+    child = process("generate", trained, "--length", "1000000")
+    assert child.stdout.read(50)
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    assert child.wait(timeout=60) == 0
+
+
+def test_without_mxnet_training_says_what_to_do_and_the_rest_works(trained, posts, tmp_path):
+    nothing = "import sys; sys.modules['mxnet'] = None"
+    child = process("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, before=nothing)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (2, "")
+    assert err.startswith("gluon-lstm: MXNet is not installed") and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    for argv in (["generate", trained, "--length", "5"], ["evaluate", trained, posts], ["clean", posts]):
+        child = process(*argv, before=nothing)
+        assert child.communicate(timeout=60)[0] and child.returncode == 0
+
+
+# ---- Ctrl-C
+
+
+def test_an_interrupt_is_130(posts, capsys, monkeypatch):
+    def interrupted(_: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(COMMANDS["clean"], "run", interrupted)
+    assert main(["clean", str(posts)]) == 130
+    assert capsys.readouterr().err == "gluon-lstm: interrupted\n"
+
+
+def until(condition: Callable[[], bool], child: subprocess.Popen[str], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert child.poll() is None, child.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# A shell may start background work with interrupts switched off, which children inherit.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SMALL = ["--no-cache", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
+
+
+def stopped(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
+    """The process ends as interrupted, says how to go on, and has left the weights it had by then in its folder."""
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (code, "")
+    assert "Traceback" not in err
+    *_, told, last = err.splitlines()
+    assert told.startswith("go on with: gluon-lstm train ") and told.endswith(" --resume")
+    assert last == "gluon-lstm: interrupted"
+    assert Model.load(run / "last.safetensors").about["steps"] > 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent these signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_training_keeps_the_weights_and_says_how_to_go_on(posts, tmp_path, number, code):
+    run = tmp_path / "a run"
+    child = process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=LISTENING)
+    try:
+        until(lambda: (run / "history.jsonl").exists(), child)
+        child.send_signal(number)
+        stopped(child, run, code)
+    finally:
+        child.kill()
+    steps = Model.load(run / "last.safetensors").about["steps"]
+    again = process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
+    _, err = again.communicate(timeout=30)
+    assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
+    again = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    _, err = again.communicate(timeout=30)
+    assert again.returncode == 0 and f"going on from step {steps:,}, " in err
+    assert Model.load(run / "last.safetensors").about["steps"] == steps + 3
+    finished = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    _, err = finished.communicate(timeout=30)
+    assert finished.returncode == 0 and "the run in it is over" in err
+
+
+def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
+    """Python drops what is raised in a destructor, and training frees an array at every turn."""
+    code = LISTENING + (
+        "from gluon_lstm.training.trainer import Trainer\n"
+        "class Freed:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        for _ in range(1000): pass\n"
+        "def update(self, *window, real=Trainer.update):\n"
+        "    if self.steps == 3: Freed()\n"
+        "    return real(self, *window)\n"
+        "Trainer.update = update\n"
+    )
+    run = tmp_path / "run"
+    stopped(process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)
+
+
+def test_the_cleaning_options_are_the_policies(posts):
+    """They are written out in the command line, which may not import cleaning only to show its help."""
+    actions = {action.dest: action for action in commands()["clean"]._actions}
+    for field in fields(CleaningOptions):
+        assert actions[field.name].default == field.default
+        if field.name in POLICIES:
+            assert actions[field.name].choices == list(POLICIES[field.name])

@@ -1,0 +1,34 @@
+"""Paths and builders shared by the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS, SCRIPTS = ROOT / "docs", ROOT / "scripts"
+POSTS = ROOT / "data" / "posts_ja.txt"
+CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", ROOT.parent / "shared" / "corpora"))
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def reference_step(variant, x, h, c, W):
+    """One lane, one step, from the equations as printed: x (D,) with D the vocabulary, one-hot, or H."""
+    if variant == "rnn":  # notes 003, the RNN before the LSTM
+        return np.tanh(x @ W["Wxh"] + h @ W["Whh"] + W["bh"]), c
+    g, i, f, o = (x @ W[f"Wx{k}"] + h @ W[f"Wh{k}"] + W[f"b{k}"] for k in "gifo")
+    if variant == "peephole":  # a diagonal matrix, written as the matrix
+        i, f = i + c @ np.diag(W["Wci"]), f + c @ np.diag(W["Wcf"])
+    if variant == "peephole-full":  # notes 000: v[0] c[t-1], v[2] c[t-1], and below v[1] c[t]
+        i, f = i + c @ W["Wci"], f + c @ W["Wcf"]
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    if variant == "peephole":
+        o = o + c @ np.diag(W["Wco"])
+    if variant == "peephole-full":
+        o = o + c @ W["Wco"]
+    return sigmoid(o) * (c if variant == "no-output-tanh" else np.tanh(c)), c

@@ -1,0 +1,125 @@
+"""The model in Gluon's words has the logits and gradients of the reference, and gives its weights back unchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gluon_lstm.compat import mx
+from gluon_lstm.config import ModelConfig
+from gluon_lstm.lstm import initializers, reference
+from gluon_lstm.lstm.agreement import Sizes, difference, random_case
+from gluon_lstm.lstm.gluon_block import LSTMLanguageModel
+from gluon_lstm.model import Model
+from gluon_lstm.sampling.generator import TextGenerator, rng_for
+from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.vocabulary import Vocabulary
+
+nd = mx.nd
+SIZES = [(3, 5, 7, 11), (1, 1, 1, 1), (2, 9, 16, 30), (4, 1, 5, 3)]  # N, T, H, V
+layers = pytest.mark.parametrize("layers", [1, 2, 3])
+
+
+def problem(sizes, layers=1):
+    return random_case(Sizes(*sizes), np.random.default_rng([layers, *sizes]), layers=layers)
+
+
+def arguments(p):
+    """What the block takes: ids, and the state layer by layer."""
+    shape = (p.config.layers, -1, p.config.hidden)
+    return nd.array(p.x, dtype="int32"), nd.array(p.h).reshape(shape), nd.array(p.c).reshape(shape)
+
+
+def loss_of(logits, y):
+    return mx.gluon.loss.SoftmaxCrossEntropyLoss()(logits.reshape((-1, logits.shape[2])), nd.array(y.ravel())).mean()
+
+
+@layers
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_logits_states_and_gradients_are_those_of_the_reference(sizes, layers, hybrid):
+    p = problem(sizes, layers)
+    block = LSTMLanguageModel.from_arrays(p.W, p.config)
+    if hybrid:
+        block.hybridize(static_alloc=True, static_shape=True)
+    with mx.autograd.record():
+        logits, h, c = block(*arguments(p))
+        loss = loss_of(logits, p.y)
+    loss.backward()
+
+    W = {name: array.astype(np.float64) for name, array in p.W.items()}
+    given = p.h.astype(np.float64), p.c.astype(np.float64), W, p.config
+    hidden = reference.forward(p.x, *given)[0]
+    true = reference.loss_and_gradients(p.x, p.y, *given)
+    assert difference(logits.asnumpy(), reference.logits(hidden, W), 1) < 2e-5
+    assert difference(loss.asnumpy()[0], np.asarray(true[0]), 1) < 2e-5
+    assert difference(h.asnumpy().reshape(true[1].shape), true[1], 1) < 2e-5
+    assert difference(c.asnumpy().reshape(true[2].shape), true[2], 1) < 2e-5
+    small = 0.05 * max(np.abs(grad).max() for grad in true[3].values())
+    found = block.gradients()
+    assert list(found) == list(true[3])
+    for name, grad in true[3].items():
+        assert difference(found[name], grad, small) < 1e-3, name
+
+
+@layers
+def test_there_and_back_again_no_bit_has_changed(layers):
+    p = problem((1, 1, 6, 9), layers)
+    back = LSTMLanguageModel.from_arrays(p.W, p.config).to_arrays()
+    assert list(back) == list(p.W)
+    for name, array in p.W.items():
+        assert back[name].dtype == np.float32
+        np.testing.assert_array_equal(back[name], array)
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type")
+def test_what_is_exported_says_the_same(tmp_path):
+    p = problem((2, 4, 5, 7), 2)
+    block = LSTMLanguageModel.from_arrays(p.W, p.config)
+    block.hybridize()
+    wanted = [array.asnumpy() for array in block(*arguments(p))]
+    block.export(str(tmp_path / "exported"))
+    files = str(tmp_path / "exported-symbol.json"), str(tmp_path / "exported-0000.params")
+    again = mx.gluon.SymbolBlock.imports(files[0], ["data0", "data1", "data2"], files[1])
+    for found, array in zip(again(*arguments(p)), wanted):
+        np.testing.assert_allclose(found.asnumpy(), array, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("variant", ["peephole", "no-output-tanh", "rnn"])
+def test_other_variants_are_refused(variant):
+    with pytest.raises(ValueError, match=f"^gluon.rnn.LSTM is the standard cell: there is no {variant} in it$"):
+        LSTMLanguageModel(ModelConfig(3, variant), 5)
+
+
+def test_a_missing_array_is_named():
+    p = problem((1, 1, 2, 3))
+    with pytest.raises(ValueError, match=r"lack Whf$"):
+        LSTMLanguageModel.from_arrays({name: array for name, array in p.W.items() if name != "Whf"})
+
+
+def test_from_a_model_file_through_gluons_trainer_into_a_model_that_writes():
+    """Trained on one cycle of letters, it goes on with it; what is fixed has not moved."""
+    letters = "あいうえお"
+    codec = Codec(TextSettings(raw=True), Vocabulary(["<unk>", *letters], 1))
+    config = ModelConfig(12, layers=2)
+    model = Model(config, codec, initializers.standard(config, 6, np.random.default_rng(0)))
+    block = LSTMLanguageModel.from_model(model)
+    block.hybridize()
+    trainer = mx.gluon.Trainer(block.collect_params(), "adam", {"learning_rate": 0.03})
+    text = np.array(codec.ids("あ") + codec.ids("い") + codec.ids("う") + codec.ids("え") + codec.ids("お"))
+    ids = np.tile(text, 5)[:, None]  # (T + 1, 1)
+    losses = []
+    for _ in range(60):
+        with mx.autograd.record():
+            logits, _, _ = block(nd.array(ids[:-1], dtype="int32"), *block.begin_state(1))
+            loss = loss_of(logits, ids[1:])
+        loss.backward()
+        trainer.step(1)
+        losses.append(float(loss.asscalar()))
+    assert losses[-1] < 0.1 < 1 < losses[0]
+    np.testing.assert_array_equal(block.lstm.l0_i2h_weight.data().asnumpy(), np.eye(48))
+    assert not block.lstm.l1_h2h_bias.data().asnumpy().any()
+
+    generator = TextGenerator(Model(config, codec, block.to_arrays()))
+    written = "".join(generator.text(generator.prefix("あいう"), rng_for(1), 12))
+    assert written == "あいうえおあいうえおあいうえお\n"

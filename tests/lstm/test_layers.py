@@ -1,0 +1,425 @@
+"""The layers of notes 001 say what the equations say, their gradients are slopes, and the gates find their places."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from itertools import permutations
+
+import numpy as np
+import pytest
+from helpers import DOCS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.config import GATES, NAMES, ModelConfig
+from gluon_lstm.lstm import reference
+from gluon_lstm.lstm.layers import LSTM, ORDER, TimeLSTM, pack, reorder, unpack
+
+EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
+SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; the first are those of the notes
+WINDOWS = [(2, 4, 3, 3), (1, 1, 1, 1), (3, 1, 4, 2), (1, 6, 2, 3)]  # N, T, D, H
+orders = st.permutations(GATES).map("".join)
+
+
+def normal(*shapes, seed=0, dtype="float64"):
+    rng = np.random.default_rng([seed, *sum(shapes, ())])
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def weights_of(D, H, **options):
+    return normal((D, 4 * H), (H, 4 * H), (4 * H,), **options)
+
+
+def slopes(L, array):
+    """dL/d(array), one number at a time; L is a function of nothing that reads the array."""
+    found = np.empty_like(array)
+    for place in np.ndindex(array.shape):
+        value, losses = array[place], []
+        for sign in (1, -1):
+            array[place] = value + sign * EPSILON
+            losses.append(L())
+        array[place] = value
+        found[place] = (losses[0] - losses[1]) / (2 * EPSILON)
+    return found
+
+
+def assert_are_slopes(L, gradients, arrays):
+    for gradient, array in zip(gradients, arrays):
+        np.testing.assert_allclose(gradient, slopes(L, array), rtol=1e-6, atol=1e-9)
+
+
+# One time step
+
+
+def test_one_step_worked_out_on_paper():
+    """With N = D = H = 1, x = 2 and h_prev = -1; f, g, i, o come out as 3/4, 3/5, 1/4, 1/2."""
+    log2, log3 = np.log(2), np.log(3)  # sigmoid(log 3) = 3/4, sigmoid(-log 3) = 1/4, tanh(log 2) = 3/5
+    Wx = np.array([[log3, log2, -log3, 1.0]])
+    Wh = np.array([[log3, 0.5, 0.0, 3.0]])
+    b = np.array([0.0, 0.5 - log2, log3, 1.0])
+    # f: 2 log3 - log3 + 0 = log3        g: 2 log2 - 0.5 + 0.5 - log2 = log2
+    # i: -2 log3 - 0 + log3 = -log3      o: 2 - 3 + 1 = 0
+    c_prev = (log2 - 0.15) / 0.75  # so that c = 3/4 c_prev + 3/5 * 1/4 is log 2, and tanh(c) = 3/5
+    layer = LSTM(Wx, Wh, b)
+    h, c = layer.forward(np.array([[2.0]]), np.array([[-1.0]]), np.array([[c_prev]]))
+    assert (h.item(), c.item()) == pytest.approx((0.3, log2), rel=1e-14)
+
+    # dh = 1, dc = 0.1: ds = 0.1 + 1 * 1/2 * (1 - 9/25) = 0.42, and behind each gate's own slope
+    dA = np.array([0.42 * c_prev * 3 / 16, 0.42 / 4 * 16 / 25, 0.42 * 0.6 * 3 / 16, 0.6 / 4])
+    dx, dh_prev, dc_prev = layer.backward(np.array([[1.0]]), np.array([[0.1]]))
+    assert dx.item() == pytest.approx(dA[0] * log3 + dA[1] * log2 - dA[2] * log3 + dA[3], rel=1e-13)
+    assert dh_prev.item() == pytest.approx(dA[0] * log3 + dA[1] * 0.5 + dA[3] * 3, rel=1e-13)
+    assert dc_prev.item() == pytest.approx(0.42 * 0.75, rel=1e-13)
+    for grad, wanted in zip(layer.grads, ([2 * dA], [-dA], dA)):
+        np.testing.assert_allclose(grad, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("N", "V", "H"), SIZES)
+def test_a_step_is_that_of_the_reference(weights, window, N, V, H):
+    W, (x, _, h_prev, c_prev) = weights(V, H), window(1, N, V, H)
+    _, h, c, _ = reference.forward(x, h_prev, c_prev, W, ModelConfig(H))
+    h_next, c_next = LSTM(*pack(W)).forward(np.eye(V)[x[0]], h_prev, c_prev)
+    np.testing.assert_allclose(h_next, h, rtol=1e-13)
+    np.testing.assert_allclose(c_next, c, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("N", "D", "H"), SIZES)
+def test_gradients_of_a_step_are_slopes(N, D, H):
+    params = weights_of(D, H)
+    inputs = normal((N, D), (N, H), (N, H), seed=1)
+    dh_next, dc_next = normal((N, H), (N, H), seed=2)
+
+    def L():
+        h_next, c_next = LSTM(*params).forward(*inputs)
+        return (h_next * dh_next).sum() + (c_next * dc_next).sum()
+
+    layer = LSTM(*params)
+    layer.forward(*inputs)
+    through = layer.backward(dh_next, dc_next)
+    assert_are_slopes(L, (*layer.grads, *through), (*params, *inputs))
+
+
+# A window
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize(("N", "T", "D", "H"), WINDOWS)
+def test_gradients_of_a_window_are_slopes(N, T, D, H, stateful):
+    params = weights_of(D, H)
+    xs, h, c = normal((N, T, D), (N, H), (N, H), seed=1)
+    (dhs,) = normal((N, T, H), seed=2)
+
+    def run():
+        layer = TimeLSTM(*params, stateful=stateful)
+        if stateful:
+            layer.set_state(h, c)
+        return layer, layer.forward(xs)
+
+    layer, _ = run()
+    gradients, arrays = [layer.backward(dhs), *layer.grads], [xs, *params]
+    if stateful:
+        gradients, arrays = [*gradients, layer.dh, layer.dc], [*arrays, h, c]
+    assert_are_slopes(lambda: (run()[1] * dhs).sum(), gradients, arrays)
+
+
+@pytest.mark.parametrize(("N", "T", "V", "H"), WINDOWS)
+def test_the_model_has_the_gradients_of_the_reference(weights, window, assert_same, N, T, V, H):
+    """All that `reference` does, with the layer in place of its steps: one-hot rows, a carried state, the loss."""
+    W, (x, y, h, c) = weights(V, H), window(T, N, V, H)
+    _, h_last, c_last, wanted = reference.loss_and_gradients(x, y, h, c, W)
+    layer = TimeLSTM(*pack(W), stateful=True)
+    layer.set_state(h, c)
+    hs = layer.forward(np.eye(V)[x.T])  # (N, T, H)
+    dz = (np.exp(reference.log_softmax(reference.logits(hs, W))) - np.eye(V)[y.T]) / (T * N)
+    layer.backward(dz @ W["Why"].T)
+    gates = NAMES[:12]
+    assert_same(unpack(*layer.grads), {name: wanted[name] for name in gates}, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(layer.h, h_last, rtol=1e-12)
+    np.testing.assert_allclose(layer.c, c_last, rtol=1e-12)
+
+
+def test_a_stateful_layer_goes_on_where_it_ended():
+    params, (xs, h, c, dhs) = weights_of(3, 4), normal((2, 7, 3), (2, 4), (2, 4), (2, 7, 4), seed=1)
+    whole, parts = TimeLSTM(*params, stateful=True), TimeLSTM(*params, stateful=True)
+    for layer in (whole, parts):
+        layer.set_state(h, c)
+    hs = whole.forward(xs)
+    np.testing.assert_allclose(np.concatenate([parts.forward(xs[:, :3]), parts.forward(xs[:, 3:])], axis=1), hs)
+    # the gradient ends where the window begins: it is that of a window with just this state
+    other = TimeLSTM(*params, stateful=True)
+    for t in range(3):
+        h, c = LSTM(*params).forward(xs[:, t], h, c)
+    other.set_state(h, c)
+    other.forward(xs[:, 3:])
+    for layer in (parts, other):
+        layer.backward(dhs[:, 3:])
+    for found, wanted in zip((*parts.grads, parts.dh, parts.dc), (*other.grads, other.dh, other.dc)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_the_state_can_be_set_and_forgotten():
+    params, (xs, h, c) = weights_of(3, 4), normal((2, 5, 3), (2, 4), (2, 4), seed=1)
+    fresh = TimeLSTM(*params)
+    from_zeros = fresh.forward(xs)
+    assert np.array_equal(fresh.forward(xs), from_zeros)  # not stateful: the second window too
+    layer = TimeLSTM(*params, stateful=True)
+    assert np.array_equal(layer.forward(xs), from_zeros)
+    assert np.abs(layer.forward(xs) - from_zeros).max() > 1e-2
+    layer.reset_state()
+    assert np.array_equal(layer.forward(xs), from_zeros)
+    layer.set_state(h)
+    without_c = layer.forward(xs)
+    layer.set_state(h, np.zeros_like(c))
+    assert np.array_equal(layer.forward(xs), without_c)
+    layer.set_state(h, c)
+    assert np.abs(layer.forward(xs) - without_c).max() > 1e-2
+
+
+# What both promise
+
+
+def run(layers, N=3, T=2, dtype="float64", scale=1.0):
+    """An LSTM and a TimeLSTM, forward and backward: all that they give, the gradients as copies."""
+    one, window = layers
+    D, H = len(one.params[0]), len(one.params[1])
+    x, h, c, xs, dhs = normal((N, D), (N, H), (N, H), (N, T, D), (N, T, H), dtype=dtype)
+    given = [*one.forward(scale * x, h, c), *one.backward(h, c), window.forward(scale * xs), window.backward(dhs)]
+    given += [window.h, window.c, window.dh, window.dc]
+    return [*given, *(grad.copy() for layer in layers for grad in layer.grads)]
+
+
+def test_parameters_and_gradients_stay_the_same_arrays():
+    params = weights_of(4, 3)
+    layers = LSTM(*params), TimeLSTM(*params)
+    grads = [grad for layer in layers for grad in layer.grads]
+    first = run(layers)
+    assert all(np.array_equal(*pair) for pair in zip(run(layers), first))  # nothing is added to what was in them
+    for param in params:
+        param *= 0.5  # as an optimizer does
+    wanted = run((LSTM(*params), TimeLSTM(*params)))
+    assert all(np.array_equal(*pair) for pair in zip(run(layers), wanted))
+    assert all(np.abs(array - old).max() > 1e-3 for array, old in zip(wanted, first))
+    for array, kept in zip((grad for layer in layers for grad in layer.grads), grads):
+        assert array is kept
+
+
+@pytest.mark.parametrize("inputs", ["float64", "float32", "int64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_the_type_of_the_weights_is_kept(dtype, inputs):
+    params = weights_of(4, 3, dtype=dtype)
+    exact = [param.astype("float64") for param in params]
+    given, wanted = (run((LSTM(*weights), TimeLSTM(*weights)), dtype=inputs) for weights in (params, exact))
+    for found, array in zip(given, wanted):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, array, rtol=0, atol=50 * max(np.finfo(dtype).eps, 1e-16))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_gate_overflows(dtype):
+    """exp(-a) does, at 709, in float32 at 88."""
+    params = weights_of(4, 3, dtype=dtype)
+    with np.errstate(all="raise", under="ignore"):
+        given = run((LSTM(*params), TimeLSTM(*params)), dtype=dtype, scale=1e4)
+    assert all(np.isfinite(array).all() for array in given)
+
+
+@pytest.mark.parametrize("kind", [LSTM, TimeLSTM])
+@pytest.mark.parametrize(
+    ("Wx", "Wh", "b", "message"),
+    [
+        ((10, 20), (5, 20), (5,), r"b has the shape \(5,\): expected Wx \(D, 4H\), Wh \(H, 4H\), b \(4H,\)"),
+        ((10, 20), (5, 20), (1, 20), r"b has the shape \(1, 20\)"),
+        ((10, 16), (5, 20), (20,), r"Wx has the shape \(10, 16\).* H = 5"),
+        ((20,), (5, 20), (20,), r"Wx has the shape \(20,\)"),
+        ((), (5, 20), (20,), r"Wx has the shape \(\)"),
+        ((10, 20), (20, 5), (20,), r"Wh has the shape \(20, 5\).* H = 5"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(kind, Wx, Wh, b, message):
+    with pytest.raises(ValueError, match=message):
+        kind(np.zeros(Wx), np.zeros(Wh), np.zeros(b))
+
+
+@pytest.mark.parametrize("types", [("int64",) * 3, ("float32", "float64", "float32"), ("complex128",) * 3])
+def test_weights_that_are_not_of_one_floating_point_type_are_refused(types):
+    """Integer weights would have integer gradients."""
+    with pytest.raises(ValueError, match=f"Wx, Wh, b are {', '.join(types)}: expected floating-point numbers of one"):
+        LSTM(*(array.astype(dtype) for array, dtype in zip(weights_of(3, 2), types)))
+
+
+def test_inputs_that_do_not_fit_are_refused():
+    one, window = LSTM(*weights_of(10, 5)), TimeLSTM(*weights_of(10, 5), stateful=True)
+    x, h = np.zeros((4, 10)), np.zeros((4, 5))
+    for call, message in [
+        (lambda: one.forward(x[:, :9], h, h), r"x has the shape \(4, 9\): expected \(N, D\) with D = 10"),
+        (lambda: one.forward(x[0], h, h), r"x has the shape \(10,\): expected \(N, D\)"),
+        (lambda: one.forward(x, h[:1], h), r"h_prev has the shape \(1, 5\): expected \(N, H\) with N = 4, H = 5"),
+        (lambda: one.forward(x, h, h[0]), r"c_prev has the shape \(5,\)"),
+        (lambda: window.forward(x), r"xs has the shape \(4, 10\): expected \(N, T, D\) with D = 10"),
+        (lambda: window.set_state(h.T), r"h has the shape \(5, 4\)"),
+        (lambda: window.set_state(h, h[:3]), r"c has the shape \(3, 5\): expected \(N, H\) with N = 4, H = 5"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+    one.forward(x, h, h)
+    window.forward(np.zeros((4, 3, 10)))
+    for call, message in [
+        (lambda: one.backward(h[:3], h), r"dh_next has the shape \(3, 5\): expected \(N, H\) with N = 4, H = 5"),
+        (lambda: one.backward(h, 0), r"dc_next has the shape \(\)"),
+        (lambda: window.backward(np.zeros((4, 2, 5))), r"dhs has the shape \(4, 2, 5\).* N = 4, T = 3, H = 5"),
+        (lambda: window.forward(np.zeros((2, 3, 10))), r"carried h \(see reset_state\) has the shape \(4, 5\).* N = 2"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_what_cannot_be_done_yet_is_said():
+    one, window = LSTM(*weights_of(3, 2)), TimeLSTM(*weights_of(3, 2))
+    dh = np.zeros((1, 2))
+    for call in (lambda: one.backward(dh, dh), lambda: window.backward(dh[None])):
+        with pytest.raises(ValueError, match="call forward first"):
+            call()
+    with pytest.raises(ValueError, match="stateful=True"):
+        window.set_state(dh)
+
+
+# The gates in other orders, and under the names of a model
+
+
+@settings(max_examples=60, deadline=None)
+@given(orders, orders, orders, st.lists(st.integers(1, 3), max_size=2), st.integers(1, 4))
+def test_gates_are_found_again_in_any_order(source, middle, target, before, H):
+    (gates,) = normal((4, *before, H))
+    by_name = dict(zip(GATES, gates))
+    one, other = (np.concatenate([by_name[k] for k in order], axis=-1) for order in (source, target))
+    assert np.array_equal(reorder(one, source, target), other)
+    assert np.array_equal(reorder(reorder(one, source, middle), middle, target), other)
+    assert np.array_equal(reorder(other, target, source), one)
+
+
+def test_a_reordered_array_is_a_copy():
+    (packed,) = normal((2, 8))
+    assert not any(np.shares_memory(reorder(packed, "fgio", "".join(order)), packed) for order in permutations(GATES))
+
+
+@settings(max_examples=40, deadline=None)
+@given(orders, st.integers(1, 5), st.integers(1, 4), st.sampled_from(["float32", "float64"]))
+def test_packed_and_unpacked_weights_are_the_same(order, D, H, dtype):
+    params = weights_of(D, H, dtype=dtype)
+    unpacked = unpack(*params, order)
+    assert tuple(unpacked) == NAMES[:12]
+    for role, packed in zip(("Wx", "Wh", "b"), params):
+        for k, gate in enumerate(order):
+            assert np.array_equal(unpacked[f"{role}{gate}"], packed[..., k * H : (k + 1) * H])
+    for packed, param in zip(pack(unpacked, order), params):
+        assert packed.dtype == dtype and np.array_equal(packed, param)
+    for packed, param in zip(pack(unpacked), params):
+        assert np.array_equal(packed, reorder(param, order, ORDER))
+
+
+@pytest.mark.parametrize("order", ["", "fgi", "fgioo", "ffgi", "abcd"])
+def test_an_order_of_other_gates_is_refused(weights, order):
+    for call in (
+        lambda: reorder(np.zeros(8), order, "fgio"),
+        lambda: reorder(np.zeros(8), "fgio", order),
+        lambda: pack(weights(3, 2), order),
+        lambda: unpack(*weights_of(3, 2), order),
+    ):
+        with pytest.raises(ValueError, match=f"gate order '{order}': name each of the gates f, g, i, o once"):
+            call()
+
+
+def test_arrays_that_hold_no_gates_are_refused(weights):
+    W = weights(3, 2)
+    with pytest.raises(ValueError, match=r"packed has the shape \(3, 6\): expected \(..., 4H\)"):
+        reorder(np.zeros((3, 6)), "fgio", "ifgo")
+    with pytest.raises(ValueError, match="lack Whf, bo"):
+        pack({name: array for name, array in W.items() if name not in ("Whf", "bo")})
+    with pytest.raises(ValueError, match=r"Wxo has the shape \(3, 1\): expected \(3, 2\)"):
+        pack({**W, "Wxo": W["Wxo"][:, :1]})
+    with pytest.raises(ValueError, match=r"Wh has the shape \(3, 8\)"):
+        unpack(np.zeros((3, 8)), np.zeros((3, 8)), np.zeros(8))
+
+
+# Beside the LSTMs of others
+
+
+def ours(params, xs, h, c, dhs):
+    """Values, then gradients with the weights as PyTorch and MXNet have them: i f g o, transposed, one bias."""
+    layer = TimeLSTM(*params, stateful=True)
+    layer.set_state(h, c)
+    hs = layer.forward(xs)
+    return [hs, layer.h, layer.c, layer.backward(dhs), layer.dh, layer.dc, *theirs_from(layer.grads)]
+
+
+def theirs_from(params):
+    return [reorder(param, "fgio", "ifgo").T for param in params]
+
+
+def assert_agree(found, wanted, dtype):
+    assert len(found) == len(wanted)
+    for array, other in zip(found, wanted):
+        np.testing.assert_allclose(array, other, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def case(request):
+    """The sizes of the notes, over six steps: type, packed weights, xs, h, c, dL/dhs."""
+    N, T, D, H = 4, 6, 10, 5
+    arrays = normal((N, T, D), (N, H), (N, H), (N, T, H), seed=1, dtype=request.param)
+    return request.param, weights_of(D, H, dtype=request.param), *arrays
+
+
+def test_values_and_gradients_are_those_of_pytorch(case):
+    torch = pytest.importorskip("torch")
+    dtype, params, *arrays = case
+    Wx, Wh, b = theirs_from(params)
+    lstm = torch.nn.LSTM(Wx.shape[1], Wh.shape[1], batch_first=True, dtype=getattr(torch, dtype))
+    named = dict(lstm.named_parameters())
+    with torch.no_grad():  # of its two biases only the sum counts
+        for name, value in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), (Wx, Wh, 3 * b, -2 * b)):
+            named[name].copy_(torch.from_numpy(value.copy()))
+    xs, h, c, dhs = map(torch.from_numpy, arrays)
+    for tensor in (xs, h, c):
+        tensor.requires_grad_()
+    hs, (h_last, c_last) = lstm(xs, (h[None], c[None]))
+    hs.backward(dhs)
+    gradients = [tensor.grad for tensor in (xs, h, c, *named.values())]
+    theirs = [tensor.detach().numpy() for tensor in (hs, h_last[0], c_last[0], *gradients)]
+    wanted = ours(params, *arrays)
+    assert_agree(theirs, [*wanted, wanted[-1]], dtype)
+
+
+def test_values_and_gradients_are_those_of_mxnet(case):
+    mx = pytest.importorskip("gluon_lstm.compat", exc_type=ImportError).mx
+
+    dtype, params, *arrays = case
+    Wx, Wh, b = theirs_from(params)
+    lstm = mx.gluon.rnn.LSTM(Wh.shape[1], layout="NTC", input_size=Wx.shape[1], dtype=dtype)
+    lstm.initialize()
+    weights = [lstm.l0_i2h_weight, lstm.l0_h2h_weight, lstm.l0_i2h_bias, lstm.l0_h2h_bias]
+    for weight, value in zip(weights, (Wx, Wh, 3 * b, -2 * b)):  # of its two biases only the sum counts
+        weight.set_data(mx.nd.array(value, dtype=dtype))
+    xs, h, c, dhs = (mx.nd.array(array, dtype=dtype) for array in arrays)
+    inputs = [xs, h.expand_dims(0), c.expand_dims(0)]
+    for array in inputs:
+        array.attach_grad()
+    with mx.autograd.record():
+        hs, (h_last, c_last) = lstm(inputs[0], inputs[1:])
+    hs.backward(dhs)
+    dxs, dh, dc = (array.grad for array in inputs)
+    theirs = [hs, h_last[0], c_last[0], dxs, dh[0], dc[0], *(weight.grad() for weight in weights)]
+    wanted = ours(params, *arrays)
+    assert_agree([array.asnumpy() for array in theirs], [*wanted, wanted[-1]], dtype)
+
+
+# The page about the notes
+
+
+def test_the_session_in_the_page_about_the_notes_is_true():
+    page = (DOCS / "notes-001.md").read_text(encoding="utf-8")
+    session = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    parsed = doctest.DocTestParser().get_doctest(session, {}, "docs/notes-001.md", None, 0)
+    result = doctest.DocTestRunner().run(parsed)
+    assert result.attempted > 20 and not result.failed

@@ -1,0 +1,271 @@
+"""The cell on NDArrays gives the numbers of the float64 reference and of the code as notes 003 print it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gluon_lstm.compat import mx
+from gluon_lstm.config import GATES, NAMES, ModelConfig
+from gluon_lstm.lstm import initializers, reference, scratch
+from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.training.recipe import STANDARD
+from gluon_lstm.training.trainer import Trainer
+
+nd = mx.nd
+SIZES = [(6, 4, 5, 3), (1, 4, 5, 3), (6, 1, 5, 3), (6, 4, 1, 3), (6, 4, 5, 1), (1, 1, 1, 1)]  # T, N, V, H
+NO_DROPOUT = {"dropout": 0.0, "input_dropout": 0.0, "recurrent_dropout": 0.0}
+cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
+
+
+def run_scratch(x, y, h, c, arrays, dtype="float32", keep=None, hidden_mask=None):
+    """Loss, last h, last c, gradients: as `reference.loss_and_gradients`."""
+    W = Parameters(arrays, dtype=dtype)
+    h, c = nd.array(h, dtype=dtype), nd.array(c, dtype=dtype)
+    with mx.autograd.record():
+        loss, h, c = scratch.loss(nd.array(x, dtype="int32"), nd.array(y, dtype="int32"), h, c, W, keep, hidden_mask)
+    loss.backward()
+    return float(loss.asscalar()), h.asnumpy(), c.asnumpy(), W.gradients()
+
+
+def run_notes(x, y, h, c, arrays, keep=None, hidden_mask=None):
+    """The same from the code of notes 003: a dense one-hot row for each id, softmax and loss step by step.
+
+    What the notes do not have, a mask (here a NumPy array by step and lane), is multiplied with the one-hot rows, and
+    with h where the output reads it.
+    """
+    W = {name: nd.array(arrays[name], dtype="float64") for name in NAMES}
+    for array in W.values():
+        array.attach_grad()
+    h, c = nd.array(h, dtype="float64"), nd.array(c, dtype="float64")
+    V, T = len(arrays["by"]), len(x)
+    total = 0.0
+    with mx.autograd.record():
+        for t in range(T):
+            one_hot = np.eye(V)[x[t]]
+            X = nd.array(one_hot if keep is None else one_hot * keep[t], dtype="float64")
+            g = nd.tanh(nd.dot(X, W["Wxg"]) + nd.dot(h, W["Whg"]) + W["bg"])
+            i = nd.sigmoid(nd.dot(X, W["Wxi"]) + nd.dot(h, W["Whi"]) + W["bi"])
+            f = nd.sigmoid(nd.dot(X, W["Wxf"]) + nd.dot(h, W["Whf"]) + W["bf"])
+            o = nd.sigmoid(nd.dot(X, W["Wxo"]) + nd.dot(h, W["Who"]) + W["bo"])
+            c = f * c + i * g
+            h = o * nd.tanh(c)
+            out = h if hidden_mask is None else h * nd.array(hidden_mask[t], dtype="float64")
+            yhat = nd.exp(nd.dot(out, W["Why"]) + W["by"])
+            yhat = yhat / nd.sum(yhat, axis=0, exclude=True).reshape((-1, 1))
+            label = nd.array(np.eye(V)[y[t]], dtype="float64")
+            total = total - nd.mean(nd.sum(label * nd.log(yhat), axis=0, exclude=True))
+        loss = total / T
+    loss.backward()
+    grads = {name: array.grad.asnumpy() for name, array in W.items()}
+    return float(loss.asscalar()), h.asnumpy(), c.asnumpy(), grads
+
+
+@pytest.fixture
+def assert_agree(assert_same):
+    def compare(found, wanted, rtol, atol):
+        assert found[0] == pytest.approx(wanted[0], rel=rtol, abs=atol)
+        np.testing.assert_allclose(found[1], wanted[1], rtol, atol)
+        np.testing.assert_allclose(found[2], wanted[2], rtol, atol)
+        assert_same(found[3], wanted[3], rtol, atol)
+
+    return compare
+
+
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float32", 1e-4, 5e-6), ("float64", 1e-11, 1e-13)])
+@pytest.mark.parametrize(("T", "N", "V", "H"), SIZES)
+def test_scratch_agrees_with_the_reference(weights, window, assert_agree, T, N, V, H, dtype, rtol, atol):
+    arguments = (*window(T, N, V, H), weights(V, H))
+    assert_agree(run_scratch(*arguments, dtype=dtype), reference.loss_and_gradients(*arguments), rtol, atol)
+
+
+@pytest.mark.parametrize(("T", "N", "V", "H"), SIZES)
+def test_scratch_agrees_with_the_one_hot_code_of_the_notes(weights, window, assert_agree, T, N, V, H):
+    arguments = (*window(T, N, V, H), weights(V, H))
+    assert_agree(run_scratch(*arguments, dtype="float64"), run_notes(*arguments), 1e-11, 1e-13)
+
+
+def test_a_larger_window_agrees_in_float32(weights, window, assert_agree):
+    arguments = (*window(20, 16, 50, 32), weights(50, 32, scale=0.2))
+    assert_agree(run_scratch(*arguments), reference.loss_and_gradients(*arguments), 1e-3, 1e-6)
+
+
+def test_two_windows_with_the_state_carried_are_one(weights, window, assert_agree):
+    x, y, h, c = window(6, 4, 5, 3)
+    W = weights(5, 3)
+    whole = run_scratch(x, y, h, c, W, "float64")
+    first = run_scratch(x[:3], y[:3], h, c, W, "float64")
+    second = run_scratch(x[3:], y[3:], first[1], first[2], W, "float64")
+    assert (first[0] + second[0]) / 2 == pytest.approx(whole[0], rel=1e-12)
+    np.testing.assert_allclose(second[1], whole[1], rtol=1e-12)
+    np.testing.assert_allclose(second[2], whole[2], rtol=1e-12)
+    # the gradient of a window stops where the window begins: its state is a given
+    wanted = reference.loss_and_gradients(x[3:], y[3:], *whole_state(x[:3], y[:3], h, c, W), W)
+    assert_agree(second, wanted, 1e-11, 1e-13)
+
+
+def whole_state(x, y, h, c, W):
+    return reference.loss_and_gradients(x, y, h, c, W)[1:3]
+
+
+@cells
+def test_the_trainer_cuts_the_graph_between_windows(weights, window, assert_same, cell):
+    """A window's gradients are its own, though the same weights made the state that it begins with."""
+    x, y, h, c = window(6, 4, 5, 3)
+    W = weights(5, 3)
+    trainer = Trainer(replace(STANDARD, hidden=3, cell=cell, **NO_DROPOUT), 5, arrays=W)
+    _, carried_h, carried_c = trainer.gradients(x[:3], y[:3], nd.array(h), nd.array(c))
+    trainer.gradients(x[3:], y[3:], carried_h, carried_c)
+    wanted = reference.loss_and_gradients(x[3:], y[3:], *whole_state(x[:3], y[:3], h, c, W), W)[3]
+    assert_same(trainer.W.gradients(), wanted, 1e-4, 1e-6)
+
+
+def test_hidden_states_lie_step_by_step(weights, window):
+    """Row t*N + n is step t of lane n."""
+    x, _, h, c = window(4, 3, 5, 2)
+    arrays = weights(5, 2)
+    W = Parameters(arrays, dtype="float64")
+    hidden, _, _ = scratch.lstm(
+        nd.array(x, dtype="int32"), nd.array(h, dtype="float64"), nd.array(c, dtype="float64"), W
+    )
+    wanted = reference.forward(x, h, c, arrays, ModelConfig(2))[0]  # (T, N, H)
+    np.testing.assert_allclose(hidden.asnumpy().reshape(4, 3, 2), wanted, rtol=1e-12)
+
+
+def test_keep_weighs_what_the_input_rows_give(weights, window, assert_agree):
+    """The one-hot row is scaled, neither a bias nor the recurrence is."""
+    arguments = (*window(6, 4, 5, 3), weights(5, 3))
+    keep = np.random.default_rng(0).integers(0, 2, (6, 4, 1)) * 1.25
+    found = run_scratch(*arguments, dtype="float64", keep=nd.array(keep, dtype="float64"))
+    assert_agree(found, run_notes(*arguments, keep=keep), 1e-11, 1e-13)
+
+
+def test_a_mask_of_hidden_states_lies_behind_the_recurrence(weights, window, assert_agree):
+    arguments = (*window(6, 4, 5, 3), weights(5, 3))
+    mask = np.random.default_rng(0).integers(0, 2, (6, 4, 3)) * 2.0
+    flat = nd.array(mask.reshape(24, 3), dtype="float64")
+    found = run_scratch(*arguments, dtype="float64", hidden_mask=flat)
+    assert_agree(found, run_notes(*arguments, hidden_mask=mask), 1e-11, 1e-13)
+    np.testing.assert_allclose(found[1], run_notes(*arguments)[1], rtol=1e-12)  # the state never meets the mask
+
+
+def trained_once(recipe, arrays, x, y, step=0):
+    """(loss, h, gradients) of the first window of a training run, or with `step` of a later update."""
+    trainer = Trainer(recipe, len(arrays["by"]), arrays=arrays)
+    trainer.steps = step
+    loss, h, _ = trainer.gradients(x, y, *trainer.begin_state(x.shape[1]))
+    return float(loss.asscalar()), h.asnumpy(), trainer.W.gradients()
+
+
+@cells
+def test_training_drops_a_share_of_the_hidden_states_and_scales_the_others(weights, cell):
+    """With one prediction, the row of Why that belongs to a dropped unit gets no gradient: the mask can be read off."""
+    H, V, P = 400, 3, 0.25
+    arrays = weights(V, H, scale=0.1)
+    x, y = np.array([[1]]), np.array([[2]])
+    recipe = replace(STANDARD, hidden=H, cell=cell, **{**NO_DROPOUT, "dropout": P})
+    loss, h, grads = trained_once(recipe, arrays, x, y)
+    kept = grads["Why"].any(axis=1)
+    assert kept.mean() == pytest.approx(1 - P, abs=0.08)  # four standard deviations
+
+    zero = np.zeros((1, H))
+    wanted, wanted_h, _, wanted_grads = run_notes(x, y, zero, zero, arrays, hidden_mask=kept.reshape(1, 1, H) / (1 - P))
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    np.testing.assert_allclose(h, wanted_h, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(grads["Why"], wanted_grads["Why"], rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(grads["Wxg"], wanted_grads["Wxg"], rtol=1e-4, atol=1e-7)
+
+
+@cells
+def test_training_drops_a_share_of_the_input_rows_and_scales_the_others(weights, cell):
+    """With one step and every lane another id, the row of a dropped input gets no gradient."""
+    N = V = 400
+    arrays = weights(V, 3)
+    x, y = np.arange(N)[None], np.zeros((1, N), int)
+    recipe = replace(STANDARD, hidden=3, cell=cell, **{**NO_DROPOUT, "input_dropout": 0.25})
+    loss, h, grads = trained_once(recipe, arrays, x, y)
+    kept = grads["Wxg"].any(axis=1)
+    assert kept.mean() == pytest.approx(0.75, abs=0.08)
+    for k in GATES:
+        if k != "f":  # from a state of zero there is nothing to forget
+            np.testing.assert_array_equal(grads[f"Wx{k}"].any(axis=1), kept)
+
+    zero = np.zeros((N, 3))
+    wanted, wanted_h, _, wanted_grads = run_notes(x, y, zero, zero, arrays, keep=kept.reshape(1, N, 1) / 0.75)
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    np.testing.assert_allclose(h, wanted_h, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(grads["Wxg"], wanted_grads["Wxg"], rtol=1e-3, atol=1e-7)
+
+
+@cells
+@pytest.mark.parametrize("variant", ["standard", "rnn"])
+def test_training_drops_a_share_of_the_recurrent_weights_for_a_window(cell, variant):
+    """The ones dropped have no gradient, the others' is that of the scaled weights, and the weights come back."""
+    H, V, P = 20, 5, 0.25
+    recipe = replace(STANDARD, hidden=H, layers=2, variant=variant, cell=cell, **{**NO_DROPOUT, "recurrent_dropout": P})
+    trainer = Trainer(recipe, V)
+    arrays = trainer.W.to_numpy()
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(V, size=(2, 7, 4))
+    h, c = (rng.standard_normal((8, H)).astype(np.float32) for _ in "hc")
+    loss = trainer.gradients(x, y, nd.array(h), nd.array(c))[0].asscalar()
+    grads = trainer.W.gradients()
+    for name, array in trainer.W.to_numpy().items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+    recurrent = [name for name in arrays if name[:2] == "Wh" and name != "Why"]
+    kept = {name: grads[name] != 0 for name in recurrent}
+    assert np.mean([kept[name].mean() for name in recurrent]) == pytest.approx(1 - P, abs=0.05)
+    masked = {**arrays, **{name: arrays[name] * kept[name] / (1 - P) for name in recurrent}}
+    wanted = reference.loss_and_gradients(x, y, h, c, masked, recipe.config)
+    assert loss == pytest.approx(wanted[0], rel=1e-5)
+    for name, grad in wanted[3].items():
+        scaled = grad * kept[name] / (1 - P) if name in recurrent else grad
+        np.testing.assert_allclose(grads[name], scaled, rtol=1e-3, atol=1e-6)
+
+
+def test_a_new_model_predicts_the_frequencies_of_the_text():
+    counts = np.array([0, 5, 1, 30])
+    by = initializers.standard(ModelConfig(3), 4, np.random.default_rng(0), counts=counts)["by"]
+    np.testing.assert_allclose(np.exp(by), (counts + 1) / 40, rtol=1e-6)
+
+
+def test_masks_come_from_the_seed_and_the_step_alone(weights, window):
+    arrays = weights(5, 30)
+    x, y = window(6, 4, 5, 30)[:2]
+    recipe = replace(STANDARD, hidden=30, dropout=0.5)
+    loss = trained_once(recipe, arrays, x, y)[0]
+    assert trained_once(recipe, arrays, x, y)[0] == loss
+    assert trained_once(recipe, arrays, x, y, step=1)[0] != loss
+    assert trained_once(replace(recipe, seed=2), arrays, x, y)[0] != loss
+
+
+def test_the_loss_stays_finite_where_a_probability_underflows():
+    """softmax gives exactly 0 here, whose logarithm the notes would multiply with 0."""
+    logits, y = nd.array([[0.0, 1000.0], [1000.0, 0.0]]), nd.array([[0], [0]], dtype="int32")
+    assert scratch.average_cross_entropy(logits, y).asscalar() == 500.0
+
+
+def test_parameters_are_copies_that_go_there_and_back(weights):
+    arrays = {name: array.astype(np.float32) for name, array in weights(4, 3).items()}
+    W = Parameters(arrays)
+    before = arrays["Why"].copy()
+    arrays["Why"][:] = 7
+    np.testing.assert_array_equal(W.to_numpy()["Why"], before)
+
+    other = {name: array.astype(np.float32) for name, array in weights(4, 3, seed=9).items()}
+    places = list(W)
+    W.set(other)
+    assert all(a is b for a, b in zip(W, places))  # what holds an array goes on holding the weights
+    for name, array in W.to_numpy().items():
+        np.testing.assert_array_equal(array, other[name])
+    assert (W.H, W.V, W.count()) == (3, 4, 4 * (4 * 3 + 3 * 3 + 3) + 3 * 4 + 4)
+
+
+def test_parameters_name_what_is_missing(weights):
+    arrays = weights(4, 3)
+    del arrays["Wxf"], arrays["by"]
+    with pytest.raises(ValueError, match=r"lack Wxf, by$"):
+        Parameters(arrays)

@@ -1,0 +1,103 @@
+"""What a model took over word for word, against brute force; and models that copy, or cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.config import ModelConfig
+from gluon_lstm.model import Model, ModelError
+from gluon_lstm.report.memorization import SIZES, longest_overlap, memorization, n_gram_shares
+from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.sources.reading import ReadingOptions, TextError
+from gluon_lstm.text.vocabulary import Vocabulary
+
+TEXT = st.text("ab犬\n", max_size=14)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=TEXT, corpus=TEXT)
+def test_the_longest_overlap_against_every_part(text, corpus):
+    parts = [(a, b) for a in range(len(text)) for b in range(a + 1, len(text) + 1) if text[a:b] in corpus]
+    longest = max((b - a for a, b in parts), default=0)
+    start, length = longest_overlap(text, corpus)
+    assert length == longest and text[start : start + length] in corpus
+    assert not parts or start == min(a for a, b in parts if b - a == longest)
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts=st.lists(TEXT, max_size=4), corpus=st.lists(TEXT, max_size=4))
+def test_shares_of_n_grams_against_every_part(texts, corpus):
+    shares = n_gram_shares(texts, corpus)
+    for n in SIZES:
+        grams = [text[k : k + n] for text in texts for k in range(len(text) - n + 1)]
+        assert (n in shares) == bool(grams)
+        if grams:
+            assert shares[n] == pytest.approx(sum(any(g in post for post in corpus) for g in grams) / len(grams))
+
+
+def parrot(path: Path, post: str, raw: bool = False) -> Path:
+    """A model that writes `post` and nothing else: its characters are all different, and each leads to the next."""
+    settings = TextSettings(raw=raw)
+    specials = settings.specials
+    vocabulary = Vocabulary([*specials, *post], len(specials))
+    V = H = len(vocabulary)
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(H).shapes(V).items()}
+    arrays["Wxg"] = (40 * np.eye(V, H)).astype(np.float32)  # the state says which token was read last
+    arrays["bi"] += 40
+    arrays["bo"] += 40
+    arrays["bf"] -= 40
+    following = np.roll(np.arange(V), -1)
+    begins = len(specials)
+    following[V - 1] = 1 if not raw else begins  # the end of the post, or from the beginning
+    following[:begins] = begins
+    arrays["Why"][np.arange(V), following] = 400
+    Model(ModelConfig(H), Codec(settings, vocabulary), arrays).save(path)
+    return path
+
+
+POST = "今日は楽しかった!"
+REAL = ["おはようございます", POST, "猫と犬", "雨が降った"] * 10
+
+
+def posts_file(folder: Path, posts: list[str]) -> Path:
+    (folder / "posts.txt").write_text("".join(f"{post}{k}\n" for k, post in enumerate(posts)), encoding="utf-8")
+    return folder / "posts.txt"
+
+
+def test_a_parrot_is_found_out(tmp_path):
+    model, posts = parrot(tmp_path / "parrot.safetensors", POST), posts_file(tmp_path, REAL)
+    found = memorization(model, [posts], ReadingOptions(), 6, 1)
+    assert [sample.text for sample in found.samples] == [POST] * 6
+    assert found.copies == 6 and all((s.start, s.length) == (0, len(POST)) for s in found.samples)
+    assert found.validation_posts == 2
+    assert found.sample_shares == dict.fromkeys(SIZES, 1)
+    assert found.validation_shares[3] < 1
+
+
+def test_what_is_held_back_is_not_what_was_learned_from(tmp_path):
+    """The only post it copies is the last one, which was held back: it cannot have it from there."""
+    model = parrot(tmp_path / "parrot.safetensors", POST)
+    posts = posts_file(tmp_path, ["ねこ"] * 30 + [POST])
+    found = memorization(model, [posts], ReadingOptions(), 2, 1)
+    assert found.copies == 0 and found.sample_shares[3] == 0
+
+
+def test_a_raw_model_is_asked_for_pieces(tmp_path):
+    model = parrot(tmp_path / "parrot.safetensors", "あいうえお\n", raw=True)
+    (tmp_path / "a.txt").write_text("あいうえお\n" * 200, encoding="utf-8")
+    found = memorization(model, [tmp_path / "a.txt"], ReadingOptions(), 2, 1)
+    assert all(len(sample.text) == 140 and sample.is_copy for sample in found.samples)
+    assert found.validation_shares[8] == 1
+
+
+def test_what_cannot_be_compared(tmp_path):
+    (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(TextError, match="nothing is left"):
+        memorization(parrot(tmp_path / "p.safetensors", POST), [tmp_path / "empty.txt"], ReadingOptions(), 1, 1)
+    with pytest.raises(ModelError):
+        memorization(tmp_path / "empty.txt", [tmp_path / "empty.txt"], ReadingOptions(), 1, 1)

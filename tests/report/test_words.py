@@ -1,0 +1,163 @@
+"""Words are counted as the notes count them: by base form, by part of speech, and as an independent count has it."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.report import memorization, words
+from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
+from gluon_lstm.report.words import ALL, CONTENT, Group, Selection, Table, tables
+from gluon_lstm.text.token_stream import END
+from gluon_lstm.text.tokenizers import Word
+
+# Lines of the summary that the notes of 2018/09/05 print, without the spaces between their words.
+NOTES = [
+    "ドキドキを買いた〜(･ᴗ･)こういう機会ないとなかなか踏み出せないので楽しかった！！！",
+    "みんな頑張って走ったね",
+    "高知城ロケ行かせていただきた！ぜひ見てください！",
+    "だから皆さん来てくださいね‼︎",
+    "最近インスタの写真はどこで撮ったの誰に撮ってもらったの❓って実は、、、自分で家で撮りた",
+]
+BY_HAND = {
+    "adjectives": {"ない": 1, "楽しい": 1},
+    "nouns": {
+        **dict.fromkeys(["ドキドキ", "機会", "みんな", "高知", "城", "ロケ", "皆さん", "最近", "インスタ"], 1),
+        **dict.fromkeys(["写真", "どこ", "誰", "自分", "家"], 1),
+    },
+    "verbs": {
+        **{"撮る": 3, "くださる": 2, "買う": 1, "踏み出せる": 1, "頑張る": 1, "走る": 1, "行く": 1, "せる": 1},
+        **{"いただく": 1, "見る": 1, "来る": 1, "もらう": 1},
+    },
+}
+
+
+def analysed(folder, posts: list[str]) -> Analysis:
+    (folder / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in posts), encoding="utf-8")
+    return analyse([folder / "posts.jsonl"], AnalysisOptions(processes=1))
+
+
+def counted(table: Table) -> dict[str, int]:
+    return {row.word: row.count for row in table.rows()}
+
+
+def made_of(posts: list[list[Word]]) -> Analysis:
+    """An analysis of given words."""
+    numbers: dict[Word, int] = {}
+    stream = [n for post in posts for n in (*(numbers.setdefault(w, len(numbers) + 1) for w in post), END)]
+    undated = np.full(len(posts), np.datetime64("NaT", "s"))
+    return Analysis(np.array(stream, np.uint32), list(numbers), undated, 0, {})
+
+
+def test_the_lines_of_the_notes_against_tables_written_by_hand(tmp_path):
+    found = tables(analysed(tmp_path, NOTES), Selection.read())
+    for name, wanted in BY_HAND.items():
+        assert {word: n for word, n in counted(found[name]).items() if word not in ("の", "〜")} == wanted, name
+    assert counted(found["verbs"]).keys() <= counted(found[ALL]).keys()
+    assert list(counted(found["verbs"]))[:2] == ["撮る", "くださる"]
+    assert list(counted(found["emoji"])) == ["‼︎", "❓"]
+
+
+def test_the_words_that_the_notes_count_too():
+    """こと, ん and よう are nouns there; a number or a sign is none anywhere."""
+    posts = [[Word("こと", "名詞,非自立,一般,*", "こと"), Word("ん", "名詞,非自立,一般,*", "ん")]] * 2
+    posts += [[Word("よう", "名詞,非自立,助動詞語幹,*", "よう"), Word("19", "名詞,数,*,*", "19")]]
+    posts += [[Word("三", "名詞,数,*,*", "三"), Word("!", "名詞,サ変接続,*,*", "!"), Word("ー", "名詞,一般,*,*", "ー")]]
+    found = tables(made_of(posts), Selection.read())
+    assert counted(found["nouns"]) == {"こと": 2, "ん": 2, "よう": 1}
+    assert [(row.word, row.posts, row.share) for row in found["nouns"].rows(1)] == [("こと", 2, 0.5)]
+    assert counted(found[CONTENT]) == {}
+
+
+KINDS = [
+    "名詞,一般,*,*",
+    "名詞,非自立,一般,*",
+    "動詞,自立,*,*",
+    "形容詞,自立,*,*",
+    "助詞,格助詞,一般,*",
+    "絵文字",
+    "名詞,数,*,*",
+]
+WORDS = st.builds(
+    Word, st.sampled_from("あい犬"), st.sampled_from(KINDS), st.sampled_from(["犬", "猫", "走る", "1", "!"])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(posts=st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=8), stop=st.sampled_from(["犬", "x"]))
+def test_tables_against_an_independent_count(posts, stop):
+    parts = {"a": ["名詞"], "b": ["動詞,自立", "形容詞"]}
+    light = Group(("名詞,非自立",), frozenset(["走る"]))
+    found = tables(made_of(posts), Selection(parts, Group(("名詞,数",), frozenset([stop])), light))
+
+    def wanted(take) -> tuple[Counter, Counter]:
+        kept = [[w.base_form for w in post if take(w)] for post in posts]
+        return Counter(w for post in kept for w in post), Counter(w for post in kept for w in set(post))
+
+    def written(word: Word) -> bool:
+        return word.base_form not in ("1", "!", stop) and not word.part_of_speech.startswith("名詞,数")
+
+    takes = {
+        "a": lambda w: written(w) and w.part_of_speech.startswith("名詞"),
+        "b": lambda w: written(w) and w.part_of_speech.startswith(("動詞", "形容詞")),
+        "emoji": lambda w: w.part_of_speech == "絵文字" and w.base_form != stop,
+    }
+    takes[ALL] = lambda w: takes["a"](w) or takes["b"](w)
+    takes[CONTENT] = lambda w: takes[ALL](w) and w.base_form != "走る" and "非自立" not in w.part_of_speech
+    for name, take in takes.items():
+        counts, in_posts = wanted(take)
+        rows = found[name].rows()
+        assert {row.word: row.count for row in rows} == counts
+        assert {row.word: row.posts for row in rows} == in_posts
+        assert [row.share for row in rows] == [in_posts[row.word] / len(posts) for row in rows]
+        assert [row.count for row in rows] == sorted(counts.values(), reverse=True)
+
+
+def test_ties_stand_in_the_order_of_the_text():
+    posts = [[Word(w, "名詞,一般,*,*", w) for w in "乙甲丙甲丙"]]
+    assert [row.word for row in tables(made_of(posts), Selection.read())["nouns"].rows()] == ["甲", "丙", "乙"]
+
+
+def test_some_of_the_posts():
+    posts = [[Word(w, "名詞,一般,*,*", w)] for w in "犬猫犬鳥"]
+    table = tables(made_of(posts), Selection.read())["nouns"].of(np.array([0, 1]))
+    assert [(row.word, row.count, row.share) for row in table.rows()] == [("犬", 1, 0.5), ("猫", 1, 0.5)]
+
+
+def test_a_choice_of_ones_own(tmp_path):
+    path, stops = tmp_path / "w.json", tmp_path / "stop.txt"
+    path.write_text(
+        '\ufeff{"parts_of_speech": {"names": ["名詞,固有名詞"]}, "stop": {"words": ["東京"]}}', encoding="utf-8"
+    )
+    stops.write_text("大阪\n\n", encoding="utf-8")
+    found = tables(analysed(tmp_path, ["東京と大阪と京都の犬"]), Selection.read(path, stops))
+    assert counted(found["names"]) == counted(found[ALL]) == {"京都": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"parts_of_speech": {"a": "名詞"}}',
+        '{"parts_of_speech": {}}',
+        '{"parts_of_speech": {"words": ["名詞"]}}',
+    ],
+)
+def test_a_choice_that_is_none(tmp_path, text):
+    (tmp_path / "w.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"w\.json: "):
+        Selection.read(tmp_path / "w.json")
+
+
+@pytest.mark.parametrize("module", [words, memorization])
+def test_the_examples_in_the_docstrings_are_true(module):
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed

@@ -1,0 +1,405 @@
+"""What is written: as long as asked for, from the prefix as the model reads it, the same for the same seed.
+
+The models here are bigrams put into the LSTM's own 14 arrays: the hidden state names the last token and nothing else,
+so that every probability a test speaks of is known exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.config import ModelConfig
+from gluon_lstm.model import Model
+from gluon_lstm.sampling.generator import RAW_LENGTH, TextGenerator, rng_for
+from gluon_lstm.sampling.prefix import nearest
+from gluon_lstm.sampling.sampler import SamplingOptions
+from gluon_lstm.sampling.writer import MAX_POST_LENGTH
+from gluon_lstm.text import codec as codec_module
+from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.vocabulary import Vocabulary
+
+CHAR, JANOME, CHARS_OF_WORDS = TextSettings("char"), TextSettings("janome"), TextSettings("janome-chars")
+RAW = TextSettings(raw=True)
+END, BOUNDARY, UNKNOWN = "<post>", "<word>", "<unk>"  # as names of special tokens, in the tables of these tests
+ALWAYS = SamplingOptions(temperature=0)
+AS_IT_IS = SamplingOptions(temperature=1)
+NEVER = -60.0  # the logit of what follows with no probability to speak of
+
+Table = Mapping[str, Mapping[str, float]]  # token -> what follows it, with probabilities
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_dictionary():
+    """Janome loads its dictionary once for all tests: it takes longer than they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
+        yield
+
+
+def bigram(text_settings: TextSettings, tokens: Sequence[str], table: Table) -> Model:
+    """A model in which token b follows token a with the probability table[a][b].
+
+    The input and output gates are open and the forget gate is closed; the candidate of token a is 1 at place a. So
+    c = g is the one-hot row of a, h = tanh(1) times it, and row a of Why, divided by tanh(1), gives the logits.
+    """
+    specials = text_settings.specials
+    names = [*specials, *tokens]
+    V = len(names)
+    shapes = ModelConfig(V).shapes(V)
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    arrays["Wxg"][:] = 30 * np.eye(V)
+    arrays["bi"][:] = arrays["bo"][:] = 60
+    arrays["bf"][:] = -60
+    Why = np.full((V, V), NEVER)
+    for before, nexts in table.items():
+        for after, p in nexts.items():
+            Why[names.index(before), names.index(after)] = math.log(p)
+    arrays["Why"][:] = Why / math.tanh(1)
+    return Model(ModelConfig(V), Codec(text_settings, Vocabulary(names, len(specials))), arrays)
+
+
+def chain(text_settings: TextSettings, text: Sequence[str], *more: str) -> Model:
+    """A model in which each token of `text` is always followed by the next."""
+    nexts = {before: {after: 1.0} for before, after in zip(text, text[1:])}
+    tokens = [token for token in dict.fromkeys([*text, *more]) if token not in (END, BOUNDARY, UNKNOWN)]
+    return bigram(text_settings, tokens, nexts)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """The text of the pieces; should they never end, the test need not wait for that."""
+    return "".join(islice(pieces, 20_000))
+
+
+def text_of(model: Model, prefix: str = "", options: SamplingOptions = ALWAYS, seed: int = 0, k: int = 0, **amount):
+    generator = TextGenerator(model, options)
+    return joined(generator.text(generator.prefix(prefix), rng_for(seed, k), **amount))
+
+
+def tokens_after(model: Model, prefix: str, draws: int, options: SamplingOptions = AS_IT_IS) -> list[str]:
+    """The piece written first behind the prefix, in `draws` independent texts."""
+    generator = TextGenerator(model, options)
+    read = generator.prefix(prefix)
+    firsts = []
+    for k in range(draws):
+        pieces = generator.text(read, rng_for(1, k), length=1000)
+        first = next(pieces)[len(read.text) :]
+        firsts.append(first or next(piece for piece in pieces if piece))
+    return firsts
+
+
+ABC = chain(CHAR, [END, "あ", "い", "う", END])
+
+
+# ---- how much
+
+
+def test_a_post_ends_where_the_model_ends_it():
+    assert text_of(ABC) == "あいう\n"
+    assert text_of(ABC, posts=3) == "あいう\n" * 3
+
+
+def test_each_post_begins_with_the_prefix():
+    assert text_of(ABC, "い", posts=2) == "いう\n" * 2
+    assert text_of(ABC, "あい", posts=2) == "あいう\n" * 2
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 8, 9, 101])
+def test_length_counts_characters_behind_the_prefix(length):
+    behind = "う\n" + "あいう\n" * 30  # an end of post is the line end it is written as
+    assert text_of(ABC, "い", length=length) == "い" + behind[:length] + "\n"
+
+
+def test_a_word_longer_than_what_is_left_is_cut():
+    model = chain(JANOME, [END, "こんにちは", "今日", "は", END])
+    whole = "こんにちは今日は\n" * 3
+    for length in range(1, 20):
+        assert text_of(model, length=length) == whole[:length] + "\n"
+
+
+def test_word_boundaries_are_no_characters():
+    model = chain(CHARS_OF_WORDS, [END, "今", "日", BOUNDARY, "は", END])
+    assert text_of(model, posts=2) == "今日は\n今日は\n"
+    for length in range(1, 9):
+        assert text_of(model, length=length) == ("今日は\n" * 3)[:length] + "\n"
+
+
+def test_a_raw_text_goes_on_without_posts():
+    model = chain(RAW, ["\n", "あ", "い", "\r", "\n"])
+    assert text_of(model, "あ", length=6) == "あい\r\nあい\r\n"
+    assert len(text_of(model, "あ")) == 1 + RAW_LENGTH + 1
+    with pytest.raises(ValueError, match=r"--raw .* --length"):
+        text_of(model, posts=1)
+
+
+def test_a_post_that_never_ends_is_ended():
+    assert text_of(chain(CHAR, [END, "ー", "ー"]), posts=1) == "ー" * (MAX_POST_LENGTH - 1) + "\n"
+
+
+@pytest.mark.parametrize("amount", [{"posts": 1}, {"length": 5}])
+def test_word_boundaries_without_words_do_not_go_on_for_ever(amount):
+    """Nobody has taught this model better, and every command must end."""
+    model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {BOUNDARY: 0.9, "あ": 0.1}, "あ": {END: 1}})
+    generator = TextGenerator(model, ALWAYS)
+    pieces = list(islice(generator.text(generator.prefix(""), rng_for(0), **amount), 5000))
+    assert len(pieces) < 5000 and pieces[-1].endswith("\n")
+
+
+def test_a_post_is_more_than_a_word_boundary():
+    model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {END: 0.9, "あ": 0.1}, "あ": {END: 1}})
+    assert text_of(model, posts=1) == "あ\n"
+
+
+# ---- what is never drawn
+
+
+def test_the_unknown_is_never_written():
+    table = {END: {UNKNOWN: 0.98, "あ": 0.02}, "あ": {UNKNOWN: 0.98, "い": 0.01, END: 0.01}, "い": {UNKNOWN: 1.0}}
+    for options in (ALWAYS, AS_IT_IS):
+        assert "\ufffd" not in text_of(bigram(CHAR, ["あ", "い"], table), options=options, length=300)
+
+
+@pytest.mark.parametrize("prefix", ["", "い"])
+def test_no_post_is_empty(prefix):
+    """Not even where the model would like nothing better."""
+    nexts = {END: 0.97, "あ": 0.02, "い": 0.01}
+    model = bigram(CHAR, ["あ", "い"], dict.fromkeys([END, "あ", "い"], nexts))
+    for options in (ALWAYS, AS_IT_IS):
+        assert text_of(model, prefix, options, length=500).count("\n\n") == 1  # the last is no end of post
+        posts = text_of(model, prefix, options, posts=100).split("\n")[:-1]
+        assert len(posts) == 100 and all(len(post) > len(prefix) for post in posts)
+
+
+def test_only_a_special_token_ends_a_post():
+    model = bigram(JANOME, ["<post>", "<unk>", "\n", "犬"], {})
+    for before, after in ((1, 2), (2, 3), (3, 4), (4, 5), (5, 1)):  # by ids: names could not tell the two <post> apart
+        model.arrays["Why"][before, after] = 60
+    assert text_of(model, posts=2) == "<post><unk>\n犬\n" * 2
+
+
+# ---- chance
+
+
+DICE = {token: dict.fromkeys([END, *"あいうえお"], 1 / 6) for token in [END, *"あいうえお"]}
+
+
+def test_the_same_seed_writes_the_same_text():
+    model = bigram(CHAR, "あいうえお", DICE)
+    amounts = [{"posts": 5}, {"length": 80}]
+    for amount in amounts:
+        texts = [text_of(model, "あ", AS_IT_IS, seed, k, **amount) for seed in range(3) for k in range(3)]
+        again = [text_of(model, "あ", AS_IT_IS, seed, k, **amount) for seed in range(3) for k in range(3)]
+        assert texts == again
+        assert len(set(texts)) == 9
+
+
+def test_a_longer_text_begins_like_a_shorter_one():
+    model = bigram(CHAR, "あいうえお", DICE)
+    longest = text_of(model, options=AS_IT_IS, length=100)
+    for length in (1, 50, 99):
+        assert text_of(model, options=AS_IT_IS, length=length) == longest[:length] + "\n"
+    posts = text_of(model, options=AS_IT_IS, posts=9)
+    assert posts.startswith(text_of(model, options=AS_IT_IS, posts=4))
+
+
+@pytest.mark.parametrize("options", [AS_IT_IS, SamplingOptions(0.7, top_k=4), SamplingOptions(repetition_penalty=1.5)])
+@pytest.mark.parametrize("amount", [{"posts": 1}, {"posts": 3}, {"length": 90}])
+def test_texts_side_by_side_are_those_written_alone(options, amount):
+    """Though they end at different times, and each begins anew when it likes."""
+    tokens = ["あ", "あい", "い", "うえお"]
+    words = bigram(JANOME, tokens, {before: dict.fromkeys([END, *tokens], 0.2) for before in [END, *tokens]})
+    for model in (bigram(CHAR, "あいうえお", DICE), words):
+        generator = TextGenerator(model, options)
+        prefix = generator.prefix("あ")
+        together = generator.texts(prefix, [rng_for(5, k) for k in range(40)], **amount)
+        assert together == [joined(generator.text(prefix, rng_for(5, k), **amount)) for k in range(40)]
+        assert len(set(together)) > 10
+
+
+@given(st.integers(0, 2**70), st.integers(0, 50))
+@settings(deadline=None)
+def test_text_number_k_is_the_kth_spawn_of_the_seed(seed, k):
+    """The k-th child of the seed, as NumPy spawns it, however many children there are."""
+    child = np.random.SeedSequence(seed).spawn(k + 1)[k]
+    assert rng_for(seed, k).integers(2**60) == np.random.Generator(np.random.PCG64(child)).integers(2**60)
+
+
+def test_options_reach_the_draw():
+    table = {END: {"あ": 0.6, "い": 0.3, "う": 0.1}, **{token: {END: 1.0} for token in "あいう"}}
+    model = bigram(CHAR, "あいう", table)
+
+    def shares(options: SamplingOptions) -> dict[str, float]:
+        firsts = tokens_after(model, "", 600, options)
+        return {token: firsts.count(token) / 600 for token in "あいう"}
+
+    assert shares(AS_IT_IS) == pytest.approx({"あ": 0.6, "い": 0.3, "う": 0.1}, abs=0.06)
+    assert shares(SamplingOptions(0.5)) == pytest.approx({"あ": 36 / 46, "い": 9 / 46, "う": 1 / 46}, abs=0.06)
+    assert shares(SamplingOptions(1, top_k=2)) == pytest.approx({"あ": 2 / 3, "い": 1 / 3, "う": 0}, abs=0.06)
+    assert shares(SamplingOptions(1, top_p=0.5)) == {"あ": 1, "い": 0, "う": 0}
+
+
+def test_a_repetition_penalty_sees_the_prefix_and_what_was_written():
+    # Logits are negative logarithms of probabilities: a penalty of 2 squares what was there before.
+    nexts = {"あ": 0.5, "い": 0.3, "う": 0.2}
+    model = bigram(CHAR, "あいう", dict.fromkeys([END, *"あいう"], nexts))
+    options = SamplingOptions(temperature=0, repetition_penalty=2.0)
+    # あ 0.25 after the prefix, so い; い 0.09 then, so あ (0.25 against う 0.2), for ever.
+    assert text_of(model, "あ", options, length=6) == "あいああああ" + "あ\n"
+    short = SamplingOptions(temperature=0, repetition_penalty=2.0, repetition_window=1)
+    assert text_of(model, "あ", short, length=6) == "あいあいあいあ\n"
+
+
+# ---- how a prefix is read
+
+
+def test_an_empty_prefix_begins_a_post():
+    assert tokens_after(ABC, "", 3) == ["あ"] * 3
+
+
+def test_a_prefix_is_cleaned_as_the_posts_were():
+    letters = [END, "@", " ", "ガ", "!", "犬", END]
+    assert text_of(chain(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
+    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", runs=0))
+    assert text_of(chain(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
+    assert text_of(chain(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
+
+
+def test_white_space_at_the_end_of_a_prefix_stays():
+    model = bigram(CHAR, ["犬", " ", "猫"], {"犬": {END: 1.0}, " ": {"猫": 1.0}, "猫": {END: 1.0}})
+    assert text_of(model, "犬 ") == "犬 猫\n"
+
+
+GREETINGS = ["こん", "に", "ち", "こんにちは", "こんにちわ", "は", "今日"]
+
+
+def greeting(whole: float, thanks: float = 0.5) -> Model:
+    """こんにちは or こんにちわ with probability `whole` together, こん/に/ち, which then ends, otherwise."""
+    return bigram(
+        JANOME,
+        GREETINGS,
+        {
+            END: {"こんにちは": whole * thanks, "こんにちわ": whole * (1 - thanks), "こん": 1 - whole},
+            "こん": {"に": 1.0},
+            "に": {"ち": 1.0},
+            "ち": {"今日": 1.0},
+            "こんにちは": {END: 1.0},
+            "こんにちわ": {END: 1.0},
+            "今日": {END: 1.0},
+        },
+    )
+
+
+def test_a_prefix_opens_the_word_that_the_model_finds_likely():
+    assert text_of(greeting(0.999, 0.9), "こんにち") == "こんにちは\n"
+    assert text_of(greeting(0.999, 0.1), "こんにち") == "こんにちわ\n"
+    assert text_of(greeting(1e-9), "こんにち") == "こんにち今日\n"
+    assert text_of(greeting(0.999, 0.9), "こんにち", length=2) == "こんにちは\n\n"
+
+
+def test_which_reading_is_meant_is_drawn_by_its_probability():
+    firsts = tokens_after(greeting(0.6, 0.75), "こんにち", 800)
+    shares = {first: firsts.count(first) / 800 for first in set(firsts)}
+    assert shares == pytest.approx({"は": 0.45, "わ": 0.15, "今日": 0.4}, abs=0.055)
+
+
+def test_a_word_of_the_vocabulary_may_be_whole_or_open():
+    table = {END: {"今": 0.5, "今日": 0.5}, "今": {"は": 1.0}, "今日": {END: 1.0}, "は": {END: 1.0}}
+    firsts = tokens_after(bigram(JANOME, ["今", "今日", "は"], table), "今", 600)
+    assert firsts.count("日") / 600 == pytest.approx(0.5, abs=0.07)
+    assert firsts.count("日") + firsts.count("は") == 600
+
+
+def test_only_words_open_a_prefix_never_special_tokens():
+    model = bigram(JANOME, ["<", "犬"], {END: {END: 1.0, "<": 1e-6}, "<": {"犬": 1.0}, "犬": {END: 1.0}})
+    assert text_of(model, "<") == "<犬\n"
+
+
+def test_with_word_boundaries_the_last_ones_may_not_be_there():
+    """こん|に|ち is how the prefix is cut; こんにちは, one word, is what the model was shown."""
+    tokens = list("こんにちは今日")
+    letters = [END, *"こんにちは", END]
+    one = {before: {after: 1.0} for before, after in zip(letters, letters[1:])}
+    assert TextGenerator(bigram(CHARS_OF_WORDS, tokens, one)).prefix("こんにち").readings[0].ids.count(2) >= 1
+    assert text_of(bigram(CHARS_OF_WORDS, tokens, one), "こんにち") == "こんにちは\n"
+    cut = {**one, "ん": {BOUNDARY: 1.0}, "に": {BOUNDARY: 1.0}, "ち": {"今": 1.0}, "今": {END: 1.0}}
+    cut[BOUNDARY] = {"に": 0.5, "ち": 0.5}
+    assert text_of(bigram(CHARS_OF_WORDS, tokens, cut), "こんにち") == "こんにち今\n"
+
+
+# ---- characters the model has never seen
+
+
+def with_notices(model: Model, prefix: str, **amount) -> tuple[str, list[str]]:
+    notices: list[str] = []
+    generator = TextGenerator(model, ALWAYS, notices.append)
+    read = generator.prefix(prefix)
+    return joined(generator.text(read, rng_for(0), **amount)), notices
+
+
+@pytest.mark.parametrize("text_settings", [CHAR, CHARS_OF_WORDS])
+def test_unseen_characters_are_named_and_writing_goes_on(text_settings):
+    model = chain(text_settings, [END, "あ", "い", "う", END])
+    text, notices = with_notices(model, "ア犬ア")
+    assert text == "ア犬アいう\n"  # read as あ, the same kana
+    assert len(notices) == 2
+    assert "'ア'" in notices[0] and "'あ'" in notices[0]
+    assert "'犬'" in notices[1] and "\n" not in notices[1]
+
+
+def test_unseen_characters_inside_words():
+    model = chain(JANOME, [END, "犬", "は", "猫", END], "ハ")
+    text, notices = with_notices(model, "犬ば")  # は with its voicing mark
+    assert text == "犬ば猫\n" and len(notices) == 1 and "'ば'" in notices[0] and "'は'" in notices[0]
+
+
+def test_known_characters_need_no_notice():
+    assert with_notices(ABC, "いう")[1] == []
+    spelled = chain(JANOME, [END, "今", "日", END])  # the word 今日 is not known, its characters are
+    assert with_notices(spelled, "今日")[1] == []
+
+
+def test_a_model_that_knows_hardly_anything_still_writes():
+    for text_settings in (CHAR, JANOME, CHARS_OF_WORDS, RAW):
+        model = bigram(text_settings, ["👨\u200d👧"], {END: {"👨\u200d👧": 1.0}} if text_settings != RAW else {})
+        text, notices = with_notices(model, "犬が好き", length=6)
+        assert text.startswith("犬が好き👨\u200d👧") and notices
+
+
+@pytest.mark.parametrize(
+    ("known", "character", "expected"),
+    [
+        ("aあ", "ａ", "a"),
+        ("aあ", "A", "a"),
+        ("Aあ", "a", "A"),
+        ("あア1", "①", "1"),
+        ("かき", "が", "か"),
+        ("あん", "ア", "あ"),
+        ("アン", "あ", "ア"),
+        ("犬猫", "狗", "犬猫"),
+        ("犬あ", "漢", "犬"),
+        ("!。", "?", "!"),
+    ],
+)
+def test_the_nearest_known_character(known, character, expected):
+    codec = bigram(CHAR, sorted(known), {}).codec
+    assert nearest(character, codec) in expected
+
+
+@given(st.text(max_size=20), st.sampled_from([CHAR, JANOME, CHARS_OF_WORDS, RAW]))
+@settings(max_examples=30, deadline=None)
+def test_any_prefix_is_continued_by_exactly_as_much_as_asked_for(prefix, text_settings):
+    table = {} if text_settings == RAW else {END: {"あ": 1.0}}
+    model = bigram(text_settings, ["あ", "い", "\n", "こんにちは"], {**table, "あ": {"い": 0.5, "あ": 0.5}})
+    generator = TextGenerator(model, AS_IT_IS)
+    read = generator.prefix(prefix)
+    assert text_settings != RAW or read.text == prefix
+    text = joined(generator.text(read, rng_for(4), length=12))
+    assert text.startswith(read.text) and len(text) == len(read.text) + 12 + 1

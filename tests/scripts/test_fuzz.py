@@ -1,0 +1,217 @@
+"""Any bytes in a file of text and on a command line: the promises of fuzz_targets.py, for a few seconds.
+
+Atheris searches further in scripts/measure/fuzz.py; each of its findings is a test here. test_model.py and
+test_hostile_models.py cover model files.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.text.sources.encodings import TextError
+from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
+
+WORDS = [
+    b"\0", b"\n", b"\r", b"\n\n", b'"', b",", b"\t", b"\\u", b"\\ud83d", b"\xef\xbb\xbf", b"\xff\xfe", b"\xf0\x9f",
+    b"\x1b$B", b"[", b"}", b"-1", b"nan", b"1e999", b"9" * 30, b"--", b"--seed", b"--help", b"all", b"RT @a: ",
+    b"&#x110000;",
+]  # fmt: skip
+EXAMPLES = {
+    "generate": 30,
+    "evaluate": 40,
+    "clean": 40,
+    "cache": 20,
+    "sealed-model": 40,
+    "user-dictionary": 30,
+}  # or 80
+
+
+@pytest.fixture
+def targets(script):
+    return script("fuzz_targets")
+
+
+@pytest.fixture
+def fuzz(script):
+    return script("fuzz")
+
+
+@st.composite
+def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+    """One of the seeds with some bytes taken out, put in, doubled, or taken from another."""
+    data = draw(st.sampled_from(seeds))
+    for _ in range(draw(st.integers(1, 4))):
+        start, end = sorted(draw(st.lists(st.integers(0, len(data)), min_size=2, max_size=2)))
+        other = draw(st.sampled_from(seeds))
+        new = draw(
+            st.sampled_from([b"", 2 * data[start:end], other[start:end]])
+            | st.sampled_from(WORDS)
+            | st.binary(max_size=4)
+        )
+        data = data[:start] + new + data[min(end, start + draw(st.sampled_from([0, 1, 4, 10**6]))) :]
+    return data
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sealed-model", "posts.txt", "posts.csv", "posts.tsv", "posts.json", "posts.jsonl", "tweets.js", "archive.zip",
+        "user-dictionary", "generate", "evaluate", "clean", "cache",
+    ],
+)  # fmt: skip
+def test_promises_hold_for_mutated_inputs(tmp_path, targets, name):
+    target = targets.TARGETS[name](tmp_path, [])
+    for seed in target.seeds:
+        target.check(seed)
+
+    @given(mutated(target.seeds))
+    @settings(max_examples=EXAMPLES.get(name, 80), deadline=None, suppress_health_check=list(HealthCheck))
+    def check(data: bytes) -> None:
+        target.check(data)
+
+    check()
+
+
+def test_every_seed_of_a_model_file_is_a_model(tmp_path, targets):
+    target = targets.ModelFile(tmp_path)
+    for seed in target.seeds:
+        target.check(seed)
+        with pytest.raises(AssertionError, match="accepted"):
+            targets.ModelFile.check(Without(target), seed)
+
+
+class Without:
+    """A target that has forgotten its models."""
+
+    def __init__(self, target) -> None:
+        self.path, self.models = target.path, []
+
+
+def test_nothing_outside_of_its_folder_is_touched(tmp_path, targets, monkeypatch):
+    def never(*_: object) -> None:
+        pytest.fail("a command was run")
+
+    target = targets.TARGETS["clean"](tmp_path, [])
+    monkeypatch.setattr(targets, "main", never)
+    for arguments in (
+        b"posts.txt\n--out\n/tmp/a.txt",
+        b"posts.txt\n--out=../a.txt",
+        b"..",
+        b"posts.txt\n--out\na\\b.txt",
+    ):
+        target.check(arguments + b"\n\n")
+
+
+# ---- the script
+
+
+def test_without_atheris_it_says_so(fuzz, monkeypatch, capsys):
+    monkeypatch.setattr(fuzz, "find_spec", lambda name: None)
+    assert fuzz.main(["--minutes", "1"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("fuzz.py: atheris is not installed") and said.count("\n") == 1
+
+
+def test_a_finding_is_counted_kept_and_told(fuzz, monkeypatch, capsys, tmp_path):
+    """The processes of the targets are played here: what one of them found is told, what a busy machine did is not."""
+
+    def played(name: str, folder: Path, args: object, seconds: float) -> int:
+        first = not (folder / "longest").read_text().endswith("5")
+        (folder / "longest").write_text("1.25")
+        log = "#7 NEW cov: 1 rss: 90Mb\nstat::number_of_executed_units: 8\nstat::peak_rss_mb:   123\n"
+        if name == "posts.csv":
+            (folder / "crash-1").write_bytes(b"x")
+            log += "=== Uncaught Python exception: ===\nValueError: told\n  File\n"
+        if name == "train" and first:
+            (folder / "timeout-1").write_bytes(b"x")
+        (folder / "log").write_text(log)
+        return {"posts.csv": 77, "train": 70 if first else 0}.get(name, 0)
+
+    monkeypatch.setattr(fuzz, "find_spec", lambda name: name)
+    monkeypatch.setattr(fuzz, "fuzz_there", played)
+    monkeypatch.setattr(fuzz, "tried_again", lambda path: True)
+    monkeypatch.setattr(fuzz.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    assert fuzz.main([]) == 1
+    said = capsys.readouterr().out
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
+        for cells in (row.split("|") for row in said.split("\n") if "|" in row)
+    }
+    assert rows["clean"][0] == "7" and rows["clean"][2:] == ["1.25 s", "123 MB", "0"]
+    assert rows["posts.csv"][-1] == "1" and "posts.csv: 7 executions, ValueError: told\n" in said
+    assert rows["train"][0] == "14" and rows["train"][-1] == "0"
+    assert [path.name for path in tmp_path.iterdir()] == ["posts.csv"] and str(tmp_path) in said
+
+
+def test_an_input_is_tried_again(fuzz, tmp_path, capsys):
+    (tmp_path / "posts.txt").mkdir()
+    path = tmp_path / "posts.txt" / "crash-1"
+    path.write_bytes(b"\0\xff\xff")
+    assert fuzz.main(["--again", str(path)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+
+
+# ---- what was found
+
+
+def test_a_zip_whose_list_of_files_is_damaged_is_refused(tmp_path, targets):
+    path = tmp_path / "archive.zip"
+    whole = targets.zipped(targets.in_format("tweets.js", ["こんにちは"]), zipfile.ZIP_DEFLATED)
+    directory = whole.index(b"PK\x01\x02")
+    for at, byte in ((directory, b"X"), (directory + 6, b"\xff"), (directory + 8, b"\x20"), (directory + 8, b"\x40")):
+        path.write_bytes(whole[:at] + byte + whole[at + 1 :])
+        with pytest.raises(TextError, match="damaged"):
+            list(read_posts([path]))
+
+
+def test_an_encoding_that_cannot_say_where_it_fails_is_refused(tmp_path):
+    path = tmp_path / "posts.txt"
+    path.write_bytes("こんにちは".encode())
+    with pytest.raises(TextError, match="not a text encoding"):
+        list(read_posts([path], ReadingOptions(encoding="idna")))
+
+
+def test_what_a_damaged_zip_says_of_its_names_does_not_make_a_refusal_long(tmp_path, targets):
+    path = tmp_path / "archive.zip"
+    whole = targets.zipped("window.YTD.tweets.part0 = " + "a\n" * 9999, zipfile.ZIP_STORED)
+    path.write_bytes(whole[:26] + b"\x00\x40" + whole[28:])  # the length of the first name, before the file itself
+    with pytest.raises(TextError, match="is damaged") as caught:
+        list(read_posts([path]))
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+def test_a_file_without_a_name_in_a_zip_is_passed_over(tmp_path, targets):
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "")
+        archive.writestr("data/tweets.js", targets.in_format("tweets.js", ["こんにちは"]))
+    whole = path.read_bytes()
+    at = whole.index(b"PK\x01\x02")  # of the list of files: the name of one letter becomes a comment
+    path.write_bytes(whole[: at + 28] + bytes([0, 0, 0, 0, 1, 0]) + whole[at + 34 :])
+    assert list(read_posts([path])) == ["こんにちは"]
+
+
+def test_numbers_that_python_does_not_read_are_refused_and_strings_of_digits_are_not(tmp_path):
+    path = tmp_path / "posts.jsonl"
+    for digits in ("1" * 4301, "-" + "1" * 4301, "9" * 10**6):
+        for line in ('{"text": "a", "n": N}', '{"text": "a", "n":N}', "[N]", "N"):
+            path.write_text(line.replace("N", digits), encoding="utf-8")
+            with pytest.raises(TextError):
+                list(read_posts([path]))
+    eights, ones = "8" * 9999, "9" * 18
+    path.write_text(f'{{"text": "{eights}", "n": [{ones}, 1.{ones}1]}}', encoding="utf-8")
+    assert list(read_posts([path])) == [eights]
+
+
+def test_names_of_fields_cannot_make_a_refusal_long_or_break_it_in_lines(tmp_path):
+    path = tmp_path / "posts.jsonl"
+    path.write_text("".join('{"a\\n%s": "x"}\n' % ("b" * 200) for _ in range(3)), encoding="utf-8")
+    with pytest.raises(TextError) as caught:
+        list(read_posts([path]))
+    assert "such as a bbb" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500

@@ -1,0 +1,458 @@
+"""What cleaning does to a post, policy by policy; that once is enough, and what comes through unharmed."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+import tracemalloc
+
+import pytest
+from helpers import CORPORA, ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.text import cleaning, duplicates
+from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions, fold_width
+from gluon_lstm.text.duplicates import SeenPosts
+
+ALL_KEPT = {**{name: "keep" for name in POLICIES}, "runs": 0}
+NAME = re.compile(r"(?<![A-Za-z0-9_!#$%&*@＠])[@＠][A-Za-z0-9_]+")
+
+
+def corpus(name: str) -> list[str]:
+    if not (CORPORA / name).is_file():
+        pytest.skip(f"{name} is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
+    return (CORPORA / name).read_text(encoding="utf-8").split("\n")
+
+
+def only(post: str, **policies: str | int) -> str:
+    """What one policy alone makes of a post."""
+    text = Cleaner(CleaningOptions(**{**ALL_KEPT, **policies})).clean(post)
+    assert text is not None
+    return text
+
+
+@pytest.mark.parametrize("module", [cleaning, duplicates])
+def test_the_examples_in_the_docstrings_are_true(module):
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A&amp;B", "A&B"),
+        ("&lt;3 &quot;犬&quot; &#39;&#x732B;&#29356;", '<3 "犬" \'猫犬'),
+        ("&amp;amp;amp;lt;", "<"),  # as twice-escaped dumps have it
+        ("&amp;#x26;lt;", "<"),
+        ("&amp;nosuch;", "&nosuch;"),
+        ("&copy 2014 &notit; a&b; Q&A;", "&copy 2014 &notit; a&b; Q&A;"),
+        ("https://a.jp/?x=1&lang=ja&amp;y=2", "https://a.jp/?x=1&lang=ja&y=2"),
+        ("&#0;&#xD800;&#x110000;", "\ufffd\ufffd\ufffd"),
+        ("&#" + "9" * 5000 + ";", "&#" + "9" * 5000 + ";"),
+    ],
+)
+def test_entities(before, after):
+    assert only(before, entities="decode") == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ね\0こ\x07\x1b[0m\x7f\x9f", "ねこ[0m"),
+        ("\ufeffねこ\u202eいぬ\u2066\u200b\xad\ud83d\ufffe\U0010ffff", "ねこいぬ"),
+        ("a\r\nb\rc\u2028d\x0be", "a\nb\nc\nd\ne"),
+        ("a\tb\nc　d\xa0e f", "a\tb\nc　d\xa0e f"),
+        ("👨\u200d👩\u200d👧 ❤\ufe0f 🏴\U000e0067\U000e0062\U000e007f ශ්\u200dරී", None),
+    ],
+)
+def test_controls(before, after):
+    assert only(before, controls="remove") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "dropped", "stripped"),
+    [
+        ("RT @taro: 眠い", None, "眠い"),
+        ("RT@taro 眠い", None, "眠い"),
+        ("rt @taro 眠い", None, "眠い"),
+        ("  ＲＴ　＠ｔａｒｏ：眠い", None, "眠い"),
+        ("RT @a: RT @b: 眠い", None, "眠い"),
+        ("RT @a RT @b 眠い", None, "眠い"),
+        ("RT @: 眠い", None, "眠い"),
+        ("QT @taro: 眠い", None, "眠い"),
+        ("ほんとそれ RT @taro: 眠い RT @b: ねろ", "ほんとそれ", "ほんとそれ 眠い ねろ"),
+        ("ほんとそれRT @taro: 眠い", "ほんとそれ", "ほんとそれ 眠い"),
+        ("フォロー&RT @taro で当たる", "フォロー&RT @taro で当たる", "フォロー&RT @taro で当たる"),
+        ("RTした人にやる", "RTした人にやる", "RTした人にやる"),
+        ("START @taro: 開始", "START @taro: 開始", "START @taro: 開始"),
+    ],
+)
+def test_retweets(before, dropped, stripped):
+    cleaner = Cleaner(CleaningOptions(**{**ALL_KEPT, "retweets": "drop"}))
+    assert cleaner.clean(before) == dropped
+    assert cleaner.counts["dropped: retweet"] == (dropped is None)
+    assert only(before, retweets="strip") == stripped
+    assert only(before) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("犬 https://t.co/x", "犬"),
+        ("a https://t.co/x b", "a b"),
+        ("a\nhttps://t.co/x\nb", "a\nb"),
+        ("a https://t.co/x\nb", "a\nb"),
+        ("a https://t.co/x http://t.co/y b", "a b"),
+        ("https://t.co/abcです", "です"),
+        ("いまhttp://example.comなに", "いまなに"),
+        ("https://t.co/abc(笑) https://t.co/abc(^^)", "(笑) (^^)"),
+        ("(http://a.jp/b) 「http://a.jp/」。", "() 「」。"),
+        ("http://ja.wikipedia.org/wiki/A_(b) 参照", "参照"),
+        ("http://a.jp/?q=1&r=%E3#top, まあ http://a.jp/!!", ", まあ !!"),
+        ("HTTP://A.JP ttp://b.jp ftp://c.jp/", ""),
+        ("http://日本語.jp/index.html へ", "へ"),
+        ("「http://」とは", "「」とは"),
+        ("お願いします！ http://t.co…", "お願いします！"),
+        ("お願いします！ https…", "お願いします！"),
+        ("みて pic.twitter.com/AbC bit.ly/x1 twitter.com/abcde… ね", "みて … ね"),
+        ("www.example.com/aです", "です"),
+        ("連絡は taro.y+x@example.co.jp まで", "連絡は まで"),
+        ("amazon.comで買った Mr.Children/しるし 1/2 3.5/5 and/or .jp", None),
+        ("  犬 と　猫  \n", None),
+    ],
+)
+def test_urls(before, after):
+    assert only(before, urls="remove") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "symbol", "removed"),
+    [
+        ("@usernameの", "@の", "の"),
+        ("あ@username", "あ@", "あ"),
+        ("の@username/list_name-01に到着", "の@に到着", "のに到着"),
+        ("＠username ＠ｎａｍｅ", "@ @", ""),
+        ("@a @b おは @c よう", "@ @ おは @ よう", "おは よう"),
+        (".@taro !@taro “@taro: あ”", ".@ !@ “@: あ”", ". ! “: あ”"),
+        ("おめでとう！@taro RT@hana", "おめでとう！@ RT@", "おめでとう！ RT"),
+        ("@taro@hana @@taro", "@ @@taro", "@@taro"),
+        ("foo@bar 犬@家 @ ＠", None, None),
+        ("(@_@) (＠o＠;) (-@y@)", None, None),
+    ],
+)
+def test_mentions(before, symbol, removed):
+    assert only(before, mentions="symbol") == (before if symbol is None else symbol)
+    assert only(before, mentions="remove") == (before if removed is None else removed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("犬 #カタカナ 猫", "犬 猫"),
+        ("漢字「#漢字」漢字", "漢字「」漢字"),
+        ("これは、＃大丈夫。", "これは、。"),
+        ("#メ〜テレ #いすゞ #各〻 #ﾊｯｼｭﾀｸﾞ123 #한국말, #ශ්\u200dරීලංකා", ","),
+        ("a 👨\u200d👩\u200d👧#hashtag here", "a 👨\u200d👩\u200d👧 here"),
+        ("#1 # 会議 日本語#タグ a&#b https://a.jp/#top (#ﾟДﾟ) #\ufe0f\u20e3", None),
+    ],
+)
+def test_hashtags(before, after):
+    assert only(before, hashtags="remove") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("うれしい😊", "うれしい"),
+        ("犬 😊 猫", "犬 猫"),
+        ("👨\u200d👩\u200d👧\u200d👦 🙋🏽 🏳\ufe0f\u200d🌈 🇯🇵 1\ufe0f\u20e3 ❤\ufe0f ❤ ☺ 🏃\u200d♂", ""),
+        ("🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f旗", "旗"),
+        ("★☆♪♡♥ ♂ ©™ 123#* (´・ω・`) ❤\ufe0e →", None),
+    ],
+)
+def test_emoji(before, after):
+    assert only(before, emoji="remove") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ＡＢｃ１２３！？（）＠＃＿｀", "ABc123!?()@#_`"),
+        ("ｶﾞｷﾞｳﾞﾊﾟﾊﾞｰｯｬ", "ガギヴパバーッャ"),
+        ("｢ﾈｺ･ｲﾇ｡､｣", "「ネコ・イヌ。、」"),
+        ("あﾞ ﾜﾞ ﾞ ﾟ (ﾟДﾟ) カﾞ", "あﾞ ワﾞ ﾞ ﾟ (ﾟДﾟ) カﾞ"),
+        ("　～〜ー…①㍻ﾡ￥￣髙｟", None),
+        ("(´・ω・`) ( ˘ω˘ ) が か\u3099", None),
+    ],
+)
+def test_width(before, after):
+    assert only(before, width="fold") == (before if after is None else after)
+
+
+@pytest.mark.parametrize("wide", ["！", "～", "ｶﾞ", "　"])
+def test_width_kept_keeps_it(wide):
+    assert only(wide) == wide
+
+
+@pytest.mark.parametrize(
+    ("before", "longest", "after"),
+    [
+        ("ｗｗｗｗｗ wwww WWWW", 3, "ｗｗｗ www WWW"),
+        ("すごーーーーい〜〜〜〜！！！！？？？？", 3, "すごーーーい〜〜〜！！！？？？"),
+        ("笑笑笑笑草草草草 うおおおおおお っっっっ", 3, "笑笑笑草草草 うおおお っっっ"),
+        ("……………… .... ・・・・・", 3, "……… ... ・・・"),
+        ("😡😡😡😡😡 ❤\ufe0f❤\ufe0f❤\ufe0f❤\ufe0f", 3, "😡😡😡 ❤\ufe0f❤\ufe0f❤\ufe0f"),
+        ("www！！いい", 1, "w！いい"),
+        ("ああああ！！！！", 1, "あああ！"),
+        ("ああああ！！！！", 5, "ああああ！！！！"),
+        ("100000円 8888 すもももももももも 人人人人 佐々々々々 AAAA ____ ((((  ━━━━ zzzz", 3, None),
+        ("\n\n\n\n    　　　　", 3, None),
+        ("https://a.jp/wwwww!!!!!a @wwwwww", 3, None),  # both kept, so kept whole
+        ("wwwwwwww", 0, None),
+    ],
+)
+def test_runs(before, longest, after):
+    assert only(before, runs=longest) == (before if after is None else after)
+
+
+@pytest.mark.parametrize("blank", ["", " 　\n\t", "\u200d\ufe0f", "\u3164\u2800"])
+def test_blanks(blank):
+    assert Cleaner().clean(blank) is None
+    assert only(blank) == blank
+
+
+def test_what_becomes_blank_is_dropped_as_blank():
+    cleaner = Cleaner(CleaningOptions(retweets="strip", mentions="remove"))
+    posts = ("https://t.co/x", "@taro ", "RT @taro: http://t.co/y", "&#8203;")
+    assert [cleaner.clean(post) for post in posts] == [None] * 4
+    assert cleaner.counts["dropped: blank"] == 4
+
+
+def test_duplicates_are_compared_when_clean():
+    posts = ["犬！", "犬!", "犬! https://t.co/x", "猫"]
+    assert list(Cleaner().clean_posts(posts)) == ["犬!", "猫"]
+    assert list(Cleaner(CleaningOptions(duplicates="keep")).clean_posts(posts)) == ["犬!", "犬!", "犬!", "猫"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ｈｔｔｐｓ：／／ｔ．ｃｏ／ａｂｃ です", "です"),
+        ("https://t.co/abcｗｗｗｗ", "www"),  # a full-width letter ends an address
+        ("ＡＫＢ４８@taro", "AKB48@"),
+        ("＠ｎａｍｅ さん", "@ さん"),
+        ("h\0ttps://t.\u202eco/ab\x07c です", "です"),
+        ("@ta\u200bro さん", "@ さん"),
+        ("&#64;taro &amp;#64;hana &amp;lt;3", "@ @ <3"),
+        ("＆ｌｔ；３", "<3"),
+        ("R\0T @taro: 眠い", None),
+        ("https://t.co/x RT @taro: 眠い", None),
+        ("ｶ\u200bﾞ", "ガ"),
+    ],
+)
+def test_steps_that_make_work_for_earlier_steps(before, after):
+    assert Cleaner().clean(before) == after
+
+
+REMOVING = CleaningOptions(retweets="strip", mentions="remove", emoji="remove", hashtags="remove")
+FRAGMENTS = """
+    &amp; amp; & lt; &lt; &#64; # 38; RT ＲＴ rt @ ＠ @a ｎａｍｅ _ : ： / ／ http https ｈｔｔｐｓ：／／ ://
+    t.co/ ｔ．ｃｏ／ab www. .com … ( ) . ! ！ ｗ w ー ｰ あ っ 笑 ｶ ﾊ ﾞ ﾟ ･ #タグ 犬 1 ① ～ 😊 👨 ❤ ♂ 🏽 🇯 ★ a@b.jp (@_@)
+"""
+UNSEEN = " 　\n\r\t\0\x1b\ud83d\ufeff\u202e\u200d\ufe0f\u20e3\ufdd0"
+PIECES = st.sampled_from(FRAGMENTS.split()) | st.sampled_from(list(UNSEEN)) | st.characters()
+NASTY = st.lists(PIECES, max_size=24).map("".join)
+OPTIONS = st.builds(
+    CleaningOptions,
+    runs=st.integers(0, 4),
+    **{name: st.sampled_from(list(allowed)) for name, allowed in POLICIES.items()},
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(post=NASTY, options=st.just(CleaningOptions()) | OPTIONS)
+def test_cleaning_twice_is_cleaning_once(post, options):
+    text = Cleaner(options).clean(post)
+    assert text is None or Cleaner(options).clean(text) == text
+    prefix = Cleaner(options).clean_prefix(post)
+    assert Cleaner(options).clean_prefix(prefix) == prefix
+
+
+@settings(max_examples=200, deadline=None)
+@given(post=NASTY)
+def test_what_the_defaults_leave_is_clean(post):
+    text = Cleaner().clean(post)
+    if text is not None:
+        text.encode("utf-8")
+        assert not re.search(r"https?://|[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\u202a-\u202e]|[！-｝]", text)
+        assert not re.search(r"([wー!笑草…])\1{3}", text)
+        assert not re.match(r"\s*RT\s*@[A-Za-z0-9_]", text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(post=NASTY)
+def test_keeping_everything_changes_nothing(post):
+    cleaner = Cleaner(CleaningOptions(**ALL_KEPT))
+    assert cleaner.clean(post) == post
+    assert sum(cleaner.counts.values()) == 2  # read and kept
+
+
+@settings(max_examples=100, deadline=None)
+@given(posts=st.lists(NASTY | st.sampled_from(["犬", "", "RT @a: 犬"]), max_size=12), options=OPTIONS)
+def test_the_counts_add_up(posts, options):
+    cleaner = Cleaner(options)
+    kept = list(cleaner.clean_posts(posts))
+    counts = cleaner.counts
+    dropped = [count for name, count in counts.items() if name.startswith("dropped")]
+    assert counts["read"] == len(posts) and counts["kept"] == len(kept) and len(posts) == len(kept) + sum(dropped)
+    for name, examples in cleaner.examples.items():
+        assert counts[name] <= len(posts)
+        assert bool(examples) == bool(counts[name]) and len(examples) <= 3
+        assert all(before != after and len(before) <= 60 and len(after) <= 60 for before, after in examples)
+
+
+def test_counts_and_examples_say_what_was_done():
+    cleaner = Cleaner()
+    list(cleaner.clean_posts(["@a @b 犬！", "RT @a: 猫", "犬", "犬", " ", "あ" * 100 + " https://t.co/x"]))
+    assert {name: count for name, count in cleaner.counts.items() if count} == {
+        "read": 6, "retweets": 1, "urls": 1, "mentions": 1, "width": 1, "runs": 1,
+        "dropped: retweet": 1, "dropped: blank": 1, "dropped: duplicate": 1, "kept": 3,
+    }  # fmt: skip
+    assert list(cleaner.counts)[:3] == ["read", "entities", "controls"]
+    assert cleaner.examples["width"] == [("@ @ 犬！", "@ @ 犬!")]
+    assert cleaner.examples["urls"] == [("あ" * 20 + " https://t.co/x", "あ" * 20)]  # cut to where they differ
+
+
+def test_options_save_as_json():
+    options = CleaningOptions(retweets="strip", urls="keep", runs=0, emoji="remove")
+    assert CleaningOptions(**json.loads(json.dumps(dataclasses.asdict(options)))) == options
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"urls": "drop"}, "urls='drop': allowed are remove, keep"),
+        ({"mentions": None}, "mentions=None: allowed are symbol, remove, keep"),
+        ({"width": ["fold"]}, "allowed are fold, keep"),
+        ({"runs": -1}, "runs=-1: allowed is a whole number"),
+        ({"runs": "3"}, "runs='3'"),
+        ({"runs": True}, "runs=True"),
+    ],
+)
+def test_a_wrong_policy_is_named_with_what_is_allowed(wrong, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        CleaningOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "clean"),
+    [
+        ("今日は ", "今日は "),
+        ("今日は\r\n", "今日は\n"),
+        ("　今日は　", "　今日は　"),
+        ("RT @taro: 今日は", "今日は"),
+        ("@taro ｶﾞﾝﾊﾞﾚ！！！！！ｗｗｗｗ", "@ ガンバレ!!!www"),
+        ("見て https://t.co/x ", "見て "),
+        ("", ""),
+    ],
+)
+def test_a_prefix_keeps_its_last_white_space_and_is_never_dropped(prefix, clean):
+    cleaner = Cleaner()
+    assert [cleaner.clean_prefix(prefix) for _ in range(2)] == [clean] * 2  # it is not remembered as a duplicate
+    assert not any(cleaner.counts.values())
+
+
+@pytest.mark.parametrize("name", ["twitter_benchmark_100.txt", "open2ch_posts.txt", "twitter_text_conformance_ja.txt"])
+@pytest.mark.parametrize("options", [CleaningOptions(), REMOVING])
+def test_real_posts_are_clean_after_once(name, options):
+    cleaner, again = Cleaner(options), Cleaner(dataclasses.replace(options, duplicates="keep"))
+    posts = corpus(name)
+    for text in cleaner.clean_posts(posts):
+        assert again.clean(text) == text
+        assert not NAME.search(text) and "http" not in text
+    assert cleaner.counts["read"] == len(posts) and cleaner.counts["kept"] > 10
+
+
+@pytest.mark.parametrize("retweets", POLICIES["retweets"])
+def test_no_name_survives_in_real_tweets(retweets):
+    names = 0
+    for post in [*corpus("twitter_benchmark_100.txt"), *corpus("twitter_benchmark_100.csv")]:
+        names += len(NAME.findall(post))
+        text = Cleaner(CleaningOptions(retweets=retweets)).clean(post)
+        assert text is None or not NAME.search(text)
+    assert names > 150
+
+
+def test_of_kaomoji_only_widths_and_runs_change():
+    """And of 10,842 faces five have what reads as a name: @=(--@v), ＼（；＠ｏ☆；）／, 。o＠(＾_＾)＠o。, ..."""
+    changed = []
+    for face in corpus("kaomoji_core.txt"):
+        expected = re.sub("[\u200b\u200e\ufeff\u202a-\u202e]", "", fold_width(face))
+        if Cleaner(CleaningOptions(runs=0)).clean_prefix(face) != expected:
+            changed.append(face)
+    assert len(changed) == 5 and all(re.search("[@＠][a-zａ-ｚ_]", face) for face in changed)
+    for face in ("(´・ω・`)", "( ˘ω˘ )", "(*^^*)", "¯\\_(ツ)_/¯", "(・∀・)ノ", "┻━┻", "(@_@)", "(╯°□°)╯︵ ┻━┻", "(ﾟДﾟ)"):
+        assert Cleaner().clean(face) == face
+
+
+def test_seen_posts_agree_with_a_set():
+    random.seed(1)
+    posts = ["".join(random.choices("犬猫鳥\ud800", k=random.randint(0, 8))) for _ in range(30_000)]
+    seen, known = SeenPosts(), set()
+    for post in posts:
+        assert seen.add(post) == (post not in known)
+        known.add(post)
+        assert len(seen) == len(known)
+
+
+def test_seen_posts_take_at_most_16_bytes_each_at_any_moment():
+    tracemalloc.start()  # which makes every allocation slow: hence the smaller number
+    try:
+        seen = SeenPosts()
+        assert all(seen.add(str(number)) for number in range(60_000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 60_000
+    assert all(seen.add(str(number)) for number in range(60_000, 300_000))
+    assert not any(seen.add(str(number)) for number in range(0, 300_000, 1000))
+    held = sum(map(sys.getsizeof, [*seen._buckets, *seen._smallest, seen._buckets, seen._smallest]))
+    assert len(seen) == 300_000 and held < 10 * 300_000
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "&" + "amp;" * 50_000 + "lt;",
+        " " * 100_000 + "a@b",
+        "a." * 50_000 + "@",
+        "http://" + "(" * 100_000,
+        "RT @a " * 20_000,
+        "RT" + " " * 100_000 + "@",
+        "w" * 100_000,
+        "ｶﾞ" * 50_000,
+        "#1_" * 30_000,
+        "👨\u200d" * 30_000,
+        "@a http://t.co/a " * 5_000,
+    ],
+    ids=lambda long: long[:8].encode("unicode_escape").decode(),
+)
+def test_long_posts_take_no_square_of_their_length(long):
+    for options in (CleaningOptions(), REMOVING):
+        begun = time.process_time()
+        Cleaner(options).clean_prefix(long)
+        assert time.process_time() - begun < 2
+
+
+def test_importing_it_brings_neither_numpy_nor_regex():
+    code = "import sys, gluon_lstm.text.cleaning; print({'numpy', 'regex', 'mxnet'} & set(sys.modules))"
+    root = ROOT
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

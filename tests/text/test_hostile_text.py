@@ -1,0 +1,448 @@
+"""Texts that somebody made to do harm: read in little memory and in a time that grows with their length, or refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import resource
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+import regex
+
+from gluon_lstm.report.analysis import AnalysisOptions, analyse
+from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
+from gluon_lstm.text.cache import CacheError
+from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.graphemes import graphemes
+from gluon_lstm.text.sources import archive
+from gluon_lstm.text.sources.encodings import MAX_POST, TextError
+from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
+from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
+from gluon_lstm.text.user_dictionary import MAX_DICTIONARY_CHARACTERS, read_user_dictionary
+
+WATCHED = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True)
+sys.stderr.buffer.write(done.stderr)
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+PREPARE = """
+import sys
+from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.corpus import prepare
+prepare(sys.argv[1:], TextSettings())
+"""
+
+
+def command(*args: object) -> tuple[int, str, int]:
+    """The exit code of a command, its last line on standard error, and the MB of its largest process."""
+    return python("-m", "gluon_lstm", *args)
+
+
+def python(*args: object) -> tuple[int, str, int]:
+    done = subprocess.run([sys.executable, "-c", WATCHED, *map(str, args)], capture_output=True, check=True)
+    said = done.stderr.decode("utf-8", "replace")
+    assert "Traceback" not in said
+    code, kilobytes = map(int, done.stdout.split())
+    return code, said.strip().split("\n")[-1], kilobytes // (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def refusal(path: Path, **options: str) -> str:
+    with pytest.raises(TextError) as caught:
+        list(read_posts([path], ReadingOptions(**options)))
+    message = str(caught.value)
+    assert message.startswith(str(path)) and "\n" not in message
+    return message
+
+
+def save(path: Path, *contents: bytes) -> Path:
+    with open(path, "wb") as file:
+        for content in contents:
+            file.write(content)
+    return path
+
+
+# ---- long posts
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "said"),
+    [
+        ("a.txt", [b"abc\n", b"a" * 20_000_000], "a.txt: line 2 is longer than 1,048,576 characters"),
+        ("a.csv", [b'text\n"', b"abc, abc\n" * 2_000_000], "a.csv: line 2: a row is longer than"),
+        ("b.csv", [b"text,a\n", b'"\n",' * 5_000_000], "b.csv: line 2: a row is longer than"),
+        ("c.csv", [b"text\n", b"a" * 20_000_000], "c.csv: line 2 is longer than"),
+        ("a.jsonl", [b'{"text":"', b"a" * 20_000_000, b'"}'], "a.jsonl: line 1 is longer than"),
+        ("a.json", [b'[{"', b"k" * 20_000_000, b'":"a"}]'], "a.json: line 1: a record is longer than"),
+        ("b.json", [b"[{", b",".join(b'"%d":""' % n for n in range(1_000_000)), b"}]"], "a record is longer than"),
+        ("c.json", [b'["a",\n{"n":', b"9" * 100_000, b"}]"], "c.json: line 2: this is not JSON"),
+        ("d.json", [b'["a",\n{"n":NaN}]'], "d.json: line 2: this is not JSON"),
+    ],
+)
+def test_what_never_ends_is_refused_in_little_memory(tmp_path, name, contents, said):
+    code, message, megabytes = command("clean", save(tmp_path / name, *contents))
+    assert code == 2 and said in message and megabytes < 100
+
+
+def test_long_names_above_many_strings_are_not_repeated(tmp_path):
+    """{"AAA…": {"1": "", "2": "", …}}: the dotted names of the strings would be their number times the long key."""
+    inside = b",".join(b'"%d":""' % n for n in range(50_000))
+    path = save(tmp_path / "a.json", b'[{"', b"A" * 400_000, b'":{', inside, b'},"text":"abc"}]')
+    assert command("clean", path)[0::2] < (1, 200)
+
+
+@pytest.mark.parametrize(
+    "post",
+    ["&" + "AMP;" * 100_000, "&" + "#65286;" * 60_000, "ht" * 20_000 + "tp://t.co/a " * 20_000, "🇯" * 300_000],
+    ids=["chain", "wide chain", "links", "flags"],
+)
+def test_no_post_takes_the_square_of_its_length(post):
+    """Each took from a minute to hours."""
+    begun = time.process_time()
+    cleaned = Cleaner().clean(post)
+    assert make_tokenizer("char").detokenize(graphemes(cleaned)) == cleaned
+    make_tokenizer("janome")._dictionary_words  # noqa: B018 -- loaded, not timed by what follows
+    assert time.process_time() - begun < 10
+
+
+def test_a_post_that_always_changes_is_settled_after_a_while(monkeypatch):
+    post = "&" + "#65286;" * 50
+    assert Cleaner().clean(post) not in (post, "&", None)
+    monkeypatch.setattr(cleaning, "_MAX_CHANGES", 1000)
+    assert Cleaner().clean(post) == "&"
+
+
+def test_flags_are_paired_as_unicode_pairs_them():
+    letters = ["🇯", "🇵", "\u0600", "\u200d", "\u0301", "\u0903", "\ufe0f", "👨", "🏽", "a", "か", "\u3099", "\r", "\n"]
+    dice = random.Random(1)
+    for _ in range(20_000):
+        text = "".join(dice.choices(letters, k=dice.randrange(1, 12)))
+        assert graphemes(text) == regex.findall(r"\r|\X", text)
+
+
+def test_a_gigantic_post_is_cut_in_little_memory(tmp_path):
+    text = ("吾輩は猫である🇯🇵" * MAX_POST)[: MAX_POST - 1]
+    code, _, megabytes = python("-c", PREPARE, save(tmp_path / "a.txt", text.encode(), b"\nabc\n"))
+    assert code == 0 and megabytes < 300
+
+
+def test_of_gigantic_posts_few_are_on_their_way(monkeypatch):
+    """The tokens of a post that is in work or ready take a hundred times its length."""
+    monkeypatch.setattr(parallel, "MAX_CHARACTERS_IN_FLIGHT", 15_000)
+    read = 0
+
+    def posts():
+        nonlocal read
+        for _ in range(5):
+            read += 1
+            yield "猫" * 10_000
+
+    for done, tokens in enumerate(parallel.tokenize_posts(posts(), "janome", processes=2), 1):
+        assert "".join(tokens) == "猫" * 10_000 and read <= done + 2
+
+
+def test_clusters_are_glued_as_before():
+    tokenizer = make_tokenizer("janome-chars")
+    for text in ("か\u3099き\u3099" * 50, "e\u0301" * 20 + "です", "🇯🇵🇯" * 9, "a" + "\u0301" * 200):
+        assert [token for token in tokenizer.tokenize(text) if token != BOUNDARY] == graphemes(text)
+
+
+# ---- tokens without end
+
+
+def test_a_text_of_too_many_different_tokens_is_refused(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.txt", "".join(f"{chr(0x4E00 + n)}\n" for n in range(300)).encode())
+    monkeypatch.setattr(token_stream, "MAX_DISTINCT_TOKENS", 200)
+    with pytest.raises(TextError, match="more than 200 different tokens"):
+        prepare([path], TextSettings())
+    with pytest.raises(TextError, match="more than 200 different tokens"):
+        analyse([path], AnalysisOptions())
+    monkeypatch.setattr(token_stream, "MAX_DISTINCT_TOKENS", 1000)
+    monkeypatch.setattr(token_stream, "MAX_TOKEN_CHARACTERS", 100)
+    with pytest.raises(TextError, match="of 101 characters"):
+        prepare([path], TextSettings())
+
+
+def test_a_vocabulary_nobody_gave_a_size_has_one(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.txt", "".join(f"{chr(0x4E00 + n)}\n" for n in range(300)).encode())
+    monkeypatch.setattr(corpus, "MAX_VOCABULARY", 100)
+    told: list[str] = []
+    assert len(prepare([path], TextSettings(), notice=told.append).codec.vocabulary) == 100
+    assert "the 100 most frequent" in told[0] and "--max-vocab" in told[0]
+    assert len(prepare([path], TextSettings(), CorpusOptions(max_vocab=200)).codec.vocabulary) == 200
+
+
+def test_a_user_dictionary_has_an_end(tmp_path):
+    path = save(
+        tmp_path / "a.csv", "朝霧てまり,カスタム名詞,アサギリテマリ\n".encode() * (MAX_DICTIONARY_CHARACTERS // 20)
+    )
+    with pytest.raises(TextError, match=r"line \d+: the dictionary is longer than"):
+        read_user_dictionary(path)
+
+
+# ---- archives
+
+TWEETS = b'window.YTD.tweets.part0 = [{"tweet":{"id_str":"1","full_text":"abc"}}]'
+
+
+def zip_of(path: Path, members: list[tuple[bytes, int, int, int]], content: bytes = TWEETS, entries: int = 0) -> Path:
+    """A zip of one packed content, which each member claims: (name, packed size, unpacked size, flags), None: true."""
+    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = pack.compress(content) + pack.flush()
+    check = zlib.crc32(content)
+    head, directory = b"", b""
+    for name, packed, unpacked, flags in members:
+        sizes = (check, packed or len(data), unpacked or len(content))
+        if not head:
+            head = struct.pack("<4s5H3I2H", b"PK\3\4", 20, flags, 8, 0, 0, *sizes, len(name), 0) + name + data
+        directory += struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, flags, 8, 0, 0, *sizes, len(name), *[0] * 6) + name
+    name = b"x" * 8
+    more = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 8, 0, 0, 0, 0, 0, len(name), *[0] * 6) + name
+    count, size = min(len(members) + entries, 65535), len(directory) + entries * len(more)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, size, len(head), 0)
+    return save(path, head, directory, more * entries, end)
+
+
+def test_the_zips_of_these_tests_can_be_read(tmp_path):
+    assert list(read_posts([zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)])])) == ["abc"]
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([(b"data/tweets.js", 0, 10, 0)], "is damaged"),
+        ([(b"data/tweets.js", 0, 0, 1)], "is encrypted"),
+        ([(b"data/tweets.js", 0, 0, 0x20)], "is damaged, or packed in an unusual way"),
+        ([(b"data/tweets.js", 0, 0, 0x40)], "is damaged, or packed in an unusual way"),
+        ([(b"data/tweets.js", 0, 0, 0x800), (b"\xff", 0, 0, 0x800)], "is damaged, or packed in an unusual way"),
+        ([(b"../data/tweets.js", 0, 0, 0), (b"data/../data/tweets.js", 0, 0, 0)], "is not a Twitter archive"),
+        ([(b"data/tweets.js", 1 << 30, 1 << 29, 0)], "would unpack from"),
+        ([(b"data/tweets-part%d.js" % n, 1 << 20, 1 << 20, 0) for n in range(9)], "would unpack from"),
+        ([(b"data/tweets-part%d.js" % n, 1 << 31, 1 << 31, 0) for n in range(3)], "would unpack from"),
+    ],
+)
+def test_zips_that_lie_are_refused(tmp_path, members, said):
+    assert said in refusal(zip_of(tmp_path / "a.zip", members))
+
+
+def test_a_zip_with_a_broken_or_endless_list_of_files_is_refused(tmp_path):
+    path = zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)])
+    whole = path.read_bytes()
+    assert "is damaged" in refusal(save(path, whole.replace(b"PK\1\2", b"PK\1\3")))
+    assert "is damaged" in refusal(save(path, whole[:40] + whole[60:]))
+    zip_of(path, [(b"data/tweets.js", 0, 0, 0)], entries=1_000_000)
+    code, message, megabytes = command("clean", path)
+    assert code == 2 and "lists more files than an archive has" in message and megabytes < 100
+
+
+def test_a_disk_too_full_to_sort_posts_is_said(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise archive.sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(archive, "_dated_posts", full)
+    assert "TMPDIR" in refusal(zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)]))
+
+
+# ---- bytes that are no text
+
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたか。\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfea\0\x00\xd8b\0", "line 1, byte 4"),
+        (b"\xff\xfe\0\0a\0\0\0\0\0\x11\0", "line 1, byte 8"),
+        (JAPANESE + b"\xed\xa0\x80\xed\xb0\x80", "line 2, byte 73 "),
+        (JAPANESE + b"\xc0\xaf", "line 2, byte 73 "),
+        (b"abc\n" + b"\x1b$B" * 100_000 + b"\x1b", "ISO-2022-JP"),
+        (b"\0" * 1_000_000, "looks like a binary file"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_at_their_place(tmp_path, content, said):
+    assert said in refusal(save(tmp_path / "a.txt", content))
+
+
+# ---- folders
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_pipes_inside_folders_and_archives_are_not_waited_for(tmp_path):
+    save(tmp_path / "a.txt", b"abc")
+    os.mkfifo(tmp_path / "pipe.txt")
+    os.symlink("loop.txt", tmp_path / "loop.txt")
+    os.symlink("..", tmp_path / "up")
+    assert list(read_posts([tmp_path])) == ["abc"]
+    (tmp_path / "twitter" / "data").mkdir(parents=True)
+    save(tmp_path / "twitter" / "data" / "tweets.js", TWEETS)
+    os.mkfifo(tmp_path / "twitter" / "data" / "tweets-part1.js")
+    assert list(read_posts([tmp_path / "twitter"])) == ["abc"]
+
+
+@pytest.mark.parametrize("name", ["x.txt", "tweets.js"])
+def test_folders_lie_deeper_in_one_another_than_functions_may(tmp_path, monkeypatch, name):
+    content = {"x.txt": b"abc", "tweets.js": TWEETS}[name]
+    save(tmp_path / name, content)
+    monkeypatch.chdir(tmp_path)
+    depth = sys.getrecursionlimit() + 50
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    try:
+        os.chdir(tmp_path)
+        assert list(read_posts(["."])) == ["abc"]
+    finally:  # deeper than pytest can remove, too
+        for _ in range(depth):
+            os.chdir("d")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name has to be text here")
+def test_names_need_not_be_text(tmp_path):
+    save(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")), b"abc\nab\n")
+    assert command("clean", tmp_path)[0] == 0
+
+
+# ---- the cache
+
+
+def entry_of(folder: Path, kind: str) -> Path:
+    return next(folder.glob(f"{kind}-*"))
+
+
+def closed_again(entry: Path) -> None:
+    """As somebody does who knows how an entry is closed."""
+    (entry / "digest").write_text(cache._digest(entry), encoding="ascii")
+
+
+def changed_about(**values: object):
+    def change(entry: Path) -> None:
+        stored = cache.metadata(entry)
+        (entry / "about.json").write_text(json.dumps({**stored, **values}), encoding="utf-8")
+        closed_again(entry)
+
+    return change
+
+
+def changed_array(content: bytes):
+    def change(entry: Path) -> None:
+        (entry / "array").write_bytes(content)
+        closed_again(entry)
+
+    return change
+
+
+def changed_text(text: str):
+    def change(entry: Path) -> None:
+        (entry / "about.json").write_text(text, encoding="utf-8")
+        closed_again(entry)
+
+    return change
+
+
+def linked(entry: Path) -> None:
+    moved = entry.with_name("elsewhere")
+    entry.rename(moved)
+    entry.symlink_to(moved)
+
+
+def device(entry: Path) -> None:
+    (entry / "array").unlink()
+    (entry / "array").symlink_to("/dev/zero")
+
+
+def pipe(entry: Path) -> None:
+    (entry / "about.json").unlink()
+    os.mkfifo(entry / "about.json")
+
+
+def a_file(entry: Path) -> None:
+    for file in entry.iterdir():
+        file.unlink()
+    entry.rmdir()
+    entry.write_text("a file")
+
+
+NOWHERE = struct.pack("<3I", 0, 1, 5_000)
+DAMAGES = [
+    changed_array(NOWHERE), changed_array(struct.pack("<i", -1)), changed_array(b""), changed_array(b"abc"),
+    changed_text("{}"), changed_text("[]"), changed_text("[" * 100_000), changed_text("3"),
+    changed_about(cleaning=3), changed_about(characters=-1), changed_about(characters="many"),
+    linked, device, pipe, a_file,
+]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes and devices there")
+@pytest.mark.parametrize("kind", ["ids", "tokens", "words"])
+def test_a_hostile_entry_is_made_anew(tmp_path, kind):
+    path = save(tmp_path / "a.txt", "猫だ\n犬だ\n鳥だ\n".encode())
+
+    def made() -> list[int]:
+        if kind == "words":
+            return analyse([path], AnalysisOptions(cache=tmp_path / "cache")).stream.tolist()
+        return prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache")).ids.tolist()
+
+    expected = made()
+    more = {
+        "ids": [changed_about(split=10**9), changed_about(vocabulary=["<unk>"]), changed_about(specials="x")],
+        "tokens": [changed_about(tokens=[1, 2]), changed_about(tokens=[]), changed_about(posts=None)],
+        "words": [changed_about(words=[["a", 1, "b"]] * 9), changed_about(words=[[]]), changed_about(dates=[1])],
+    }[kind]
+    for damage in (*DAMAGES, *more):
+        damage(entry_of(tmp_path / "cache", kind))
+        if kind == "tokens":
+            cache._remove(entry_of(tmp_path / "cache", "ids"))
+        assert made() == expected
+        for left in (tmp_path / "cache" / "elsewhere",):
+            cache._remove(left)
+
+
+def test_an_about_too_large_is_not_read(tmp_path, monkeypatch):
+    path, options = save(tmp_path / "a.txt", b"abc\nab\n"), CorpusOptions(cache=tmp_path / "cache")
+    prepare([path], TextSettings(), options)
+    changed_text(" " * 100_000 + (entry_of(tmp_path / "cache", "ids") / "about.json").read_text())(
+        entry_of(tmp_path / "cache", "ids")
+    )
+    monkeypatch.setattr(cache, "MAX_METADATA_BYTES", 100_000)
+    prepare([path], TextSettings(), options)
+    assert (entry_of(tmp_path / "cache", "ids") / "about.json").stat().st_size < 100_000
+
+
+def test_a_cache_that_cannot_be_written_is_said_in_a_sentence(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.txt", b"abc\nab\n")
+    with pytest.raises(CacheError, match=r"a.txt cannot keep tokens and ids .* --cache"):
+        prepare([path], TextSettings(), CorpusOptions(cache=path))
+
+    def refused(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(cache.tempfile, "mkdtemp", refused)
+    with pytest.raises(CacheError, match=r"cache cannot keep tokens and ids .Permission denied.; .* --cache"):
+        prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of file sizes")
+def test_a_full_cache_is_said_in_a_sentence(tmp_path):
+    path = save(tmp_path / "a.txt", b"".join(b"post %d\n" % n for n in range(30_000)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(CacheError, match="cache cannot keep tokens and ids"):
+            prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "cache").iterdir()) == []

@@ -1,0 +1,181 @@
+"""How a stream becomes windows: by hand on tiny streams, and what holds for every stream."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lstm.training.batches import ALIGN_WITHIN, contiguous, fit, notebook, windows_per_epoch
+
+END = 1
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 12))  # M tokens, N, T
+
+
+def lists(windows):
+    return [(x.tolist(), y.tolist()) for x, y in windows]
+
+
+def test_contiguous_by_hand():
+    """12 tokens, 2 lanes of 6: a column is a lane. Before the first token stands the last: the stream is a ring."""
+    assert lists(contiguous(np.arange(12), N=2, T=3)) == [
+        (
+            [[11, 5], [0, 6], [1, 7]],
+            [[0, 6], [1, 7], [2, 8]],
+        ),
+        (
+            [[2, 8], [3, 9], [4, 10]],
+            [[3, 9], [4, 10], [5, 11]],
+        ),
+    ]
+
+
+def test_contiguous_from_elsewhere_goes_round():
+    """7 tokens, 2 lanes of 3 from token 5 on: token 4 has to wait for another epoch."""
+    assert lists(contiguous(np.arange(7), N=2, T=3, start=5)) == [
+        (
+            [[4, 0], [5, 1], [6, 2]],
+            [[5, 1], [6, 2], [0, 3]],
+        )
+    ]
+
+
+def test_lanes_begin_behind_an_end_of_post():
+    """Posts 2 3 | 4 5 6 | 7 | 8 9, an end of post (1) behind each. Lane 1 would begin at 6, and goes back to 4."""
+    ids = np.array([2, 3, END, 4, 5, 6, END, 7, END, 8, 9, END])
+    windows = lists(contiguous(ids, N=2, T=5, start=11, end_of_post=END))
+    assert windows == [
+        (
+            [[END, END], [8, 4], [9, 5], [END, 6], [2, END]],
+            [[8, 4], [9, 5], [END, 6], [2, END], [3, 7]],
+        )
+    ]
+
+
+def test_a_lane_that_begins_a_post_already_stays_there():
+    ids = np.array([2, 3, END, 4, 5, END, 6, 7, END])
+    x, y = next(contiguous(ids, N=3, T=2, start=3, end_of_post=END))
+    assert x[0].tolist() == [END, END, END]
+    assert y[0].tolist() == [4, 6, 2]
+
+
+def test_a_lane_with_no_end_of_post_near_begins_where_it_is():
+    ids = np.concatenate([[END], np.arange(2, 3000)])
+    for at in (1, ALIGN_WITHIN, ALIGN_WITHIN + 1):
+        x, y = next(contiguous(ids, N=1, T=2, start=at, end_of_post=END))
+        wanted = [END, 2] if at <= ALIGN_WITHIN else [at, at + 1]
+        assert [x[0, 0], y[0, 0]] == wanted, at
+
+
+def test_notebook_by_hand():
+    """Windows of 2 of the text: 0 1 | 2 3 | 4 5 | 6 7; row j of batch i is window 2i + j. 8 is a target only."""
+    assert lists(notebook(np.arange(9), N=2, T=2)) == [
+        ([[0, 2], [1, 3]], [[1, 3], [2, 4]]),
+        ([[4, 6], [5, 7]], [[5, 7], [6, 8]]),
+    ]
+    assert len(lists(notebook(np.arange(8), N=2, T=2))) == 1  # the last target of the second batch is not there
+
+
+@settings(deadline=None)
+@given(sizes)
+def test_notebook_is_the_code_of_the_notes(MNT):
+    """What notes 003 print, with labels cut to whole batches as the data are."""
+    M, N, T = MNT
+    ids = np.random.default_rng(M).integers(0, 50, M)
+    samples = (M - 1) // T
+    batches = samples // N
+    data = ids[: T * samples][: batches * N * T].reshape(batches, N, T).swapaxes(1, 2)
+    label = ids[1 : T * samples + 1][: batches * N * T].reshape(batches, N, T).swapaxes(1, 2)
+    windows = list(notebook(ids, N, T))
+    assert len(windows) == batches == windows_per_epoch(M - 1, N, T)
+    for i, (x, y) in enumerate(windows):
+        np.testing.assert_array_equal(x, data[i])
+        np.testing.assert_array_equal(y, label[i])
+        for j in range(N):
+            begin = (N * i + j) * T
+            np.testing.assert_array_equal(x[:, j], ids[begin : begin + T])
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(0, 299))
+def test_contiguous_reads_each_lane_on_and_each_token_once(MNT, start):
+    """A token is its own place here. Left out is what lies behind the last whole window of each lane, and the rest."""
+    M, N, T = MNT
+    start %= M
+    windows = list(contiguous(np.arange(M), N, T, start))
+    K = M // N // T
+    assert len(windows) == K == windows_per_epoch(M, N, T)
+    for x, y in windows:
+        assert x.shape == y.shape == (T, N)
+        np.testing.assert_array_equal(y, (x + 1) % M)
+        np.testing.assert_array_equal(x[1:], y[:-1])
+    for (_, y), (x_next, _) in zip(windows, windows[1:]):
+        np.testing.assert_array_equal(x_next[0], y[-1])
+    stretch = M // N
+    read = {(start + n * stretch + k) % M for n in range(N) for k in range(K * T)}
+    targets = [int(token) for _, y in windows for token in y.ravel()]
+    assert len(targets) == len(set(targets)) == K * N * T
+    assert set(targets) == read
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(1, 8), st.integers(1, 12), st.integers(0, 999)
+)
+def test_contiguous_with_posts(lengths, N, T, start):
+    """Lanes begin posts, go on where they were, and leave out or read twice no more than their shift explains."""
+    posts = np.concatenate([[2] * length + [END] for length in lengths])
+    M = len(posts)
+    start %= M
+    windows = list(contiguous(posts, N, T, start, end_of_post=END))
+    K = M // N // T
+    assert len(windows) == K
+    if not windows:
+        return
+    assert (windows[0][0][0] == END).all()  # the first input of each lane
+    for (_, y), (x_next, _) in zip(windows, windows[1:]):
+        np.testing.assert_array_equal(x_next[0], y[-1])
+
+    firsts = []
+    for n in range(N):  # walk back to the nearest token that is behind an end of post
+        at = (start + n * (M // N)) % M
+        while posts[(at - 1) % M] != END:
+            at -= 1
+        firsts.append(at)
+    whole = np.concatenate([y for _, y in windows])  # (K*T, N)
+    for n, first in enumerate(firsts):
+        np.testing.assert_array_equal(whole[:, n], posts[(first + np.arange(K * T)) % M])
+
+    times = np.bincount(np.concatenate([(first + np.arange(K * T)) % M for first in firsts]), minlength=M)
+    longest = max(lengths)
+    assert times[times > 1].sum() - (times > 1).sum() <= N * longest
+    assert (times == 0).sum() <= M - N * K * T + N * longest
+
+
+def test_a_memory_map_is_read_as_an_array_is(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 9, 500).astype(np.int32)
+    ids.tofile(tmp_path / "ids")
+    mapped = np.memmap(tmp_path / "ids", dtype=np.int32, mode="r")
+    for cut in (contiguous, notebook):
+        assert lists(cut(mapped, 3, 7)) == lists(cut(ids, 3, 7))
+    assert lists(contiguous(mapped, 3, 7, 100, 5)) == lists(contiguous(ids, 3, 7, 100, 5))
+
+
+@given(st.integers(2, 5000), st.integers(1, 64), st.integers(1, 128))
+def test_fit_shrinks_only_what_has_to_be(tokens, N, T):
+    n, t = fit(tokens, N, T)
+    assert 1 <= n <= N
+    assert 1 <= t <= T
+    assert windows_per_epoch(tokens, n, t) >= 1
+    if tokens >= N * T:
+        assert (n, t) == (N, T)
+    assert t == min(T, tokens)
+    assert n == N or (n + 1) * t > tokens
+
+
+def test_fit_by_hand():
+    assert fit(2048, 32, 64) == (32, 64)
+    assert fit(2047, 32, 64) == (31, 64)
+    assert fit(64, 32, 64) == (1, 64)
+    assert fit(63, 32, 64) == (1, 63)
+    assert fit(2, 32, 64) == (1, 2)

@@ -1,0 +1,357 @@
+"""How gradients become weights: against textbook float64 code, and the first updates of notes 003 from end to end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gluon_lstm.compat import mx
+from gluon_lstm.config import GATES, ModelConfig
+from gluon_lstm.lstm import initializers
+from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.training import batches
+from gluon_lstm.training.optimizer import SGD, Adam, clip_coef, global_norm
+from gluon_lstm.training.recipe import NOTES, STANDARD, learning_rate
+from gluon_lstm.training.trainer import Trainer, TrainingError
+
+cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
+
+
+def gradients_like(W, rng):
+    """Put new random gradients into W; return them in float64."""
+    grads = {}
+    for name, param in W.items():
+        grads[name] = rng.standard_normal(param.shape).astype(np.float32)
+        param.grad[:] = mx.nd.array(grads[name])
+    return {name: grad.astype(np.float64) for name, grad in grads.items()}
+
+
+def test_sgd_subtracts_the_scaled_gradient(weights, assert_same):
+    arrays = weights(5, 3)
+    W = Parameters(arrays)
+    grads = gradients_like(W, np.random.default_rng(0))
+    SGD().update(W, 2.0, 0.25)
+    assert_same(W.to_numpy(), {name: arrays[name] - 2.0 * 0.25 * grads[name] for name in arrays}, 1e-5, 1e-6)
+
+
+def test_ten_steps_of_adam_are_algorithm_1(weights, assert_same):
+    """Kingma & Ba 2015, with the corrected moments written out, under a rate and a scale that change.
+
+    (A scale that stays the same would not show: Adam divides it out.)
+    """
+    arrays = weights(5, 3)
+    W = Parameters(arrays)
+    adam = Adam(W)
+    rng = np.random.default_rng(0)
+    wanted = dict(arrays)
+    mean = dict.fromkeys(arrays, 0.0)
+    variance = dict.fromkeys(arrays, 0.0)
+    for t in range(1, 11):
+        rate, scale = 0.1 / t, (1.0, 0.3, 0.01)[t % 3]
+        for name, grad in gradients_like(W, rng).items():
+            grad = scale * grad
+            mean[name] = 0.9 * mean[name] + 0.1 * grad
+            variance[name] = 0.999 * variance[name] + 0.001 * grad**2
+            mean_hat = mean[name] / (1 - 0.9**t)
+            variance_hat = variance[name] / (1 - 0.999**t)
+            wanted[name] = wanted[name] - rate * mean_hat / (np.sqrt(variance_hat) + 1e-8)
+        adam.update(W, rate, scale)
+        assert_same(W.to_numpy(), wanted, 1e-4, 1e-5)
+
+
+def test_adam_moves_each_weight_by_the_rate_at_first(weights):
+    """Whatever the length of a gradient: the first step is rate times its sign."""
+    arrays = weights(5, 3)
+    W = Parameters(arrays)
+    signs = {}
+    for name, param in W.items():
+        rng = np.random.default_rng(1)
+        signs[name] = rng.choice([-1.0, 1.0], param.shape)
+        param.grad[:] = mx.nd.array(signs[name] * 10.0 ** rng.integers(-3, 3, param.shape))
+    Adam(W).update(W, 0.01)
+    for name, array in W.to_numpy().items():
+        np.testing.assert_allclose(array - arrays[name], -0.01 * signs[name], rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_rows_without_a_gradient_are_left_alone_and_the_others_are_changed_as_if_alone(weights, decay, assert_same):
+    """Only the input weights: every other array has a gradient whatever the ids."""
+    arrays = weights(7, 3)
+    ids = np.array([1, 4, 5])
+    W, few = (Parameters({name: a if name[:2] != "Wx" else a[rows] for name, a in arrays.items()})
+              for rows in (slice(None), ids))  # fmt: skip
+    both = [(W, Adam(W, 3.0, decay=decay)), (few, Adam(few, 3.0, decay=decay))]
+    for seed in range(3):
+        for name, grad in gradients_like(W, np.random.default_rng(seed)).items():
+            few_grad = grad[ids] if name[:2] == "Wx" else grad
+            getattr(few, name).grad[:] = mx.nd.array(few_grad)
+        for parameters, adam in both:
+            adam.update(parameters, 0.1, 0.5, ids if parameters is W else None)
+    for name, array in W.to_numpy().items():
+        if name[:2] == "Wx":
+            others = np.setdiff1d(np.arange(7), ids)
+            np.testing.assert_array_equal(array[others], arrays[name][others].astype(np.float32))
+            array = array[ids]
+        np.testing.assert_array_equal(array, getattr(few, name).asnumpy(), err_msg=name)
+
+
+def test_a_row_is_updated_as_if_there_were_no_updates_without_it(weights):
+    """Its moments and their corrections count the updates of the row, not those of the run."""
+    arrays = weights(7, 3)
+    gradients = np.random.default_rng(0).standard_normal((6, 7, 3)).astype(np.float32)
+    windows = [[1, 4], [4, 5], [1], [0, 2], [4], [1, 2, 3]]
+    W = Parameters(arrays)
+    adam = Adam(W, input_rate=3.0)
+    for ids, gradient in zip(windows, gradients):
+        W.Wxg.grad[:] = mx.nd.array(gradient)
+        adam.update(W, 0.1, 1.0, np.array(ids))
+    found = W.Wxg.asnumpy()
+    for row in range(7):
+        alone, mean, variance = arrays["Wxg"][row], 0.0, 0.0
+        its = [gradient[row] for ids, gradient in zip(windows, gradients) if row in ids]
+        for k, gradient in enumerate(its, start=1):
+            mean, variance = 0.9 * mean + 0.1 * gradient, 0.999 * variance + 0.001 * gradient**2
+            alone = alone - 0.3 * mean / (1 - 0.9**k) / (np.sqrt(variance / (1 - 0.999**k)) + 1e-8)
+        np.testing.assert_allclose(found[row], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_where_the_memory_cannot_be_seen_adam_is_the_same(weights, decay, assert_same):
+    arrays = weights(7, 3)
+    found = []
+    for dtype in ("float32", "float64"):
+        W = Parameters(arrays, dtype=dtype)
+        adam = Adam(W, 3.0, 2.0, decay)
+        norms = []
+        for seed in range(5):
+            gradients_like(W, np.random.default_rng(seed))
+            norms.append(global_norm(W))
+            adam.update(W, 0.01, 0.5, np.array([seed, 5]))
+        found.append({**W.to_numpy(), "norms": np.array(norms)})
+    assert_same(*found, 1e-4, 1e-5)
+
+
+def test_weight_decay_draws_toward_zero_all_but_the_biases(weights, assert_same):
+    arrays = weights(5, 3)
+    W = Parameters(arrays)
+    for param in W:
+        param.grad[:] = 0
+    Adam(W, decay=0.5).update(W, 0.1)
+    wanted = {name: array * (1 if name.startswith("b") else 0.95) for name, array in arrays.items()}
+    assert_same(W.to_numpy(), wanted, 1e-6, 1e-7)
+
+
+def test_the_global_norm_is_that_of_one_long_vector(weights):
+    W = Parameters(weights(5, 3))
+    grads = gradients_like(W, np.random.default_rng(2))
+    wanted = np.linalg.norm(np.concatenate([grad.ravel() for grad in grads.values()]))
+    assert global_norm(W) == pytest.approx(wanted, rel=1e-6)
+    some = np.concatenate([(g[[0, 3]] if n[:2] == "Wx" else g).ravel() for n, g in grads.items()])
+    assert global_norm(W, np.array([0, 3])) == pytest.approx(np.linalg.norm(some), rel=1e-6)
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_clipping_shortens_to_the_threshold_and_never_lengthens(norm, threshold):
+    factor = clip_coef(norm, threshold)
+    if norm > threshold:
+        assert factor == pytest.approx(threshold / norm)
+    else:
+        assert factor == 1.0
+
+
+def test_clipping_by_hand():
+    assert clip_coef(10.0, 2.5) == 0.25
+    assert clip_coef(2.5, 2.5) == 1.0
+    assert clip_coef(1.0, 2.5) == 1.0
+    assert clip_coef(0.0, 2.5) == 1.0
+
+
+@cells
+def test_a_clipped_update_has_the_length_of_the_threshold_and_the_direction_of_the_gradient(weights, window, cell):
+    arrays = {name: array.astype(np.float32) for name, array in weights(5, 4).items()}
+    x, y, h, c = window(6, 3, 5, 4)
+    moved = []
+    for clip in (None, 1e-2):
+        trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 5, arrays=arrays)
+        trainer.update(x, y, mx.nd.array(h), mx.nd.array(c), 2.0)
+        after = trainer.W.to_numpy()
+        moved.append(np.concatenate([(after[name] - arrays[name]).ravel() for name in arrays]).astype(np.float64))
+    free, clipped = moved
+    assert np.linalg.norm(free) > 0.1  # so there was something to clip
+    assert np.linalg.norm(clipped) == pytest.approx(2.0 * 1e-2, rel=1e-3)
+    assert free @ clipped / np.linalg.norm(free) / np.linalg.norm(clipped) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_notes_halve_the_rate_whenever_epoch_plus_one_is_a_multiple_of_100():
+    rate = 2.0  # the loop of notes 003, word for word
+    for e in range(2000):
+        if (e + 1) % 100 == 0:
+            rate = rate / 2.0
+        assert learning_rate(NOTES, e, e / 2000) == rate
+    for epoch, wanted in [(0, 2.0), (98, 2.0), (99, 1.0), (100, 1.0), (198, 1.0), (199, 0.5), (200, 0.5)]:
+        assert learning_rate(NOTES, epoch, 0.5) == wanted
+
+
+def test_a_constant_rate_is_constant():
+    recipe = replace(STANDARD, schedule="constant", learning_rate=0.3)
+    assert {learning_rate(recipe, epoch, done) for epoch in (0, 99, 500) for done in (0.0, 0.01, 0.5, 1.0)} == {0.3}
+
+
+def test_cosine_rises_in_the_warm_up_then_falls_along_half_a_wave():
+    recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.2)
+    rate = [learning_rate(recipe, 7, k / 1000) for k in range(1001)]
+    assert 0 < rate[0] <= 0.4 / 50
+    assert rate[50] == pytest.approx(0.1)
+    assert rate[100] == pytest.approx(0.2)
+    assert rate[200] == max(rate) == 0.4
+    assert rate[400] == pytest.approx(0.2 * (1 + math.cos(math.pi / 4)))
+    assert rate[600] == pytest.approx(0.2)
+    assert 0 <= rate[1000] <= 0.4 / 500
+    assert rate[:201] == sorted(rate[:201])
+    assert rate[200:] == sorted(rate[200:], reverse=True)
+
+
+def test_cosine_without_warm_up_begins_at_the_top():
+    recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.0)
+    assert learning_rate(recipe, 0, 0.0) == 0.4
+
+
+def packed(arrays):
+    """The 14 arrays as two: rows for the one-hot id, for h and for a constant 1; columns for the four gates."""
+    P = np.concatenate([np.vstack([arrays[f"Wx{k}"], arrays[f"Wh{k}"], arrays[f"b{k}"]]) for k in GATES], axis=1)
+    Q = np.vstack([arrays["Why"], arrays["by"]])
+    return P.astype(np.float64), Q.astype(np.float64)
+
+
+def notes_update(x, y, h, c, P, Q, rate):
+    """One update of notes 003 in float64: ids (N, T), the packed arrays changed in place -> loss, state."""
+    N, T = x.shape
+    V, H = Q.shape[1], h.shape[1]
+    eye, one = np.eye(V), np.ones((N, 1))
+    tape, loss = [], 0.0
+    for t in range(T):
+        u = np.hstack([eye[x[:, t]], h, one])
+        A = u @ P
+        g, (i, f, o) = np.tanh(A[:, :H]), (1 / (1 + np.exp(-A[:, k * H : (k + 1) * H])) for k in (1, 2, 3))
+        before, c = c, f * c + i * g
+        h = o * np.tanh(c)
+        v = np.hstack([h, one])
+        yhat = np.exp(v @ Q)
+        yhat /= yhat.sum(axis=1, keepdims=True)
+        loss -= np.log(yhat[np.arange(N), y[:, t]]).mean() / T
+        tape.append((u, g, i, f, o, before, np.tanh(c), v, (yhat - eye[y[:, t]]) / (N * T)))
+    dP, dQ = np.zeros_like(P), np.zeros_like(Q)
+    dh, dc = np.zeros((N, H)), np.zeros((N, H))
+    for u, g, i, f, o, before, tanh_c, v, dz in reversed(tape):
+        dQ += v.T @ dz
+        dh = dh + dz @ Q[:H].T
+        dc = dc + dh * o * (1 - tanh_c**2)
+        dA = np.hstack(
+            [dc * i * (1 - g**2), dc * g * i * (1 - i), dc * before * f * (1 - f), dh * tanh_c * o * (1 - o)]
+        )
+        dP += u.T @ dA
+        dh, dc = (dA @ P.T)[:, V : V + H], dc * f
+    P -= rate * dP
+    Q -= rate * dQ
+    return loss, h, c
+
+
+@cells
+@pytest.mark.parametrize(
+    ("N", "T", "H", "V", "scale"),
+    [(3, 5, 7, 11, 0.3), (32, 32, 24, 40, None)],  # None: the weights of the notes, 0.01 times a standard normal
+)
+def test_the_first_twenty_updates_of_the_notes_are_those_of_float64(weights, cell, N, T, H, V, scale):
+    """Every loss and every weight, at the learning rate of 2.0, with the state carried from batch to batch."""
+    rng = np.random.default_rng(3)
+    ids = rng.choice(V, size=20 * N * T + 1, p=rng.dirichlet(np.ones(V)))
+    arrays = weights(V, H, scale) if scale else initializers.notes(ModelConfig(H), V, rng)
+    trainer = Trainer(replace(NOTES, hidden=H, cell=cell), V, arrays=arrays)
+    P, Q = packed(arrays)
+    data, label = (ids[k : k + 20 * N * T].reshape(20, N, T) for k in (0, 1))  # as the notes cut them
+
+    h, c = trainer.begin_state(N)
+    slow_h, slow_c = np.zeros((2, N, H))
+    losses, slow_losses = [], []
+    for k, (x, y) in enumerate(batches.notebook(ids, N, T)):
+        loss, h, c = trainer.update(x, y, h, c, learning_rate(trainer.recipe, 0, 0.0))
+        slow_loss, slow_h, slow_c = notes_update(data[k], label[k], slow_h, slow_c, P, Q, 2.0)
+        losses.append(loss)
+        slow_losses.append(slow_loss)
+    assert trainer.steps == len(losses) == 20
+    assert abs(losses[-1] - losses[0]) > 0.05  # something was learned, so something was compared
+    np.testing.assert_allclose(losses, slow_losses, rtol=0, atol=1e-4)
+    found_P, found_Q = packed(trainer.W.to_numpy())
+    np.testing.assert_allclose(found_P, P, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found_Q, Q, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(h.asnumpy(), slow_h, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(c.asnumpy(), slow_c, rtol=0, atol=1e-4)
+
+
+@cells
+def test_timing_an_update_leaves_nothing_behind_for_the_next(weights, window, assert_same, cell):
+    """MXNet goes on computing gradients after the loss is there: they must not meet those of the next window."""
+    T, N, V, H = 24, 16, 150, 48
+    arrays = weights(V, H, scale=0.1)
+    x, y, h, c = window(T, N, V, H)
+    other_x, other_y = window(T, N, V, H, seed=2)[:2]
+    found = []
+    for timed in (False, True, True, True, True):
+        trainer = Trainer(replace(NOTES, hidden=H, cell=cell), V, arrays=arrays)
+        if timed:
+            trainer.time_step(other_x, other_y)
+        loss = trainer.gradients(x, y, mx.nd.array(h), mx.nd.array(c))[0]
+        found.append({"loss": loss.asnumpy(), **trainer.W.gradients()})
+    for later in found[1:]:
+        assert_same(later, found[0], rtol=1e-3, atol=1e-6)
+
+
+def refused(trainer, x, y, h, c):
+    """The message of a TrainingError, which must leave the weights and the count of steps as they were."""
+    before, steps = trainer.W.to_numpy(), trainer.steps
+    with pytest.raises(TrainingError, match="no longer a finite number") as error:
+        trainer.update(x, y, mx.nd.array(h), mx.nd.array(c), 0.5)
+    assert trainer.steps == steps
+    for name, array in trainer.W.to_numpy().items():
+        np.testing.assert_array_equal(array, before[name])
+    return str(error.value)
+
+
+@cells
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_loss_that_is_not_finite_changes_nothing(weights, window, cell, clip):
+    arrays = weights(5, 4)
+    arrays["by"][2] = np.nan
+    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 5, arrays=arrays)
+    trainer.steps = 41
+    assert "(step 42, learning rate 0.5)" in refused(trainer, *window(2, 3, 5, 4))
+
+
+def exploding(cell, clip, weights):
+    """A trainer and a window whose loss is a number still, about 1e37, but dL/dh = 3e38 + 3e38 is none in float32."""
+    arrays = {name: 0.1 * np.abs(array) for name, array in weights(2, 4).items()}
+    arrays["Why"][:] = [3e38, -3e38]
+    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 2, arrays=arrays)
+    return trainer, np.array([[0]]), np.array([[1]]), np.zeros((1, 4)), np.zeros((1, 4))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # asked about below
+@cells
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_gradients_that_are_not_finite_change_nothing(weights, cell, clip):
+    trainer, x, y, h, c = exploding(cell, clip, weights)
+    loss = trainer.gradients(x, y, mx.nd.array(h), mx.nd.array(c))[0]
+    assert np.isfinite(loss.asscalar())
+    assert not np.isfinite(trainer.W.gradients()["bg"]).all()
+    refused(trainer, x, y, h, c)
+
+
+@pytest.mark.filterwarnings("error")
+@cells
+def test_an_explosion_is_told_by_the_error_alone(weights, cell):
+    refused(*exploding(cell, 1.0, weights))

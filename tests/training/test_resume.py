@@ -1,0 +1,476 @@
+"""A run that is interrupted and goes on comes to what an uninterrupted one comes to: to the last bit, and no worse."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import signal
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gluon_lstm import array_file, signals
+from gluon_lstm.model import Model
+from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.training import history
+from gluon_lstm.training.history import read
+from gluon_lstm.training.loop import Run
+from gluon_lstm.training.recipe import NOTES, STANDARD, learning_rate
+from gluon_lstm.training.trainer import Trainer, TrainingError
+
+SMALL = replace(STANDARD, hidden=12, batch_size=4, seq_len=8, epochs=None, steps=80, patience=None, sample_length=20)
+RECIPES = {
+    "posts": SMALL,
+    "epochs and patience": replace(SMALL, steps=None, epochs=4, patience=0.5, learning_rate=0.05, dropout=0.0),
+    "two layers": replace(SMALL, layers=2, variant="peephole"),
+    "scratch": replace(SMALL, cell="scratch", steps=70),
+    "notes": replace(NOTES, hidden=12, batch_size=4, seq_len=8, epochs=2, sample_length=20),
+}
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    monkeypatch.setattr(history, "draw", lambda *arguments: None)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, posts_of_letters):
+    path = tmp_path_factory.mktemp("corpus") / "text.txt"
+    path.write_text("\n".join(posts_of_letters) + "\n", encoding="utf-8")
+    return prepare([path], TextSettings(), CorpusOptions(validation=0.1, cache=None))
+
+
+class Killed(BaseException):
+    """Stands for the end of a process: nothing of the run may answer it."""
+
+
+@contextmanager
+def killed_at(step, monkeypatch):
+    """The process ends behind so many updates of this sitting, wherever the run stands."""
+    update, done = Trainer.update, 0
+
+    def dying(self, *arguments):
+        nonlocal done
+        done += 1
+        if done > step:
+            raise Killed
+        return update(self, *arguments)
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(Trainer, "update", dying)
+        yield
+
+
+@pytest.fixture
+def same_runs(script):
+    """The same weights, optimizer, carried state, history and samples in two folders."""
+    differences = script("crash_runs").differences
+    return lambda one, other: differences(one, other) == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_run_killed_again_and_again_comes_to_the_same_end(corpus, same_runs, tmp_path, monkeypatch, recipe):
+    """A checkpoint behind every tenth update or so; what was done behind it is lost, and done again."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    Run(corpus, recipe, whole).run()
+    at, sittings = 0, 0
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 10 == 3)
+    while True:
+        run = Run(corpus, recipe, out)
+        with killed_at(17, monkeypatch):
+            run.run(resume=True)
+            break
+        sittings += 1
+        at = run.trainer.steps
+    assert sittings >= 3 and at > 40
+    assert run.folder.history.records == read(out / "history.jsonl")
+    assert same_runs(out, whole)
+
+
+# ---- what is told, and refused
+
+
+def trained(corpus, recipe, out, resume=False, **options):
+    """A run, and what it said."""
+    heard = []
+    run = Run(corpus, recipe, out, notice=heard.append, **options)
+    run.run(resume)
+    return run, heard
+
+
+def contents(out):
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_a_folder_with_a_run_is_refused_without_resume_and_left_alone(corpus, tmp_path):
+    trained(corpus, replace(SMALL, steps=3), tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=r"there is a training run in it already \(state.safetensors\).*--resume"):
+        trained(corpus, SMALL, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_resume_where_nothing_has_begun_begins(corpus, same_runs, tmp_path):
+    recipe = replace(SMALL, steps=12)
+    trained(corpus, recipe, tmp_path / "whole")
+    trained(corpus, recipe, tmp_path / "out", resume=True)
+    assert same_runs(tmp_path / "out", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("missing", [None, "last.safetensors", "curve.png"])
+def test_a_run_that_is_over_says_so_and_stays_as_it_is(corpus, tmp_path, monkeypatch, missing):
+    """But for what was still missing when it was killed just before its end."""
+    monkeypatch.undo()  # the curve is drawn here
+    recipe = replace(SMALL, steps=5)
+    trained(corpus, recipe, tmp_path)
+    before = contents(tmp_path)
+    if missing:
+        (tmp_path / missing).unlink()
+    _, heard = trained(corpus, recipe, tmp_path, resume=True)
+    assert heard[-1] == f"{tmp_path}: the run in it is over, after 5 updates; a higher limit lets it go on"
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("limit", ["steps", "epochs"])
+def test_a_limit_may_grow(corpus, tmp_path, limit):
+    """What follows has the learning rates of the longer run, from the place where that is."""
+    short, long = ({"steps": None, limit: value} for value in ((30, 50) if limit == "steps" else (1, 2)))
+    run, _ = trained(corpus, replace(SMALL, **short), tmp_path)
+    before, steps = len(run.folder.history.records), run.trainer.steps
+    longer = replace(SMALL, **long)
+    run, heard = trained(corpus, longer, tmp_path, resume=True)
+    share = steps / (50 if limit == "steps" else 2 * steps)
+    rate = learning_rate(longer, 0, share)
+    assert heard[1] == (
+        f"the limit is another one now: {100 * share:.0f} % of the run are behind, and the learning rate goes on from"
+        f" where its schedule then is, at {rate:.3g}"
+    )
+    assert run.trainer.steps == (50 if limit == "steps" else 2 * steps)
+    last = run.folder.history.records[-1]
+    assert len(run.folder.history.records) > before
+    assert last.learning_rate == learning_rate(longer, last.epoch, (last.step - 1) / run.trainer.steps)
+    with pytest.raises(ValueError, match=f"begun with --{limit} {longer.steps or longer.epochs}, not "):
+        trained(corpus, replace(SMALL, **short), tmp_path, resume=True)
+
+
+def test_minutes_go_on_from_those_that_are_behind(corpus, tmp_path, monkeypatch):
+    seconds = iter(range(10**6))
+    monkeypatch.setattr("gluon_lstm.training.loop.perf_counter", lambda: float(next(seconds)))
+    recipe = replace(SMALL, steps=None, minutes=0.2)
+    with killed_at(7, monkeypatch):
+        trained(corpus, recipe, tmp_path, checkpoint_minutes=5 / 60)
+    run, heard = trained(corpus, recipe, tmp_path, resume=True)
+    assert heard[0] == "going on from step 5, after 5 s of training"
+    assert run.trainer.steps == 12 and read(tmp_path / "history.jsonl")[-1].seconds == 12
+
+
+def test_what_has_changed_is_named(corpus, tmp_path):
+    trained(corpus, replace(SMALL, steps=3), tmp_path / "run")
+    before = contents(tmp_path / "run")
+
+    def refused(other_corpus, recipe, *what):
+        with pytest.raises(ValueError) as error:
+            trained(other_corpus, recipe, tmp_path / "run", resume=True)
+        assert str(error.value) == (
+            f"{tmp_path / 'run'}: the run in it was begun with {'; '.join(what)}; give it the same again, or begin"
+            " another run in another folder"
+        )
+
+    refused(corpus, replace(SMALL, hidden=13, clip=None), "--clip 1.0, not 0", "--hidden 12, not 13")
+    other = tmp_path / "other.txt"
+    other.write_text("あい\nうえ\nおあ\n" * 50, encoding="utf-8")
+    options = CorpusOptions(validation=0.1, cache=None)
+    refused(prepare([other], TextSettings(), options), SMALL, "other files, or files read in another way")
+    raw = prepare([other], TextSettings(raw=True), options)
+    refused(raw, SMALL, "other files, or files read in another way", "--raw False, not True")
+    assert contents(tmp_path / "run") == before
+
+
+def test_another_vocabulary_of_the_same_files_is_refused(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("あいうえおか\nあいうえお\n" * 30, encoding="utf-8")
+    settings = TextSettings()
+    trained(prepare([path], settings, CorpusOptions(cache=None)), replace(SMALL, steps=3), tmp_path / "run")
+    fewer = prepare([path], settings, CorpusOptions(cache=None, max_vocab=5))
+    with pytest.raises(ValueError, match=r"another vocabulary \(--min-count, --max-vocab, or"):
+        trained(fewer, SMALL, tmp_path / "run", resume=True)
+
+
+def test_another_machine_is_told(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    trained(corpus, replace(SMALL, steps=3), tmp_path)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    _, heard = trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
+    assert heard[1] == (
+        "not where the run was begun (threads a product 7 -> 1): the last digits may come out otherwise"
+    )
+
+
+def test_two_runs_never_write_in_one_folder(corpus, tmp_path):
+    """While one trains, another one is refused, whether it would begin or go on; the lock of a dead one is none."""
+    refusals = []
+
+    def meanwhile(line):
+        for resume in (False, True):
+            try:
+                trained(corpus, SMALL, tmp_path, resume)
+            except ValueError as error:
+                refusals.append(str(error))
+
+    run = Run(corpus, replace(SMALL, steps=3), tmp_path, notice=meanwhile)
+    run.run()
+    assert set(refusals) == {
+        f"{tmp_path}: a training run is writing in it now; wait for its end, or give another folder as --out"
+    }
+    assert (tmp_path / ".lock").exists()
+    trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
+
+
+def test_what_a_killed_run_left_half_written_is_taken_away(corpus, same_runs, tmp_path, monkeypatch):
+    recipe = replace(SMALL, steps=60)
+    trained(corpus, recipe, tmp_path / "whole")
+    out = tmp_path / "out"
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
+    with killed_at(55, monkeypatch):
+        trained(corpus, recipe, out)
+    with open(out / "history.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"step": 55, "epo')
+    for name in (".state.safetensors.123.tmp", ".curve.png.123.tmp"):
+        (out / name).write_bytes(b"half of a file")
+    (out / "mine.tmp").write_text("not ours")
+    run, heard = trained(corpus, recipe, out, resume=True)
+    assert heard[0].startswith("going on from step 20")
+    assert run.folder.history.records == read(out / "history.jsonl")
+    (out / "mine.tmp").unlink()
+    assert same_runs(out, tmp_path / "whole")
+
+
+def test_better_weights_from_behind_the_checkpoint_stay_the_best(corpus, tmp_path, monkeypatch):
+    """Here they were saved behind it, in a sitting that went better than the next one ever will."""
+    recipe = replace(SMALL, steps=60)
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: False)
+    monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps == 25)
+    with killed_at(30, monkeypatch):
+        trained(corpus, recipe, tmp_path)
+    best = Model.load(tmp_path / "best.safetensors")
+    lucky = replace(best, about={**best.about, "val_bpc": 0.1})
+    lucky.save(tmp_path / "best.safetensors")
+    run, _ = trained(corpus, recipe, tmp_path, resume=True)
+    assert run.now.best_bpc == 0.1 and run.now.best_at.steps == best.about["steps"] == 25
+    assert Model.load(tmp_path / "best.safetensors").about["val_bpc"] == 0.1
+
+
+@pytest.mark.parametrize("at", [0, 100, 5_000, -1])
+def test_a_damaged_state_is_refused_and_the_folder_left_alone(corpus, tmp_path, at):
+    trained(corpus, replace(SMALL, steps=3), tmp_path)
+    path = tmp_path / "state.safetensors"
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    before = contents(tmp_path)
+    with pytest.raises(array_file.ModelError, match=r"state\.safetensors"):
+        trained(corpus, SMALL, tmp_path, resume=True)
+    assert contents(tmp_path) == before
+
+
+def test_a_model_in_the_place_of_a_state_is_refused(corpus, tmp_path):
+    trained(corpus, replace(SMALL, steps=3), tmp_path)
+    (tmp_path / "state.safetensors").write_bytes((tmp_path / "last.safetensors").read_bytes())
+    with pytest.raises(array_file.ModelError, match="not the state of a run"):
+        trained(corpus, SMALL, tmp_path, resume=True)
+
+
+# ---- disks that fail
+
+
+class Faults:
+    """From the `first` call of a system function on, `count` calls fail with `error`."""
+
+    def __init__(self, first, count, error):
+        self.first, self.last, self.error, self.calls = first, first + count, error, 0
+
+    def of(self, function):
+        def faulty(*arguments, **options):
+            self.calls += 1
+            if self.first < self.calls <= self.last:
+                raise OSError(self.error, os.strerror(self.error))
+            return function(*arguments, **options)
+
+        return faulty
+
+
+def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
+    """A run with them; whether it came to its end, or ended by what a failing disk says."""
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "replace", "truncate", "open"):
+            patch.setattr(os, name, faults.of(getattr(os, name)))
+        try:
+            trained(corpus, recipe, out, resume)
+        except OSError as error:
+            assert error.errno == faults.error
+            return False
+    return True
+
+
+@pytest.mark.parametrize("count", [1, 10**6], ids=["once", "for good"])
+def test_whatever_write_fails_the_last_checkpoint_stays(corpus, same_runs, tmp_path, monkeypatch, count):
+    """Every call of fsync, rename, truncate and open in turn; a disk with room again, and the run comes to its end."""
+    recipe = replace(SMALL, steps=12, sample_every=4)
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 5 == 0)
+    trained(corpus, recipe, tmp_path / "whole")
+    counted = Faults(0, 0, errno.ENOSPC)
+    assert run_with(counted, corpus, recipe, tmp_path / "counted", monkeypatch)
+    assert counted.calls > 30
+    came_to_an_end = []
+    for first in range(0, counted.calls, 1 if count == 1 else 5):
+        out = tmp_path / str(first)
+        faults = Faults(first, count, (errno.ENOSPC, errno.EIO, errno.EACCES)[first % 3])
+        came_to_an_end.append(run_with(faults, corpus, recipe, out, monkeypatch))
+        assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
+        for path in out.glob("*.safetensors"):
+            array_file.load(path)
+        trained(corpus, recipe, out, resume=True)
+        assert same_runs(out, tmp_path / "whole")
+    assert any(came_to_an_end) == (count == 1) and not all(came_to_an_end)
+
+
+# ---- training that goes astray
+
+
+def poisoned(monkeypatch, steps, times=1, poison=math.nan):
+    """The loss of each of these updates is another one, so many times."""
+    gradients, left = Trainer.gradients, dict.fromkeys(steps, times)
+
+    def gradients_of(self, *arguments):
+        loss, h, c = gradients(self, *arguments)
+        if left.get(self.steps + 1):
+            left[self.steps + 1] -= 1
+            loss = loss * 0 + poison
+        return loss, h, c
+
+    monkeypatch.setattr(Trainer, "gradients", gradients_of)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 200.0])
+def test_a_run_gone_astray_goes_back_and_on_at_half_the_rate(corpus, tmp_path, monkeypatch, poison):
+    """A loss that is no number, or far above what it was."""
+    poisoned(monkeypatch, [26], poison=poison)
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
+    recipe = replace(SMALL, schedule="constant", steps=100)
+    run, heard = trained(corpus, recipe, tmp_path)
+    records = read(tmp_path / "history.jsonl")
+    back = [record for record in records if record.rolled_back_to is not None]
+    assert run.trainer.steps == records[-1].step == 100
+    assert [record.rolled_back_to for record in back] == [20]
+    assert back[0].step == (26 if poison == 200.0 else 25)  # no number changes any weight
+    rates = [record.learning_rate for record in records if record is not back[0]]
+    place = records.index(back[0])
+    assert set(rates[:place]) <= {recipe.learning_rate} and set(rates[place:]) == {recipe.learning_rate / 2}
+    assert any("back to step 20, and on at half the learning rate (0.0015)" in line for line in heard)
+    assert all(np.isfinite(array).all() for array in Model.load(tmp_path).arrays.values())
+
+
+def test_a_bad_window_is_not_yet_a_run_gone_astray(corpus, tmp_path, monkeypatch):
+    """With so small a batch a window may be all of strange text."""
+    poisoned(monkeypatch, [26], poison=20.0)
+    run, _ = trained(corpus, SMALL, tmp_path)
+    assert run.now.rollbacks == 0
+
+
+def test_a_run_that_always_goes_astray_ends_with_its_best_weights(corpus, tmp_path, monkeypatch):
+    """Every time it comes to update 31; the validation before has left the best weights, which nothing touches."""
+    poisoned(monkeypatch, [31], times=100)
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
+    monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps in (10, 20, 30))
+    with pytest.raises(TrainingError, match=r"step 31.*halved 5 times already.*smaller --learning-rate"):
+        trained(corpus, SMALL, tmp_path)
+    records = read(tmp_path / "history.jsonl")
+    assert [r.rolled_back_to for r in records if r.rolled_back_to is not None] == [20] * 5
+    lowest = min(r.val_bpc for r in records if r.val_bpc is not None)
+    best, last = Model.load(tmp_path / "best.safetensors"), Model.load(tmp_path / "last.safetensors")
+    assert best.about["val_bpc"] == lowest and last.about["steps"] == 20
+
+
+def test_a_rollback_is_not_forgotten_by_a_run_that_is_killed(corpus, tmp_path, monkeypatch):
+    poisoned(monkeypatch, [26])
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
+    recipe = replace(SMALL, schedule="constant")
+    with killed_at(40, monkeypatch):
+        trained(corpus, recipe, tmp_path)
+    run, _ = trained(corpus, recipe, tmp_path, resume=True)
+    assert run.now.rollbacks == 1
+    assert run.folder.history.records[-1].learning_rate == recipe.learning_rate / 2
+
+
+def test_the_notes_stop_and_explain(corpus, tmp_path, monkeypatch):
+    poisoned(monkeypatch, [26])
+    notes = replace(NOTES, hidden=12, batch_size=4, seq_len=8, sample_length=0)
+    with pytest.raises(TrainingError, match=r"step 26.*the notes have no guard against it.*--rollbacks 5"):
+        trained(corpus, notes, tmp_path)
+    assert Model.load(tmp_path / "last.safetensors").about["steps"] == 25
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e9, 1e15])
+def test_an_absurd_learning_rate_is_halved_until_it_ends_in_advice(corpus, tmp_path, rate):
+    recipe = replace(SMALL, learning_rate=rate, schedule="constant", steps=400, dropout=0.0, sample_length=0)
+    with pytest.raises(TrainingError, match="smaller --learning-rate"):
+        trained(corpus, recipe, tmp_path)
+    assert [r.rolled_back_to for r in read(tmp_path / "history.jsonl") if r.rolled_back_to is not None] == [0] * 5
+    assert all(np.isfinite(array).all() for array in Model.load(tmp_path).arrays.values())
+
+
+# ---- signals
+
+
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, same_runs, tmp_path, monkeypatch, number):
+    recipe = replace(SMALL, steps=40)
+    trained(corpus, recipe, tmp_path / "whole")
+    update = Trainer.update
+
+    def struck(self, *arguments):
+        if self.steps == 22:
+            signal.raise_signal(number)
+        return update(self, *arguments)
+
+    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, default)  # also where the tests are started without
+    try:
+        with monkeypatch.context() as patch, pytest.raises(signals.Interrupted) as caught:
+            patch.setattr(Trainer, "update", struck)
+            trained(corpus, recipe, tmp_path / "out")
+        assert signal.getsignal(number) == default
+    finally:
+        signal.signal(number, before)
+    assert caught.value.number == number
+    _, heard = trained(corpus, recipe, tmp_path / "out", resume=True)
+    assert heard[0].startswith("going on from step 23,")
+    assert same_runs(tmp_path / "out", tmp_path / "whole")
+
+
+def test_a_second_signal_leaves_at_once(corpus, tmp_path, monkeypatch):
+    """In the middle of an update: what was saved before stays, and is gone on from."""
+    update = Trainer.update
+
+    def struck(self, *arguments):
+        if self.steps == 22:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+        return update(self, *arguments)
+
+    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with monkeypatch.context() as patch, pytest.raises(signals.Interrupted) as caught:
+            patch.setattr(Trainer, "update", struck)
+            trained(corpus, SMALL, tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.at_once
+    assert array_file.load(tmp_path / "state.safetensors")[0]["steps"] == 20
+    _, heard = trained(corpus, SMALL, tmp_path, resume=True)
+    assert heard[0].startswith("going on from step 20,")
