@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from gluon_lstm.options import check, option
+
 GATES = "gifo"  # candidate, input, forget and output gate, in the order of the notes
 
 
@@ -54,11 +56,11 @@ class ModelConfig:
         for name, most in MAX_SIZES.items():
             value = getattr(self, name)
             if type(value) is not int or value < 1:
-                raise ValueError(f"--{name} {value}: use at least 1")
+                raise ValueError(f"`{name}` {value}: use at least 1")
             if value > most:
-                raise ValueError(f"--{name} {value}: use at most {most:,}")
+                raise ValueError(f"`{name}` {value}: use at most {most:,}")
         if not isinstance(self.variant, str) or self.variant not in VARIANTS:
-            raise ValueError(f"--variant {self.variant}: use one of {', '.join(VARIANTS)}")
+            raise ValueError(f"`variant` {self.variant}: use one of {', '.join(VARIANTS)}")
 
     @property
     def cell(self) -> CellConfig:
@@ -92,6 +94,19 @@ class ModelConfig:
         """The arrays of one layer (from 1): the name in the equations -> the name in the model."""
         one = ModelConfig(self.hidden, self.variant).shapes(1)
         return {name: array_name(name, layer) for name in one if name not in ("Why", "by")}
+
+
+@dataclass(frozen=True)
+class WindowSize:
+    """Sizes of one window: N lanes, T time steps, H hidden units, V tokens. Raises ValueError below 1."""
+
+    batch_size: int = option(8, "lanes per batch", "N", minimum=1)
+    seq_len: int = option(20, "time steps of the window", "T", minimum=1)
+    hidden: int = option(48, "hidden units per layer", "H", minimum=1)
+    vocab_size: int = option(300, "vocabulary size", "V", minimum=1)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def array_name(name: str, layer: int) -> str:

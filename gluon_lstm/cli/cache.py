@@ -1,20 +1,28 @@
-"""gluon-lstm cache: the folder where tokens and ids of texts are kept between runs"""
+"""gluon-lstm cache: clear the folder that keeps tokens and ids between runs"""
 
 from __future__ import annotations
 
 import argparse
 
-from gluon_lstm.cli.options import add_cache, cache_folder
+from gluon_lstm.cli.options import add_options, given
+
+EXAMPLES = (
+    "gluon-lstm cache clear",
+    "gluon-lstm cache clear --cache /tmp/tokens",
+    "gluon-lstm train posts.txt --out runs/mine --no-cache",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["clear"], help="clear: remove everything kept")
-    add_cache(parser)
+    from gluon_lstm.text.cache import CacheOptions
+
+    parser.add_argument("action", choices=["clear"], metavar="clear", help="remove everything kept")
+    add_options(parser, CacheOptions, only=["cache"])
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.text.cache import clear_cache
+    from gluon_lstm.text.cache import CacheOptions, clear_cache, default_cache
 
-    folder = cache_folder(args)
-    print(f"{folder}: {clear_cache(folder):,} bytes set free")
+    folder = CacheOptions(**given(args, CacheOptions)).folder or default_cache()
+    print(f"{folder}: freed {clear_cache(folder):,} bytes")
     return 0

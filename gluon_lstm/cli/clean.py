@@ -5,22 +5,34 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import add_cleaning, add_files, cleaning_options, reading_options
-from gluon_lstm.cli.terminal import notice, progress
+from gluon_lstm.cli.options import add_files, add_options, given
+from gluon_lstm.cli.terminal import progress
+
+EXAMPLES = (
+    "gluon-lstm clean posts.txt",
+    "gluon-lstm clean tweets.js --out posts.jsonl",
+    "gluon-lstm clean posts.csv --column body --mentions keep --out posts.txt",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from gluon_lstm.text.cleaning import CleaningOptions
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
     add_files(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the cleaned posts to FILE (.jsonl, or .txt)")
-    add_cleaning(parser)
+    for settings in (ReadingOptions, CleaningOptions):
+        add_options(parser, settings)
 
 
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.text.cleaned import write_cleaned
-    from gluon_lstm.text.cleaning import Cleaner
+    from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+    from gluon_lstm.text.sources.reading import ReadingOptions
 
-    cleaner = Cleaner(cleaning_options(args))
-    joined = write_cleaned(args.files, cleaner, args.out, reading_options(args), notice, progress)
+    cleaner = Cleaner(CleaningOptions(**given(args, CleaningOptions)))
+    reading = ReadingOptions(**given(args, ReadingOptions))
+    joined = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress)
     width = max(map(len, cleaner.counts))
     for name, count in cleaner.counts.items():
         print(f"{name:<{width}}  {count:>10,}")
@@ -28,6 +40,6 @@ def run(args: argparse.Namespace) -> int:
         for before, after in pairs:
             print(f"\n{name}\n  - {before!r}\n  + {after!r}")
     if args.out:
-        spaced = f", newlines made spaces in {joined:,} of them" if joined else ""
+        spaced = f", newlines replaced by spaces in {joined:,} of them" if joined else ""
         print(f"\n{args.out}: {cleaner.counts['kept']:,} posts{spaced}")
     return 0

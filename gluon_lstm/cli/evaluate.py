@@ -5,21 +5,32 @@ from __future__ import annotations
 import argparse
 import json
 
-from gluon_lstm.cli.options import add_files, reading_options
-from gluon_lstm.cli.terminal import notice, progress
+from gluon_lstm.cli.options import MODEL, add_files, add_options, given
+from gluon_lstm.cli.terminal import progress
+
+EXAMPLES = (
+    "gluon-lstm evaluate runs/mine other_posts.txt",
+    "gluon-lstm evaluate runs/mine/last.safetensors posts.csv --column body",
+    "gluon-lstm evaluate runs/mine other_posts.txt --json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a .safetensors file, or the --out folder of a training run")
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     add_files(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_options(parser, ReadingOptions)
 
 
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.evaluation import evaluate
+    from gluon_lstm.text.sources.reading import ReadingOptions
 
-    result = evaluate(Model.load(args.model), args.files, reading_options(args), notice, progress)
+    reading = ReadingOptions(**given(args, ReadingOptions))
+    result = evaluate(Model.load(args.model), args.files, reading, args.notice, progress)
     values = {
         "bpc": result.bpc,
         "loss": result.loss,
@@ -31,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values))
     else:
-        print(f"{result.bpc:.4f} bits per character, ends of posts counted as one ({result.units:,} characters)")
-        print(f"{result.loss:.4f} nats a token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
-        print(f"{result.unknown:,} characters the model has never seen")
+        print(f"{result.bpc:.4f} bits per character ({result.units:,} characters, each end of post counted as one)")
+        print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
+        print(f"{result.unknown:,} characters unknown to the model")
     return 0

@@ -1,4 +1,4 @@
-"""`gluon-lstm`: which command is meant, and how its errors are said."""
+"""`gluon-lstm`: the choice of the command, and its errors in one sentence each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from gluon_lstm import __version__
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
-from gluon_lstm.cli.options import Parser, summary
-from gluon_lstm.cli.terminal import escape_output
+from gluon_lstm.cli.options import Parser, summary, with_option_names
+from gluon_lstm.cli.terminal import escape_output, notice
 from gluon_lstm.signals import raise_on_signal
 
+# A command is a module: the first line of its docstring is its summary; it has `EXAMPLES`, `add_arguments(parser)` and
+# `run(args) -> exit code`. `args.notice` prints one line to a person.
 COMMANDS = {
     "train": train,
     "generate": generate,
@@ -26,34 +28,52 @@ COMMANDS = {
 }
 
 BAD_INPUT = 2
-BY_SIGNAL = 128  # plus its number: how a shell tells that a signal ended a process
+BY_SIGNAL = 128  # plus the signal number: the exit code of a process that a signal ended
 
 
-def parser() -> Parser:
-    """The whole command line. Importing it costs little: each command imports what it needs when it runs."""
+def parser(only: str | None = None) -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the command line and those of the commands; `only`: with the arguments of that one alone.
+
+    A command imports what declares its arguments, so that no start pays for the others.
+    """
     whole = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
     whole.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = whole.add_subparsers(dest="command", metavar="COMMAND")
+    commands = {}
     for name, module in COMMANDS.items():
-        module.add_arguments(commands.add_parser(name, help=summary(module), description=summary(module)))
-    return whole
+        examples = "\n".join(("examples:", *(f"  {line}" for line in module.EXAMPLES)))
+        commands[name] = subparsers.add_parser(name, help=summary(module), description=summary(module), epilog=examples)
+        if only in (None, name):
+            module.add_arguments(commands[name])
+    return whole, commands
 
 
 @escape_output()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for a
-    request of the system to end.
+    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for
+    SIGTERM.
     """
-    args = parser().parse_args(argv)
-    args.command_line = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((argument for argument in arguments if argument in COMMANDS), "")
+    whole, commands = parser(only=command)
+    args = whole.parse_args(arguments)
+    if args.command is None:
+        whole.print_help()
+        return 0
+
+    def with_options(sentence: str) -> str:
+        return with_option_names(sentence, commands[args.command])
+
+    args.command_line = arguments
+    args.notice = lambda line: notice(with_options(line))
     try:
         with raise_on_signal():
             return COMMANDS[args.command].run(args)
-    except BrokenPipeError:  # whoever read our output has gone; nothing is left to say, not even on exit
+    except BrokenPipeError:  # the reader of the output is gone; print nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"gluon-lstm: {_sentence(error)}", file=sys.stderr)
+        print(f"gluon-lstm: {with_options(_sentence(error))}", file=sys.stderr)
         return BAD_INPUT
     except MemoryError as error:
         print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
@@ -64,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: Exception) -> str:
+    """Return an error as one sentence."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

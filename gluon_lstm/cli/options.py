@@ -1,87 +1,133 @@
-"""Options that several commands share, and the arguments they become."""
+"""Arguments made from option dataclasses, and the way back: what a user gave, error sentences with option names."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from types import ModuleType
 from typing import Any, NoReturn
 
+from gluon_lstm.options import Option, options_of, type_of
+
+# Order of the groups in the help of a command.
+GROUPS = (
+    "positional arguments", "options", "data", "reading", "cleaning", "words", "model", "optimization",
+    "regularization", "stopping", "samples", "memorization", "cache",
+)  # fmt: skip
+MODEL = "a .safetensors file, or the run directory of a training run"
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one sentence."""
+    """An argument parser with one-sentence errors, a usage line of one line, and an example section."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **options})
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(**{"allow_abbrev": False, "formatter_class": formatter, **options})
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+    def format_usage(self) -> str:
+        return f"usage: {self.short_usage()}\n"
+
+    def format_help(self) -> str:
+        self.usage = self.short_usage()
+        self._action_groups.sort(key=lambda group: GROUPS.index(group.title or "options"))
+        return super().format_help()
+
+    def short_usage(self) -> str:
+        """Return the required arguments of the command in one line."""
+        required = []
+        for action in self._actions:
+            name = f"{action.metavar or action.dest}"
+            if not action.option_strings:
+                many = "..." if action.nargs in ("+", "*") else " ..." if action.nargs == argparse.PARSER else ""
+                required.append(f"[{name}]" if action.nargs == "?" else name + many)
+            elif action.required:
+                required.append(f"{action.option_strings[0]} {name}")
+        return " ".join([self.prog, *required, "[options]"])
+
 
 def summary(module: ModuleType) -> str:
-    """What a command does: the first line of its module's docstring, behind its name."""
+    """Return what a command does: the first line of its module's docstring, after its name."""
     return (module.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
 
 
+def option_string(name: str) -> str:
+    """Return the command line option of a field: `max_vocab` -> --max-vocab."""
+    return f"--{name.replace('_', '-')}"
+
+
+def add_options(
+    parser: argparse._ActionsContainer,
+    settings: type,
+    defaults: Mapping[str, Any] | None = None,
+    notes: Any = None,
+    only: Sequence[str] = (),
+) -> None:
+    """Add an argument for each option of the dataclass `settings`, or those in `only`, under its group.
+
+    The arguments have no default of their own: what a user does not give is absent from the namespace. The help shows
+    the default of the dataclass, or that of `defaults`, and, where it differs, that of the instance `notes`.
+    """
+    groups: dict[str, Any] = {group.title or "": group for group in getattr(parser, "_action_groups", ())}
+    for each in fields(settings):
+        declared: Option | None = each.metadata.get("option")
+        if declared is None or (only and each.name not in only):
+            continue
+        default = (defaults or {}).get(each.name, None if each.default is MISSING else each.default)
+        other = getattr(notes, each.name) if notes is not None else default
+        target = parser
+        if declared.group:
+            if declared.group not in groups:
+                groups[declared.group] = parser.add_argument_group(declared.group)  # type: ignore[attr-defined]
+            target = groups[declared.group]
+        defaults = {"default": _value(default, declared), "notes": _value(other, declared) or "no"}
+        if other == default:
+            del defaults["notes"]
+        arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, defaults)}
+        kind = type_of(each)
+        if kind is bool:
+            both = default or other
+            arguments["action"] = argparse.BooleanOptionalAction if both else "store_true"
+        elif declared.choices:
+            arguments["choices"] = list(declared.choices)
+        else:
+            arguments.update(type=kind, metavar=declared.metavar or each.name.upper())
+        action = target.add_argument(option_string(each.name), **arguments)
+        vars(action).update(text=declared.help, defaults=defaults)  # for docs/cli.md
+
+
+def _help(declared: Option, defaults: Mapping[str, str]) -> str:
+    """Return the help text with the default of the standard recipe and, where it differs, that of the notes."""
+    shown = "; ".join(f"{name}: {value}" for name, value in defaults.items() if value)
+    text = declared.help.replace("%", "%%")
+    return f"{text} ({shown})" if shown else text
+
+
+def _value(value: Any, declared: Option) -> str:
+    """Return a default as a user would give it; "" where there is none."""
+    if value is None or value is False:
+        return "0" if declared.zero_is_none else ""
+    if value is True:
+        return "yes"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def given(args: argparse.Namespace, *settings: type) -> dict[str, Any]:
+    """Return the options of the dataclasses that the user gave."""
+    names = [name for each in settings for name in options_of(each)]
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def with_option_names(sentence: str, parser: argparse.ArgumentParser) -> str:
+    """Replace the fields that a library sentence names in backticks by the options of a command."""
+    strings = {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
+    return re.sub(r"`(\w+)`", lambda match: strings.get(match[1], match[0]), sentence)
+
+
 def add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="txt, csv, tsv, json, jsonl, Twitter archive, folder")
-    group = parser.add_argument_group("reading")
-    group.add_argument("--column", metavar="C", help="csv, tsv: the column with the posts, by name or number (from 1)")
-    group.add_argument("--field", metavar="F", help="json, jsonl: the field with the posts")
-    group.add_argument("--encoding", metavar="E", help="of the files; found out when not given")
-
-
-def reading_options(args: argparse.Namespace) -> Any:
-    from gluon_lstm.text.sources.reading import ReadingOptions
-
-    return ReadingOptions(column=args.column, field=args.field, encoding=args.encoding)
-
-
-def add_cleaning(parser: argparse.ArgumentParser, mentions: str = "symbol") -> None:
-    group = parser.add_argument_group("cleaning")
-    for name, values, help in (
-        ("entities", "decode|keep", "HTML entities such as &amp;"),
-        ("controls", "remove|keep", "control characters"),
-        ("urls", "remove|keep", "links and mail addresses"),
-        ("retweets", "drop|strip|keep", "RT @name: other people's words"),
-        ("mentions", "symbol|remove|keep", "@name; the symbol is @ alone"),
-        ("hashtags", "keep|remove", "#tags"),
-        ("emoji", "keep|remove", "emoji"),
-        ("width", "fold|keep", "full-width ASCII and half-width kana"),
-        ("blanks", "drop|keep", "empty posts"),
-        ("duplicates", "drop|keep", "posts seen before"),
-    ):
-        choices = values.split("|")
-        default = mentions if name == "mentions" else choices[0]
-        group.add_argument(f"--{name}", choices=choices, default=default, help=f"{help} (default: {default})")
-    group.add_argument("--runs", type=int, default=3, metavar="N", help="longest run of ー, !, w; 0: any (default: 3)")
-
-
-def cleaning_options(args: argparse.Namespace) -> Any:
-    from dataclasses import fields
-
-    from gluon_lstm.text.cleaning import CleaningOptions
-
-    return CleaningOptions(**{field.name: getattr(args, field.name) for field in fields(CleaningOptions)})
-
-
-def add_user_dictionary(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--user-dictionary", type=Path, metavar="CSV", help="words that Janome is to know, names above all"
-    )
-
-
-def user_dictionary(args: argparse.Namespace, notice: Any) -> tuple[str, ...]:
-    from gluon_lstm.text.user_dictionary import read_user_dictionary
-
-    return read_user_dictionary(args.user_dictionary, notice) if args.user_dictionary else ()
-
-
-def add_cache(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="(default: $XDG_CACHE_HOME/gluon-lstm)")
-
-
-def cache_folder(args: argparse.Namespace) -> Path:
-    from gluon_lstm.text.cache import default_cache
-
-    return args.cache or default_cache()
+    """Add the files of posts."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="txt, csv, tsv, json, jsonl, X archive, or a folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gluon_lstm.config import ModelConfig
-from gluon_lstm.training.recipe import option_name
+from gluon_lstm.config import VARIANTS, ModelConfig
+from gluon_lstm.options import check, option
 
 WEIGHTS = ("standard", "zeros")
 SCHEDULES = ("cosine", "constant")
@@ -22,35 +22,25 @@ class Recipe:
     `bounded_logits` a tanh keeps them within -1 and 1; with `drop_last` an epoch ends with its last whole batch.
     """
 
-    variant: str = "standard"
-    hidden: int = 50
-    epochs: int = 100
-    batch_size: int = 100
-    learning_rate: float = 0.03
-    schedule: str = "cosine"
-    noise: float = 0.2
-    white: float = 1.0
-    weights: str = "standard"
-    bounded_logits: bool = False
-    drop_last: bool = False
-    shuffle: bool = True
-    seed: int = 1
+    variant: str = option("standard", "cell", choices=tuple(VARIANTS))
+    hidden: int = option(50, "hidden units", "H", minimum=1)
+    epochs: int = option(100, "passes through the training images", "N", minimum=1)
+    batch_size: int = option(100, "images per update", "N", minimum=1)
+    learning_rate: float = option(0.03, "maximum learning rate of Adam", "X", above=0, maximum=MAX_VALUE)
+    schedule: str = option("cosine", "course of the learning rate", choices=SCHEDULES)
+    noise: float = option(
+        0.2, "standard deviation of noise added to training pixels, which are 0 to 1", "X", minimum=0, maximum=MAX_VALUE
+    )
+    white: float = option(1.0, "value of the brightest pixel", "X", above=0, maximum=MAX_VALUE)
+    weights: str = option("standard", "initializer of the weights", choices=WEIGHTS)
+    bounded_logits: bool = option(False, "a tanh before the softmax")
+    drop_last: bool = option(False, "leave out the last, smaller batch of an epoch")
+    shuffle: bool = option(True, "another order in each epoch")
+    seed: int = option(1, "seed of weights, order and noise", "S", minimum=0)
 
     def __post_init__(self) -> None:
-        for name, low in {"epochs": 1, "batch_size": 1, "seed": 0}.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use at least {low}")
-        for name in ("learning_rate", "white"):
-            if not 0 < getattr(self, name) <= MAX_VALUE:
-                raise ValueError(
-                    f"--{option_name(name)} {getattr(self, name)}: use more than 0 and at most {MAX_VALUE:g}"
-                )
-        if not 0 <= self.noise <= MAX_VALUE:
-            raise ValueError(f"--noise {self.noise}: use at least 0 (none) and at most {MAX_VALUE:g}")
-        for name, values in {"weights": WEIGHTS, "schedule": SCHEDULES}.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"--{name} {getattr(self, name)}: use one of {', '.join(values)}")
-        _ = self.config  # which says what is wrong with it
+        check(self)
+        _ = self.config  # raises ValueError for an invalid size
 
     @property
     def config(self) -> ModelConfig:
@@ -76,6 +66,6 @@ NOTES = Recipe(
 RECIPES = {"standard": STANDARD, "notes": NOTES}
 
 
-def recipe_of(name: str, **values: Any) -> Recipe:
-    """The recipe `name` with some of its values changed. Raises ValueError for a value that cannot be."""
-    return replace(RECIPES[name], **values)
+def recipe_of(recipe: str, **values: Any) -> Recipe:
+    """Return the named recipe with some of its values changed. Raises ValueError for a value that cannot be."""
+    return replace(RECIPES[recipe], **values)

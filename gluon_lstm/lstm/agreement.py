@@ -13,7 +13,7 @@ from typing import Any, Callable
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.config import ModelConfig
+from gluon_lstm.config import ModelConfig, WindowSize
 from gluon_lstm.lstm import fused, reference, scratch
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
@@ -45,21 +45,6 @@ EXHAUSTIVE_SIZE, SAMPLED_ENTRIES = 32, 8  # slopes are taken in all places of an
 # A number is small by chance that is less than SMALL_VALUE, or less than this share of the largest gradient: what the
 # terms of a sum leave when they cancel cannot be more exact than they are. It is measured by that size instead.
 VALUE_FLOOR, GRADIENT_FLOOR = 1.0, 0.05
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of one window: N lanes, T steps, H hidden units, V tokens. Raises ValueError below 1."""
-
-    N: int
-    T: int
-    H: int
-    V: int
-
-    def __post_init__(self) -> None:
-        for option, value in (("batch-size", self.N), ("seq-len", self.T), ("hidden", self.H), ("vocabulary", self.V)):
-            if value < 1:
-                raise ValueError(f"--{option} {value}: use at least 1")
 
 
 @dataclass(frozen=True)
@@ -113,7 +98,7 @@ def agree(
 
 
 def random_case(
-    sizes: Sizes,
+    size: WindowSize,
     rng: np.random.Generator,
     carried: bool = True,
     dropout: float = 0.0,
@@ -121,7 +106,7 @@ def random_case(
     layers: int = 1,
 ) -> Case:
     """A window of random ids, with a state as if carried or of zero, and with masks that drop a share `dropout`."""
-    N, T, H, V = sizes.N, sizes.T, sizes.H, sizes.V
+    N, T, H, V = size.batch_size, size.seq_len, size.hidden, size.vocab_size
     config = ModelConfig(H, variant, layers)
 
     def normal(*shape: int) -> np.ndarray:

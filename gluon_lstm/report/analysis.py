@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import commit, get_or_build, key_of, metadata, open_cache
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
@@ -36,7 +37,7 @@ class AnalysisOptions:
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     cleaning: CleaningOptions = field(default_factory=CleaningOptions)
     user_dictionary: tuple[str, ...] = ()
-    compound_nouns: bool = False
+    compound_nouns: bool = option(False, "count adjacent nouns as one word", group="words")
     cache: Path | None = None
     processes: int | None = None
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.files import atomic_write
+from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report import plots
 from gluon_lstm.report._dependencies import check_libraries
@@ -19,7 +20,7 @@ from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
 from gluon_lstm.report.cooccurrence import pairs
 from gluon_lstm.report.findings import activity, samples, words_and_summary, words_apart
 from gluon_lstm.report.memorization import memorization
-from gluon_lstm.report.render import page, texts_in
+from gluon_lstm.report.render import LANGUAGES, page, texts_in
 from gluon_lstm.report.words import ALL, CONTENT, Selection, Table, tables
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.corpus import Paths
@@ -30,33 +31,27 @@ DAY_SUMMARY = 5  # posts, where a summary is not measured in characters
 DAY_WORDS = 5  # distinctive words beside a day in the index
 
 
+CLEANING = CleaningOptions(mentions="keep")  # mentions are counted
+
+
 @dataclass(frozen=True)
 class ReportOptions:
     """What a report holds. `compare` are files, `model` a model file or the folder of a run; mentions are kept."""
 
-    analysis: AnalysisOptions = field(
-        default_factory=lambda: AnalysisOptions(cleaning=CleaningOptions(mentions="keep"))
-    )
+    analysis: AnalysisOptions = field(default_factory=lambda: AnalysisOptions(cleaning=CLEANING))
     selection: Selection = field(default_factory=Selection.read)
-    top: int = 20
-    summary: int | None = 10
-    summary_characters: int | None = None
+    top: int = option(20, "words per table", "K", minimum=1)
+    summary: int | None = option(10, "posts of the summary", "K", minimum=1)
+    summary_chars: int | None = option(None, "characters of the summary, instead of posts", "N", minimum=1)
     compare: Sequence[Path] = ()
-    daily: bool = False
-    model: Path | None = None
-    samples: int = 50
-    seed: int = 1
-    language: str = "en"
+    daily: bool = option(False, "a page for each day, where posts have dates")
+    model: Path | None = option(None, "compare samples of this model with the posts", "MODEL", "memorization")
+    samples: int = option(50, "samples of the model", "N", "memorization", minimum=1)
+    seed: int = option(1, "seed of the samples", "S", "memorization", minimum=0)
+    language: str = option("en", "language of the report", choices=LANGUAGES)
 
     def __post_init__(self) -> None:
-        names = {"top": "top", "summary": "summary", "summary_characters": "summary-chars", "samples": "samples"}
-        for name, option in names.items():
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{option} {value}: use at least 1")
-        if self.seed < 0:
-            raise ValueError(f"--seed {self.seed}: use at least 0")
-        texts_in(self.language)
+        check(self)
 
 
 def report(
@@ -83,7 +78,7 @@ def report(
     found = tables(analysis, options.selection)
     with progress("ranking", len(analysis), "posts") as advance:
         everything = np.arange(len(analysis))
-        amounts = options.top, options.summary, options.summary_characters
+        amounts = options.top, options.summary, options.summary_chars
         findings = {
             "files": [Path(path).name for path in paths],
             **words_and_summary(analysis, found, everything, *amounts),
@@ -152,7 +147,7 @@ def _write_days(
     day_of = analysis.dates.astype("datetime64[D]")
     days = np.unique(day_of[~np.isnat(day_of)])
     most = None if options.summary is None else min(options.summary, DAY_SUMMARY)
-    amounts = options.top, most, options.summary_characters
+    amounts = options.top, most, options.summary_chars
     with progress("by day", len(days), "days") as advance:
         for day in days:
             posts, others = np.flatnonzero(day_of == day), np.flatnonzero(~np.isnat(day_of) & (day_of != day))

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from gluon_lstm.sampling.options import SamplingOptions
 
 MIN_LOGIT = np.float32(-200)  # e^-200 is 0 in float32
 BLOCK = 64  # tokens whose weights are summed before one of them is looked for
 ALL_BANNED = "no token is left to draw: every one of the vocabulary is ruled out"
 NOT_FINITE = "the model's logits are no finite numbers: its training went astray, or an option is too extreme"
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # temperatures beyond change nothing, and are no numbers in float32
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How bold the choice is.
-
-    `temperature` divides the logits (0: always the most likely token); `top_k` keeps the K most likely tokens; `top_p`
-    the fewest that together have probability P (Holtzman et al. 2020, arXiv:1904.09751); `repetition_penalty` R > 1
-    makes the last `repetition_window` tokens less likely (Keskar et al. 2019, arXiv:1909.05858, section 4.1).
-    """
-
-    temperature: float = 0.8
-    top_k: int | None = None
-    top_p: float | None = None
-    repetition_penalty: float = 1.0
-    repetition_window: int = 64
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"--top-k {self.top_k}: use at least 1")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"--top-p {self.top_p}: use more than 0 and at most 1")
-        if not 0 < self.repetition_penalty < float("inf"):
-            raise ValueError(f"--repetition-penalty {self.repetition_penalty}: use more than 0; 1 changes nothing")
-        if self.repetition_window < 1:
-            raise ValueError(f"a repetition window of {self.repetition_window} tokens: use at least 1")
 
 
 def probabilities(

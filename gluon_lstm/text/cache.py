@@ -12,8 +12,11 @@ import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from gluon_lstm.options import option
 
 CACHE_FORMAT = 2  # raised whenever the same files and settings would give other tokens or ids
 MAX_METADATA_BYTES = 128 << 20  # bytes of an about.json: it is held in memory, as Python's objects
@@ -137,3 +140,16 @@ def commit(folder: Path, **values: Any) -> None:
     """Close an entry in the making, whose data are in its file `array`, with what else is to be known of it."""
     (folder / "about.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "digest").write_text(_digest(folder), encoding="ascii")
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """The folder that keeps tokens and ids between runs."""
+
+    cache: Path | None = option(None, "folder of the cache (default: $XDG_CACHE_HOME/gluon-lstm)", "DIR", "cache")
+    no_cache: bool = option(False, "keep nothing between runs", group="cache")
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder, or None for no cache."""
+        return None if self.no_cache else Path(self.cache or default_cache())

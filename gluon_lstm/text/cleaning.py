@@ -22,6 +22,7 @@ from os.path import commonprefix
 
 import jaconv
 
+from gluon_lstm.options import check, option
 from gluon_lstm.text.duplicates import SeenPosts
 
 Step = Callable[[str], str]
@@ -198,24 +199,38 @@ _MAX_CHANGES = 32  # of one post, after which the steps are no longer begun anew
 class CleaningOptions:
     """One policy a field, in plain values; `POLICIES` says what is allowed."""
 
-    entities: str = "decode"
-    controls: str = "remove"
-    retweets: str = "drop"
-    urls: str = "remove"
-    mentions: str = "symbol"
-    hashtags: str = "keep"
-    emoji: str = "keep"
-    width: str = "fold"
-    runs: int = 3  # the longest run kept; 0 keeps all
-    blanks: str = "drop"
-    duplicates: str = "drop"
+    entities: str = option(
+        "decode", "HTML entities such as &amp;", group="cleaning", choices=tuple(POLICIES["entities"])
+    )
+    controls: str = option(
+        "remove", "control characters and NULs", group="cleaning", choices=tuple(POLICIES["controls"])
+    )
+    retweets: str = option(
+        "drop",
+        "RT @name: and the words after it, which are other people's; strip: only the head",
+        group="cleaning",
+        choices=tuple(POLICIES["retweets"]),
+    )
+    urls: str = option("remove", "links and mail addresses", group="cleaning", choices=tuple(POLICIES["urls"]))
+    mentions: str = option("symbol", "@name; symbol: @ alone", group="cleaning", choices=tuple(POLICIES["mentions"]))
+    hashtags: str = option("keep", "#tags", group="cleaning", choices=tuple(POLICIES["hashtags"]))
+    emoji: str = option("keep", "emoji", group="cleaning", choices=tuple(POLICIES["emoji"]))
+    width: str = option(
+        "fold", "full-width ASCII and half-width kana", group="cleaning", choices=tuple(POLICIES["width"])
+    )
+    runs: int = option(
+        3,
+        "maximum repeats of a character such as ー, ! or w; 0: any number",
+        "N",
+        "cleaning",
+        minimum=0,
+        maximum=MAX_REPEATS,
+    )
+    blanks: str = option("drop", "empty posts", group="cleaning", choices=tuple(POLICIES["blanks"]))
+    duplicates: str = option("drop", "posts seen before", group="cleaning", choices=tuple(POLICIES["duplicates"]))
 
     def __post_init__(self) -> None:
-        if type(self.runs) is not int or not 0 <= self.runs <= MAX_REPEATS:
-            raise ValueError(f"runs={self.runs!r}: allowed is a whole number from 0 (keep all) to {MAX_REPEATS:,}")
-        for name, allowed in POLICIES.items():
-            if getattr(self, name) not in list(allowed):
-                raise ValueError(f"{name}={getattr(self, name)!r}: allowed are {', '.join(allowed)}")
+        check(self)
 
     def steps(self) -> list[tuple[str, Step]]:
         """The text steps these policies ask for, in order."""

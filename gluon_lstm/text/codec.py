@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gluon_lstm.options import check, option
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.tokenizers import BOUNDARY, TOKENIZERS, make_tokenizer
 from gluon_lstm.text.user_dictionary import check_entries
@@ -22,20 +23,21 @@ class TextSettings:
     Janome knows besides its own, line by line.
     """
 
-    tokenizer: str = "char"
+    tokenizer: str = option(
+        "char", "characters, words, or characters with word boundaries", group="data", choices=tuple(TOKENIZERS)
+    )
     raw: bool = False
     cleaning: CleaningOptions = field(default_factory=CleaningOptions)
     user_dictionary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.tokenizer not in TOKENIZERS:
-            raise ValueError(f"unknown tokenizer {self.tokenizer!r}: use one of {', '.join(TOKENIZERS)}")
+        check(self)
         if not isinstance(self.raw, bool):
-            raise ValueError(f"raw={self.raw!r}: allowed are True and False")
+            raise ValueError(f"`raw` {self.raw!r}: use True or False")
         if self.raw and self.tokenizer != "char":
-            raise ValueError(f"raw text is a stream of characters: the tokenizer {self.tokenizer!r} cannot read it")
+            raise ValueError(f"`tokenizer` {self.tokenizer}: raw text is a stream of characters; use char, or no `raw`")
         if self.user_dictionary and not self.tokenizer.startswith("janome"):
-            raise ValueError("--user-dictionary is for words: use it with --tokenizer janome or janome-chars")
+            raise ValueError("`user_dictionary` is for words: use it with `tokenizer` janome or janome-chars")
         check_entries(self.user_dictionary)
 
     @property

@@ -21,6 +21,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import commit, get_or_build, key_of, metadata, open_cache
 from gluon_lstm.text.cleaning import Cleaner
@@ -48,16 +49,17 @@ class CorpusOptions:
 
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     validation: float = 0.05
-    min_count: int | None = None
-    max_vocab: int | None = None
+    min_count: int | None = option(
+        None, "minimum count of a token (default: 2 for words, else 1)", "N", "data", minimum=1
+    )
+    max_vocab: int | None = option(None, "maximum vocabulary size (default: 50,000)", "V", "data", minimum=1)
     cache: Path | None = None
     processes: int | None = None
 
     def __post_init__(self) -> None:
+        check(self)
         if not 0 <= self.validation < 1:
-            raise ValueError(f"--validation {self.validation}: the part held back is at least 0 and less than 1")
-        if self.min_count is not None and self.min_count < 1:
-            raise ValueError(f"--min-count {self.min_count}: use at least 1")
+            raise ValueError(f"`validation` {self.validation}: use at least 0 and less than 1")
 
 
 @dataclass(frozen=True)

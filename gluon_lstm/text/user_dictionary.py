@@ -14,8 +14,11 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.encodings import TextError, blocks, decoded, find_encoding, lines
 
@@ -128,3 +131,14 @@ class _Words:
 
     def lookup_extra(self, number: int) -> tuple[str, ...]:
         return self._extra[number]
+
+
+@dataclass(frozen=True)
+class DictionaryOptions:
+    """The file of a user dictionary."""
+
+    user_dictionary: Path | None = option(None, "words for Janome, names above all: a CSV file", "CSV", "words")
+
+    def entries(self, notice: Notice = ignore) -> tuple[str, ...]:
+        """Return the entries of the file; none without a file. Raises as `read_user_dictionary`."""
+        return read_user_dictionary(self.user_dictionary, notice) if self.user_dictionary else ()

@@ -17,8 +17,8 @@ from gluon_lstm.model import LAST, Model
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.inference_cell import InferenceCell
+from gluon_lstm.sampling.options import SamplingOptions
 from gluon_lstm.sampling.prefix import Prefix
-from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.signals import Interrupted, defer_signals
 from gluon_lstm.text.corpus import Corpus

@@ -1,4 +1,4 @@
-"""Everything a training run is told: two recipes, and what each of their values may be."""
+"""Training recipes: the hyperparameters of a run, their bounds, and the two named sets of values."""
 
 from __future__ import annotations
 
@@ -6,89 +6,105 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gluon_lstm.config import ModelConfig
+from gluon_lstm.config import VARIANTS, ModelConfig
+from gluon_lstm.options import check, option, options_of
 
 SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
 WEIGHTS = ("standard", "notes")
 CELLS = ("fast", "scratch")
-SWITCHES = ("clip", "patience")  # None means off, which is 0 as an option
+MAX_RATE = 1e18  # MXNet parses it, also as a product of two
+
+# Groups of options, in the order of the help.
+DATA, MODEL, OPTIMIZATION, REGULARIZATION, STOPPING, SAMPLES = (
+    "data", "model", "optimization", "regularization", "stopping", "samples",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained.
+    """Hyperparameters of a training run. Raises ValueError for an invalid one.
 
-    `cell` is the code that computes the model, `scratch` the readable one, `fast` the same numbers sooner; `input_rate`
-    and `output_rate` are how many times the learning rate counts, in Adam, for the input weights and for `Why`;
-    `weight_decay` times the learning rate is the share that each weight loses in an update of Adam; `clip` is the
-    longest gradient (None: no clipping); `warmup` and `patience` are shares of the run; `dropout` is the share of the
-    hidden states set to zero on their way up, `input_dropout` that of the rows looked up in the input weights,
-    `recurrent_dropout` that of the recurrent weights; `rollbacks` is how often a run gone astray goes back to its last
-    good weights, and on at half the learning rate, before it ends (0: only a loss that is no number counts as astray,
-    and ends it); `epochs`, `steps`, `minutes` (of training) are limits, of which the first reached ends the run.
+    Of the limits `epochs`, `steps` and `minutes` the first reached ends the run. `clip` and `patience` None turn both
+    off.
     """
 
     name: str = "standard"
-    cell: str = "fast"
-    variant: str = "standard"
-    layers: int = 1
-    hidden: int = 256
-    batch_size: int = 32
-    seq_len: int = 64
-    weights: str = "standard"
-    optimizer: str = "adam"
-    learning_rate: float = 3e-3
-    input_rate: float = 10.0
-    output_rate: float = 6.0
-    schedule: str = "cosine"
-    warmup: float = 0.02
-    weight_decay: float = 0.0
-    clip: float | None = 1.0
-    dropout: float = 0.4
-    input_dropout: float = 0.2
-    recurrent_dropout: float = 0.3
-    layout: str = "contiguous"
-    validation: float = 0.05
-    patience: float | None = 0.25
-    rollbacks: int = 5
-    epochs: int | None = 30
-    steps: int | None = None
-    minutes: float | None = None
-    sample_every: int | None = None
-    sample_length: int = 200
-    temperature: float = 0.8
-    seed: int = 1
+    variant: str = option("standard", "cell", group=MODEL, choices=tuple(VARIANTS))
+    layers: int = option(1, "stacked cells", "L", MODEL, minimum=1)
+    hidden: int = option(256, "hidden units per layer", "H", MODEL, minimum=1)
+    cell: str = option(
+        "fast",
+        "code that computes the cell: fast kernels, or the readable equations; same numbers",
+        group=MODEL,
+        choices=CELLS,
+    )
+    weights: str = option("standard", "initializer of the weights", group=MODEL, choices=WEIGHTS)
+    batch_size: int = option(32, "lanes per batch", "N", OPTIMIZATION, minimum=1)
+    seq_len: int = option(64, "time steps per window of truncated backpropagation", "T", OPTIMIZATION, minimum=1)
+    layout: str = option(
+        "contiguous", "lanes: contiguous stretches of text, or cut as in the notes", group=OPTIMIZATION, choices=LAYOUTS
+    )
+    random_start: bool = True  # each epoch begins at another position of the text
+    optimizer: str = option("adam", "update rule", group=OPTIMIZATION, choices=OPTIMIZERS)
+    learning_rate: float = option(3e-3, "maximum learning rate", "X", OPTIMIZATION, above=0, maximum=MAX_RATE)
+    input_rate: float = option(
+        10.0, "learning rate multiplier of the input weights (Adam)", "X", OPTIMIZATION, above=0, maximum=MAX_RATE
+    )
+    output_rate: float = option(
+        6.0, "learning rate multiplier of Why (Adam)", "X", OPTIMIZATION, above=0, maximum=MAX_RATE
+    )
+    schedule: str = option("cosine", "course of the learning rate", group=OPTIMIZATION, choices=SCHEDULES)
+    warmup: float = option(
+        0.02, "fraction of the run in which the learning rate rises", "X", OPTIMIZATION, minimum=0, below=1
+    )
+    clip: float | None = option(
+        1.0, "maximum global gradient norm; 0: no clipping", "X", OPTIMIZATION, above=0, zero_is_none=True
+    )
+    rollbacks: int = option(
+        5,
+        "maximum restores from the last checkpoint after divergence, each at half the learning rate; 0: divergence"
+        " ends the run",
+        "N",
+        OPTIMIZATION,
+        minimum=0,
+    )
+    dropout: float = option(
+        0.4, "dropout of the hidden states passed to the next layer and to Why", "P", REGULARIZATION, minimum=0, below=1
+    )
+    input_dropout: float = option(0.2, "dropout of the embedding rows", "P", REGULARIZATION, minimum=0, below=1)
+    recurrent_dropout: float = option(
+        0.3, "DropConnect rate of the recurrent weights", "P", REGULARIZATION, minimum=0, below=1
+    )
+    weight_decay: float = option(0.0, "decoupled weight decay (AdamW)", "X", REGULARIZATION, minimum=0)
+    epochs: int | None = option(30, "maximum passes through the text", "N", STOPPING, minimum=1)
+    steps: int | None = option(None, "maximum updates", "N", STOPPING, minimum=1)
+    minutes: float | None = option(None, "maximum minutes of training", "M", STOPPING, above=0)
+    validation: float = option(0.05, "fraction of the text in the validation set", "X", STOPPING, minimum=0, below=1)
+    patience: float | None = option(
+        0.25,
+        "fraction of the run without a better validation result that ends it; 0: never",
+        "X",
+        STOPPING,
+        above=0,
+        zero_is_none=True,
+    )
+    sample_every: int | None = option(
+        None, "updates between two samples (default: 20 samples a run)", "N", SAMPLES, minimum=1
+    )
+    sample_each_epoch: bool = False
+    sample_length: int = option(200, "characters of a sample", "N", SAMPLES, minimum=0)
+    temperature: float = option(0.8, "sampling temperature; 0: always the likeliest token", "X", SAMPLES, minimum=0)
+    raw: bool = option(False, "one stream of characters: no posts, no cleaning", group=DATA)
+    seed: int = option(1, "seed of initial weights, order, dropout and samples", "S", OPTIMIZATION, minimum=0)
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("batch_size", "seq_len", "epochs", "steps", "sample_every"), 1)
-        least.update(sample_length=0, seed=0, rollbacks=0)
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise ValueError(f"--{option_name(name)} {value}: use at least {low}")
+        check(self)
+        if not self.weight_decay * self.learning_rate < 1:
+            raise ValueError(f"`weight_decay` {self.weight_decay}: use less than 1 / `learning_rate`")
         if self.config.cell.peepholes == "full" and self.cell == "fast":
-            raise ValueError(f"--variant {self.variant}: the fast cell does not have it; use --cell scratch")
-        for name in ("clip", "patience", "minutes"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                turned_off = ", or 0 to turn it off" if name in SWITCHES else ""
-                raise ValueError(f"--{option_name(name)} {value}: use more than 0{turned_off}")
-        for name in ("learning_rate", "input_rate", "output_rate"):
-            if not 0 < getattr(self, name) <= 1e18:  # what MXNet can read, also when all are multiplied
-                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use more than 0 and at most 1e18")
-        if not 0 <= self.weight_decay * self.learning_rate < 1:
-            raise ValueError(f"--weight-decay {self.weight_decay}: use at least 0 and less than 1 / --learning-rate")
-        for name in ("dropout", "input_dropout", "recurrent_dropout", "warmup", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use at least 0 and less than 1")
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"--temperature {self.temperature}: use 0 (always the likeliest) or more")
-        allowed = {"schedule": SCHEDULES, "layout": LAYOUTS, "optimizer": OPTIMIZERS, "weights": WEIGHTS, "cell": CELLS}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"--{option_name(name)} {getattr(self, name)}: use one of {', '.join(values)}")
+            raise ValueError(f"`variant` {self.variant}: the fast cell does not have it; use `cell` scratch")
 
     @property
     def config(self) -> ModelConfig:
@@ -113,25 +129,30 @@ NOTES = Recipe(
     patience=None,
     rollbacks=0,
     epochs=2000,
+    random_start=False,
+    sample_each_epoch=True,
     sample_length=1024,
     temperature=0.1,
+    raw=True,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (STANDARD, NOTES)}
 
 
-def recipe_of(name: str, **values: Any) -> Recipe:
-    """The recipe `name` with some of its values changed.
+def recipe_of(recipe: str, **values: Any) -> Recipe:
+    """Return the named recipe with some values replaced.
 
-    Any limit that is given stands alone, without the recipe's own; `clip` and `patience` 0 turn those off. Raises
-    ValueError for a value that cannot be.
+    A given limit replaces all limits of the recipe; `clip` and `patience` 0 turn them off. Raises ValueError for an
+    unknown recipe or an invalid value.
     """
+    if recipe not in RECIPES:
+        raise ValueError(f"`recipe` {recipe}: use one of {', '.join(RECIPES)}")
     if values.keys() & {"epochs", "steps", "minutes"}:
         values = {"epochs": None, "steps": None, "minutes": None, **values}
-    for switch in SWITCHES:
-        if values.get(switch) == 0:
-            values[switch] = None
-    return replace(RECIPES[name], **values)
+    for name, each in options_of(Recipe).items():
+        if each.zero_is_none and values.get(name) == 0:
+            values[name] = None
+    return replace(RECIPES[recipe], **values)
 
 
 def learning_rate(recipe: Recipe, epoch: int, done: float) -> float:

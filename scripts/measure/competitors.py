@@ -352,7 +352,7 @@ def random_model(H: int, V: int) -> Any:
 class OurWriter:
     def __init__(self, H: int, V: int) -> None:
         from gluon_lstm.sampling.generator import TextGenerator
-        from gluon_lstm.sampling.sampler import SamplingOptions
+        from gluon_lstm.sampling.options import SamplingOptions
 
         self.model = random_model(H, V)
         self.generator = TextGenerator(self.model, SamplingOptions(temperature=TEMPERATURE))

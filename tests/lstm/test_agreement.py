@@ -10,14 +10,13 @@ import pytest
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.compat import mx
-from gluon_lstm.config import NAMES
+from gluon_lstm.config import NAMES, WindowSize
 from gluon_lstm.lstm import fused, reference, scratch
 from gluon_lstm.lstm.agreement import (
     IMPLEMENTATIONS,
     NUMERICAL,
     Case,
     Comparison,
-    Sizes,
     agree,
     difference,
     random_case,
@@ -41,12 +40,12 @@ SIZES = [  # N, T, H, V: odd ones, that meet each way in which the fast cell cut
     (7, 6, 12, 1),
 ]
 WAYS = [(True, 0.0), (False, 0.0), (True, 0.4)]  # carried, dropout
-TINY = ["agree", "--batch-size", "2", "--seq-len", "5", "--hidden", "3", "--vocabulary", "4"]
+TINY = ["agree", "--batch-size", "2", "--seq-len", "5", "--hidden", "3", "--vocab-size", "4"]
 cells = pytest.mark.parametrize("cell", [fast.loss, fused.loss, scratch.loss], ids=["fast", "packed", "scratch"])
 
 
 def problem(N: int, T: int, H: int, V: int, carried: bool = True, dropout: float = 0.0, seed: int = 0) -> Case:
-    return random_case(Sizes(N, T, H, V), np.random.default_rng(seed), carried, dropout)
+    return random_case(WindowSize(N, T, H, V), np.random.default_rng(seed), carried, dropout)
 
 
 def not_met(rows: list[Comparison]) -> list[Comparison]:
@@ -58,7 +57,7 @@ def not_met(rows: list[Comparison]) -> list[Comparison]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_all_agree(sizes, carried, dropout, seed):
     rng = np.random.default_rng(seed)
-    assert not_met(agree(random_case(Sizes(*sizes), rng, carried, dropout), rng)) == []
+    assert not_met(agree(random_case(WindowSize(*sizes), rng, carried, dropout), rng)) == []
 
 
 def test_every_quantity_of_every_implementation_is_compared():
@@ -166,7 +165,7 @@ def test_the_command_prints_each_quantity_of_each_implementation(capsys):
     assert capsys.readouterr().out.splitlines() != lines
 
 
-@pytest.mark.parametrize("option", ["--batch-size", "--seq-len", "--hidden", "--vocabulary", "--seed"])
+@pytest.mark.parametrize("option", ["--batch-size", "--seq-len", "--hidden", "--vocab-size", "--seed"])
 def test_sizes_that_cannot_be_are_refused_in_one_sentence(option, capsys):
     assert main(["agree", option, "-1"]) == 2
     out, err = capsys.readouterr()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gluon_lstm.compat import mx
-from gluon_lstm.config import ModelConfig
+from gluon_lstm.config import ModelConfig, WindowSize
 from gluon_lstm.lstm import initializers, reference
-from gluon_lstm.lstm.agreement import Sizes, difference, random_case
+from gluon_lstm.lstm.agreement import difference, random_case
 from gluon_lstm.lstm.gluon_block import LSTMLanguageModel
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -21,7 +21,7 @@ layers = pytest.mark.parametrize("layers", [1, 2, 3])
 
 
 def problem(sizes, layers=1):
-    return random_case(Sizes(*sizes), np.random.default_rng([layers, *sizes]), layers=layers)
+    return random_case(WindowSize(*sizes), np.random.default_rng([layers, *sizes]), layers=layers)
 
 
 def arguments(p):

@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save_file
 from test_agreement import not_met, state_gradients
 
 from gluon_lstm.cli.main import main
-from gluon_lstm.config import NAMES, VARIANTS, ModelConfig
+from gluon_lstm.config import NAMES, VARIANTS, ModelConfig, WindowSize
 from gluon_lstm.lstm import fused, initializers, reference, scratch
-from gluon_lstm.lstm.agreement import Sizes, agree, difference, random_case
+from gluon_lstm.lstm.agreement import agree, difference, random_case
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model, ModelError
@@ -53,7 +53,7 @@ def layer_of(name):
 
 def problem(variant, layers, sizes=(2, 4, 3, 5), seed=0, dropout=0.4):
     """In float64: ids, a carried state, weights, masks."""
-    p = random_case(Sizes(*sizes), np.random.default_rng([seed, layers]), True, dropout, variant, layers)
+    p = random_case(WindowSize(*sizes), np.random.default_rng([seed, layers]), True, dropout, variant, layers)
     W = {name: array.astype(np.float64) for name, array in p.W.items()}
     return p.x, p.y, p.h.astype(np.float64), p.c.astype(np.float64), W, p.config, p.input_mask, p.hidden_mask
 
@@ -96,7 +96,7 @@ def test_its_gradients_are_the_slopes_of_that_loss_in_every_place(variant, layer
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_all_cells_agree(variant, layers, sizes, dropout):
     rng = np.random.default_rng(1)
-    rows = agree(random_case(Sizes(*sizes), rng, True, dropout, variant, layers), rng)
+    rows = agree(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
     assert not_met(rows) == []
     cells = {"scratch", "slopes"} if variant == "peephole-full" else {"scratch", "fast", "packed", "slopes"}
     assert {row.implementation for row in rows} == cells
@@ -108,7 +108,7 @@ def test_all_cells_agree(variant, layers, sizes, dropout):
 def test_gradients_reach_the_state_and_come_from_it(variant, layers, cell):
     if variant == "peephole-full":
         pytest.skip("scratch alone has it")
-    p = random_case(Sizes(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
+    p = random_case(WindowSize(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
     for found, true in zip(state_gradients(cell, p), state_gradients(scratch.loss, p, "float64")):
         assert difference(found, true, 0.05) < 2e-5
 
@@ -213,7 +213,7 @@ def test_what_cannot_be_trained_is_said_in_one_sentence(tmp_path, capsys, argume
 
 
 def test_the_fast_cell_refuses_full_peepholes():
-    p = random_case(Sizes(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
+    p = random_case(WindowSize(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
     with pytest.raises(ValueError, match="use --cell scratch"):
         fast.loss(p.x, p.y, None, None, Parameters(p.W, config=p.config))
 
@@ -234,7 +234,7 @@ def test_every_variant_trains_writes_and_is_evaluated(tmp_path, capsys, variant)
 
 
 def test_agree_knows_variants_and_layers(capsys):
-    sizes = ["--batch-size", "2", "--seq-len", "3", "--hidden", "3", "--vocabulary", "4"]
+    sizes = ["--batch-size", "2", "--seq-len", "3", "--hidden", "3", "--vocab-size", "4"]
     assert main(["agree", *sizes, "--variant", "peephole", "--layers", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {"dL/dWci", "dL/dWco_2", "dL/dWxg_2"} <= {line.split()[0] for line in lines[2:-1]}

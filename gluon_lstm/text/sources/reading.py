@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.archive import (
     Record,
@@ -55,9 +56,11 @@ class ReadingOptions:
     encoding: of all files; None finds it for each file.
     """
 
-    column: str | None = None
-    field: str | None = None
-    encoding: str | None = None
+    column: str | None = option(
+        None, "column of the posts in csv and tsv: a name, a number from 1, or all", "C", "reading"
+    )
+    field: str | None = option(None, "field of the posts in json and jsonl, dots for inner objects", "F", "reading")
+    encoding: str | None = option(None, "encoding of the files (default: detected)", "E", "reading")
 
 
 class Post(NamedTuple):
