@@ -41,7 +41,7 @@ def page(language: str) -> str:
     texts = TEXTS[language]
     translated: dict[str, str] = json.loads(JAPANESE.read_text(encoding="utf-8")) if language == "ja" else {}
     parts = [texts["title"], texts["lead"]]
-    for name, command in parser()[1].items():
+    for name, command in parser().commands.items():
         parts += list(_command(name, command, texts, translated))
     return "\n\n".join(parts) + "\n"
 

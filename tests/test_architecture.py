@@ -15,7 +15,7 @@ import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Which import nothing of ours; "": the version, in the package itself.
-EVERYONE = {"config", "files", "progress", "system", "array_file", "signals", ""}
+EVERYONE = {"config", "files", "progress", "system", "array_file", "signals", "options", ""}
 
 # room -> the rooms it may import from, itself always among them
 ARROWS = {
@@ -25,6 +25,7 @@ ARROWS = {
     "system": set(),
     "array_file": set(),
     "signals": set(),
+    "options": set(),
     "compat": set(),
     "text": set(),
     "model": {"text"},

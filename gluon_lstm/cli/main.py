@@ -31,21 +31,22 @@ BAD_INPUT = 2
 BY_SIGNAL = 128  # plus the signal number: the exit code of a process that a signal ended
 
 
-def parser(only: str | None = None) -> tuple[Parser, dict[str, Parser]]:
-    """Return the parser of the command line and those of the commands; `only`: with the arguments of that one alone.
+def parser(only: str | None = None) -> Parser:
+    """Return the parser of the command line, its `commands` with their arguments.
 
-    A command imports what declares its arguments, so that no start pays for the others.
+    `only`: the one command whose arguments are added; it imports what declares them, and no start pays for the others.
     """
     whole = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
     whole.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
     subparsers = whole.add_subparsers(dest="command", metavar="COMMAND")
-    commands = {}
     for name, module in COMMANDS.items():
         examples = "\n".join(("examples:", *(f"  {line}" for line in module.EXAMPLES)))
-        commands[name] = subparsers.add_parser(name, help=summary(module), description=summary(module), epilog=examples)
+        whole.commands[name] = subparsers.add_parser(
+            name, help=summary(module), description=summary(module), epilog=examples
+        )
         if only in (None, name):
-            module.add_arguments(commands[name])
-    return whole, commands
+            module.add_arguments(whole.commands[name])
+    return whole
 
 
 @escape_output()
@@ -55,14 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((argument for argument in arguments if argument in COMMANDS), "")
-    whole, commands = parser(only=command)
+    whole = parser(only=command)
     args = whole.parse_args(arguments)
     if args.command is None:
         whole.print_help()
         return 0
 
     def with_options(sentence: str) -> str:
-        return with_option_names(sentence, commands[args.command])
+        return with_option_names(sentence, whole.commands[args.command])
 
     args.command_line = arguments
     args.notice = lambda line: notice(with_options(line))

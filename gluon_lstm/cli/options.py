@@ -20,11 +20,12 @@ MODEL = "a .safetensors file, or the run directory of a training run"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with one-sentence errors, a usage line of one line, and an example section."""
+    """An argument parser with one-sentence errors and a usage of one line; `commands` are its subparsers."""
 
     def __init__(self, **options: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(**{"allow_abbrev": False, "formatter_class": formatter, **options})
+        self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

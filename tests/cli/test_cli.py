@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import io
 import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, SCRIPTS
 
 from gluon_lstm import __version__
 from gluon_lstm.cli.main import COMMANDS, main, parser
@@ -28,7 +30,9 @@ from gluon_lstm.model import Model
 from gluon_lstm.sampling.evaluation import evaluate
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.sampler import SamplingOptions
-from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.sources.reading import ReadingOptions
+from gluon_lstm.training.run import OPTIONS
 
 README = ROOT / "README.md"
 TINY = ["--steps", "2", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
@@ -64,9 +68,9 @@ def trained(tmp_path_factory) -> Path:
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    (action,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
-    assert action.choices.keys() == COMMANDS.keys()
-    return dict(action.choices)
+    found = parser().commands
+    assert found.keys() == COMMANDS.keys()
+    return dict(found)
 
 
 def options() -> list[tuple[str, argparse.Action]]:
@@ -75,9 +79,6 @@ def options() -> list[tuple[str, argparse.Action]]:
 
 def on_disk(folder: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
-
-
-LONG_OPTIONS = sorted({option for _, action in options() for option in action.option_strings} - {"-h", "--help"})
 
 
 # ---- help and documentation
@@ -111,9 +112,31 @@ def test_every_command_is_in_the_readme(name):
     assert re.search(rf"gluon-lstm {name}\b", README.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("option", LONG_OPTIONS)
-def test_every_option_is_in_the_readme(option):
-    assert re.search(rf"(?<![\w-]){option}(?![\w-])", README.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_begins_with_one_line_of_usage_and_ends_with_three_examples(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    assert lines[0].startswith(f"usage: gluon-lstm {name} ") and len(lines[0]) <= 80 and lines[1] == ""
+    assert lines[-4] == "examples:" and lines[-3:] == [f"  {line}" for line in COMMANDS[name].EXAMPLES]
+
+
+@pytest.mark.parametrize("example", [line for module in COMMANDS.values() for line in module.EXAMPLES])
+def test_every_example_is_a_valid_command_line(example):
+    assert parser().parse_args(shlex.split(example)[1:]).command in COMMANDS
+
+
+def test_no_arguments_print_the_help(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
+
+
+def test_the_page_of_the_command_line_is_current(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    page = importlib.import_module("cli_page")
+    for language, path in page.PAGES.items():
+        assert path.read_text(encoding="utf-8") == page.page(language), "run python scripts/cli_page.py"
 
 
 # ---- what is done
@@ -459,7 +482,7 @@ def test_a_gpu_that_is_not_there(refused, posts, tmp_path):
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["fly"], ["--nosuch"], ["train"], ["generate"], ["evaluate", "m"], ["clean"], ["cache"], ["cache", "melt"]],
+    [["fly"], ["--nosuch"], ["train"], ["generate"], ["evaluate", "m"], ["clean"], ["cache"], ["cache", "melt"]],
 )
 def test_a_command_line_that_is_none(refused, argv):
     assert "--help" in refused(*argv)
@@ -544,7 +567,7 @@ def stopped(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
     assert (child.returncode, out) == (code, "")
     assert "Traceback" not in err
     *_, told, last = err.splitlines()
-    assert told.startswith("go on with: gluon-lstm train ") and told.endswith(" --resume")
+    assert told.startswith("continue with: gluon-lstm train ") and told.endswith(" --resume")
     assert last == "gluon-lstm: interrupted"
     assert Model.load(run / "last.safetensors").about["steps"] > 0
 
@@ -590,10 +613,21 @@ def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
     stopped(process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)
 
 
-def test_the_cleaning_options_are_the_policies(posts):
-    """They are written out in the command line, which may not import cleaning only to show its help."""
-    actions = {action.dest: action for action in commands()["clean"]._actions}
-    for field in fields(CleaningOptions):
-        assert actions[field.name].default == field.default
-        if field.name in POLICIES:
-            assert actions[field.name].choices == list(POLICIES[field.name])
+@pytest.mark.parametrize("command", ["clean", "train"])
+def test_options_are_the_fields_of_their_dataclasses(command):
+    actions = {action.dest: action for action in commands()[command]._actions}
+    for settings in (CleaningOptions, ReadingOptions) if command == "clean" else OPTIONS:
+        for field in fields(settings):
+            declared = field.metadata.get("option")
+            if declared is None:
+                continue
+            action = actions[field.name]
+            assert list(action.choices or ()) == list(declared.choices)
+            assert action.default == argparse.SUPPRESS and declared.help.replace("%", "%%") in action.help
+            if field.default not in (None, False, True):
+                assert f"default: {field.default:g}" in action.help if isinstance(field.default, float) else True
+
+
+def test_a_field_in_an_error_is_printed_as_the_option(refused, posts, tmp_path):
+    error = refused("train", posts, "--out", tmp_path / "run", "--learning-rate", "0")
+    assert "--learning-rate 0" in error and "`" not in error

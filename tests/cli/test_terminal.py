@@ -221,8 +221,8 @@ def test_what_commands_print_and_notice_does_not_steer_a_terminal(model, tmp_pat
 
 def test_a_bar_is_drawn_and_its_label_steers_nothing():
     code = (
-        "from gluon_lstm.cli.terminal import notice, progress, shown_safely\n"
-        "with shown_safely(), progress('label\\x1b[31m', 3, 'steps') as advance:\n"
+        "from gluon_lstm.cli.terminal import notice, progress, escape_output\n"
+        "with escape_output(), progress('label\\x1b[31m', 3, 'steps') as advance:\n"
         "    for n in range(3):\n"
         "        advance(1)\n"
         "        notice('line\\x1b[2J\\r' + chr(0xd83d))\n"
