@@ -1,11 +1,11 @@
-"""MXNet 1.9.1 beside today's Python and NumPy: ``from gluon_lstm.compat import mx``.
+"""MXNet 1.9.1 on current Python and NumPy: ``from gluon_lstm.compat import mx``.
 
-MXNet's last release expects names that NumPy 1.24 and 2 and Python 3.12 have dropped. They are lent to it while it is
-imported and taken back afterwards, so that other libraries see NumPy as it is. Two stay, because MXNet also reads them
-later: ``numpy.bool`` and ``numpy.Inf``. A name that NumPy still has is never touched.
+MXNet's last release uses names that NumPy 1.24, NumPy 2 and Python 3.12 removed. NumPy is patched with them while MXNet
+is imported and restored afterwards, so that other libraries are unaffected. Two names stay, because MXNet also reads
+them at run time: ``numpy.bool`` and ``numpy.Inf``. Names that NumPy still has are never changed.
 
-What this cannot mend: MXNet writes the parameters of an operator as text, and under NumPy 2 a scalar in a shape becomes
-``(np.int64(2), 3)``, which MXNet cannot read. Hand it plain ``int`` and ``float``.
+Not covered: MXNet writes the parameters of an operator as text, and under NumPy 2 a NumPy scalar in a shape becomes
+``(np.int64(2), 3)``, which MXNet cannot parse. Pass plain ``int`` and ``float``.
 """
 
 import importlib
@@ -22,7 +22,7 @@ import numpy as np
 
 
 class MXNetMissing(ImportError):
-    """MXNet cannot be imported here; the message says what to do."""
+    """MXNet cannot be imported; the message says how to fix it."""
 
 
 NOT_INSTALLED = (
@@ -32,8 +32,8 @@ NOT_INSTALLED = (
 )
 
 
-def _gone(name: str) -> Any:
-    """Something for MXNet to re-export as ``mx.np.<name>``; NumPy offers nothing that could do its work."""
+def _removed(name: str) -> Any:
+    """Return a stub for MXNet to re-export as ``mx.np.<name>``: NumPy has no replacement for the function."""
 
     def function(*args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(f"numpy.{name} no longer exists in NumPy {np.__version__}")
@@ -42,13 +42,13 @@ def _gone(name: str) -> Any:
     return function
 
 
-# The builtin, as numpy.bool was until NumPy 1.24. MXNet reads both names again when it runs: `bool` when an mx.np array
-# is indexed, `Inf` in Gluon's Estimator callbacks.
-_KEPT = {"bool": bool, "Inf": np.inf}
+# Names that MXNet also reads at run time: `bool` (the builtin until NumPy 1.24) when an mx.np array is indexed, `Inf`
+# in Gluon's Estimator callbacks.
+_PERMANENT = {"bool": bool, "Inf": np.inf}
 
-# Read once, by mxnet/numpy/utils.py, fallback.py and numpy_dispatch_protocol.py. All but the financial functions
-# (removed in NumPy 1.20) and msort live on under another name.
-_LENT = {
+# Names read only at import, by mxnet/numpy/utils.py, fallback.py and numpy_dispatch_protocol.py. All but the financial
+# functions (removed in NumPy 1.20) and msort have a replacement.
+_TEMPORARY = {
     "PINF": np.inf,
     "NINF": -np.inf,
     "PZERO": 0.0,
@@ -60,35 +60,36 @@ _LENT = {
     "product": np.prod,
     "round_": np.round,
     "in1d": lambda ar1, ar2, **options: np.isin(np.ravel(ar1), ar2, **options),
-    "trapz": getattr(np, "trapezoid", None),  # NumPy has one of the two names, or both
-    **{name: _gone(name) for name in ("msort", "mirr", "npv", "pmt", "ppmt", "pv", "rate")},
+    "trapz": getattr(np, "trapezoid", None),  # NumPy has either name or both
+    **{name: _removed(name) for name in ("msort", "mirr", "npv", "pmt", "ppmt", "pv", "rate")},
 }
 
 
-SCIPY = "scipy.sparse"
+SCIPY = "scipy.sparse"  # module hidden from MXNet during its import
 
 
 class _Version(tuple):
-    """``'1.26.4'`` as ``(1, 26, 4)``: all that MXNet asks of distutils' version classes is to be compared."""
+    """Version tuple, ``'1.26.4'`` as ``(1, 26, 4)``: MXNet only compares distutils' version classes."""
 
     def __new__(cls, text: str) -> "_Version":
         return super().__new__(cls, map(int, re.findall(r"\d+", text)))
 
 
 def _distutils() -> dict[str, ModuleType]:
-    """What stands in for distutils, which Python 3.12 removed."""
+    """Return substitutes for the modules of distutils, which Python 3.12 removed."""
     package, version = ModuleType("distutils"), ModuleType("distutils.version")
     version.LooseVersion = version.StrictVersion = _Version  # type: ignore[attr-defined]
     return {"distutils": package, "distutils.version": version}
 
 
 @contextmanager
-def _lend() -> Iterator[None]:
+def _patched() -> Iterator[None]:
+    """Patch NumPy and sys.modules for the import of MXNet; restore both afterwards."""
     modules = {} if find_spec("distutils") else _distutils()
-    names = {name: value for name, value in _LENT.items() if not hasattr(np, name)}
-    # MXNet takes SciPy where it can get it, under a name that warns at each array made and will be gone in SciPy 2.
+    names = {name: value for name, value in _TEMPORARY.items() if not hasattr(np, name)}
+    # MXNet imports SciPy when installed, by a name that warns at each new array and is removed in SciPy 2.
     before = {SCIPY: sys.modules[SCIPY]} if SCIPY in sys.modules else {}
-    sys.modules.update({**modules, SCIPY: None})  # type: ignore[dict-item]  # which says: there is none
+    sys.modules.update({**modules, SCIPY: None})  # type: ignore[dict-item]  # None: the import fails
     vars(np).update(names)
     try:
         yield
@@ -101,20 +102,20 @@ def _lend() -> Iterator[None]:
 
 
 def load_mxnet() -> Any:
-    """Import MXNet with the names it misses, and without the warnings that its use of old ones gives."""
+    """Import and return MXNet with the removed names patched in and deprecation warnings suppressed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, value in _KEPT.items():
+        for name, value in _PERMANENT.items():
             if not hasattr(np, name):
                 setattr(np, name, value)
-        with _lend():
+        with _patched():
             try:
                 return importlib.import_module("mxnet")
             except ModuleNotFoundError as error:
                 if error.name == "mxnet":
                     raise MXNetMissing(NOT_INSTALLED) from None
                 raise MXNetMissing(f"MXNet needs a package that is missing: `pip install {error.name}`.") from error
-            except OSError as error:  # a shared library: slim containers lack the one of OpenMP
+            except OSError as error:  # a missing shared library: slim containers lack OpenMP's
                 raise MXNetMissing(
                     f"MXNet cannot be loaded ({error}): if it names libgomp.so.1, `apt-get install libgomp1`."
                 ) from error

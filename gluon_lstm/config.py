@@ -1,4 +1,4 @@
-"""What a model is built like: the cell, its size, how many lie above one another, and the names of its arrays."""
+"""Model architecture: variant of the cell, hidden units, number of layers; names and shapes of the arrays."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from gluon_lstm.options import check, option
 
-GATES = "gifo"  # candidate, input, forget and output gate, in the order of the notes
+GATES = "gifo"  # candidate, input, forget and output gate, in the order of notes 003
 
 
 @dataclass(frozen=True)
 class CellConfig:
-    """What is inside a cell.
+    """Switches of the cell.
 
-    `gates` names its sums: those of an LSTM, or "h", the one of a simple recurrent network, h = tanh(x Wxh + h Whh +
-    bh), which has no cell (its c stays what it is). With `peepholes` the gates see the cell, i and f the one before the
-    step, o the one behind it: "diagonal" through vectors (Gers & Schmidhuber 2000, "Recurrent nets that time and
-    count", equations 3 to 5), "full" through matrices, as notes 000 print it. Without `output_tanh`, h = o * c.
+    `gates`: the pre-activations of a step. GATES for an LSTM; "h" for a simple recurrent network, h = tanh(x Wxh +
+    h Whh + bh), whose cell state c is passed through unchanged.
+    `peepholes`: i and f read c of the step before, o reads the new c. "diagonal": weight vectors (Gers & Schmidhuber
+    2000, "Recurrent nets that time and count", equations 3 to 5). "full": weight matrices, as printed in notes 000.
+    `output_tanh`: h = o * tanh(c); False: h = o * c.
     """
 
     gates: str = GATES
@@ -26,7 +27,7 @@ class CellConfig:
 
     @property
     def fused_gate_order(self) -> str:
-        """The gates in the order in which they lie where one product gives them all: first those of a sigmoid."""
+        """The order of the gates in a fused array (..., 4H): the three sigmoids first, contiguous."""
         return self.gates if self.gates == "h" else "ifog"
 
 
@@ -35,17 +36,17 @@ VARIANTS = {
     "peephole": CellConfig(peepholes="diagonal"),
     "peephole-full": CellConfig(peepholes="full"),  # notes 000
     "no-output-tanh": CellConfig(output_tanh=False),  # notes 002
-    "rnn": CellConfig(gates="h"),  # what notes 003 compare with
+    "rnn": CellConfig(gates="h"),  # the baseline of notes 003
 }
-PEEPHOLES = "ifo"  # the gates that may see the cell
-MAX_SIZES = {"hidden": 65_536, "layers": 64}  # a model file may come from anywhere, and ask for a billion layers
+PEEPHOLE_GATES = "ifo"  # the gates with a peephole weight
+MAX_SIZES = {"hidden": 65_536, "layers": 64}  # upper bounds of the sizes: a hostile model file can ask for any
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is built like: H, the number of hidden units, a cell of VARIANTS, and layers, one above the other.
+    """Architecture of a model: H = `hidden` units, the cell VARIANTS[`variant`], `layers` stacked layers.
 
-    (V is the length of the vocabulary.) Raises ValueError for what cannot be.
+    The size of the vocabulary, V, is not part of it. Raises ValueError for an invalid field.
     """
 
     hidden: int = 256
@@ -53,12 +54,12 @@ class ModelConfig:
     layers: int = 1
 
     def __post_init__(self) -> None:
-        for name, most in MAX_SIZES.items():
+        for name, maximum in MAX_SIZES.items():
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"`{name}` {value}: use at least 1")
-            if value > most:
-                raise ValueError(f"`{name}` {value}: use at most {most:,}")
+            if value > maximum:
+                raise ValueError(f"`{name}` {value}: use at most {maximum:,}")
         if not isinstance(self.variant, str) or self.variant not in VARIANTS:
             raise ValueError(f"`variant` {self.variant}: use one of {', '.join(VARIANTS)}")
 
@@ -67,9 +68,9 @@ class ModelConfig:
         return VARIANTS[self.variant]
 
     def shapes(self, V: int, D: int | None = None) -> dict[str, tuple[int, ...]]:
-        """The shape of each array, in the order in which they are named everywhere.
+        """Return name -> shape of all arrays, in the order used everywhere.
 
-        Layer 1 reads ids, which stand for rows (V,), or where D is given rows of D numbers.
+        Layer 1 reads ids, that is, one-hot rows (V,); where D is given, rows of D numbers.
         """
         H, shapes = self.hidden, {}
         for layer in range(1, self.layers + 1):
@@ -82,16 +83,16 @@ class ModelConfig:
             )
             if self.cell.peepholes:
                 shape = (H,) if self.cell.peepholes == "diagonal" else (H, H)
-                shapes.update({array_name(f"Wc{k}", layer): shape for k in PEEPHOLES})
+                shapes.update({array_name(f"Wc{k}", layer): shape for k in PEEPHOLE_GATES})
         return {**shapes, "Why": (H, V), "by": (V,)}
 
     @property
-    def recurrent(self) -> list[str]:
-        """The names of the recurrent weights of all layers: those of `Whg` and the like."""
+    def recurrent_names(self) -> list[str]:
+        """The names of the recurrent weights (H, H) of all layers: Whg, Whi, ... Whg_2, ..."""
         return [array_name(f"Wh{k}", layer) for layer in range(1, self.layers + 1) for k in self.cell.gates]
 
     def names(self, layer: int) -> dict[str, str]:
-        """The arrays of one layer (from 1): the name in the equations -> the name in the model."""
+        """Return, for one layer (from 1), the name in the equations -> the name in the model."""
         one = ModelConfig(self.hidden, self.variant).shapes(1)
         return {name: array_name(name, layer) for name in one if name not in ("Why", "by")}
 
@@ -110,15 +111,15 @@ class WindowSize:
 
 
 def array_name(name: str, layer: int) -> str:
-    """The name of an array in a layer (from 1): Wxg, Wxg_2, Wxg_3 ..."""
+    """Return the name of an array in a layer (from 1): Wxg, Wxg_2, Wxg_3 ..."""
     return name if layer == 1 else f"{name}_{layer}"
 
 
 def require_arrays(names: Iterable[str], arrays: Collection[str]) -> None:
-    """ValueError for those of `names` that `arrays` does not have."""
+    """Raise ValueError that lists the `names` missing from `arrays`."""
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise ValueError(f"the arrays of the model lack {', '.join(missing)}")
+        raise ValueError(f"the model lacks the arrays {', '.join(missing)}")
 
 
-NAMES = tuple(ModelConfig().shapes(1))  # the 14 arrays of the standard model
+ARRAY_NAMES = tuple(ModelConfig().shapes(1))  # the 14 arrays of the standard model

@@ -1,4 +1,4 @@
-"""CPU or GPU: the choice, and the words for when it is not there."""
+"""Choice of the device: CPU or GPU."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from gluon_lstm.compat import mx
 
 
 class ContextError(ValueError):
-    """A device that this MXNet does not have."""
+    """A device that is unknown or that this MXNet does not have."""
 
 
 def choose(name: str = "auto", gpus: int | None = None) -> Any:
-    """The mx.Context meant by `auto`, `cpu`, `gpu` or `gpu:K`; `auto` takes a GPU when this MXNet has one.
+    """Return the mx.Context named `auto`, `cpu`, `gpu` or `gpu:K`; `auto` is GPU 0 where MXNet has one, else the CPU.
 
-    `gpus` is the number of GPUs that MXNet sees; None asks it. Raises ContextError for a name that is none of these,
-    and for a GPU that is not there.
+    `gpus`: the number of GPUs; None asks MXNet. Raises ContextError for any other name, and for a GPU that MXNet does
+    not have. The wheels with GPU support hold machine code for compute capability 5.0 to 8.6. Code for 8.6 runs on
+    8.6 and later 8.x, so also on 8.9 (Ada: RTX 40), but not on 9.0 (Hopper) and later.
     """
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d+))?", name)
     if not match:
-        raise ContextError(f"unknown device {name!r}: use auto, cpu, gpu or gpu:K with K = 0, 1, …")
+        raise ContextError(f"`ctx` {name!r}: use auto, cpu, gpu or gpu:K with K = 0, 1, …")
     if name == "cpu":
         return mx.cpu()
     gpus = mx.context.num_gpus() if gpus is None else gpus
@@ -28,14 +29,15 @@ def choose(name: str = "auto", gpus: int | None = None) -> Any:
         return mx.gpu(0) if gpus else mx.cpu()
     index = int(match.group(1) or 0)
     if index >= gpus:
-        sees = f"sees {gpus} GPU{'s' * (gpus != 1)}" + (f" (gpu:0 to gpu:{gpus - 1})" if gpus else "")
+        found = f"finds {gpus} GPU{'s' * (gpus != 1)}" + (f" (gpu:0 to gpu:{gpus - 1})" if gpus else "")
         raise ContextError(
-            f"{name} is not there: MXNet {mx.__version__} {sees}; GPU support comes with the wheels mxnet-cu101 to"
-            " mxnet-cu117 (beside CUDA 11, cuDNN 8 and NCCL 2) and stops at compute capability 8.6; use --ctx cpu"
+            f"`ctx` {name}: MXNet {mx.__version__} {found}; GPU support comes with the wheels mxnet-cu101 to"
+            " mxnet-cu117 (with CUDA 11, cuDNN 8 and NCCL 2) for compute capability 5.0 to 8.9 (up to Ada: RTX 40),"
+            " not for 9.0 (Hopper) and later; use `ctx` cpu"
         )
     return mx.gpu(index)
 
 
 def describe(ctx: Any) -> str:
-    """The device in words, for the log."""
+    """Return the name of the device, for the log: "CPU", "GPU 0"."""
     return "CPU" if ctx.device_type == "cpu" else f"GPU {ctx.device_id}"

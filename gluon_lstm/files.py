@@ -1,4 +1,4 @@
-"""Whole files or none: what is written here is either complete under its own name or not there at all."""
+"""Atomic file writes: a file appears under its name complete, or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import IO, Any
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path` for writing; rename it to `path` when the block ends well.
+    """Open a temporary file beside `path` for writing; rename it to `path` when the block ends without an exception.
 
-    Text is UTF-8 with LF line ends. The bytes are flushed to disk before the rename, so that a reader meets the old
-    file or the new one and never half of one. Raises OSError, leaving `path` as it was and no temporary file behind.
+    Text is UTF-8 with LF line ends. The bytes are flushed to disk before the rename: a reader finds the old file or
+    the new one, never a part of one. Raises OSError; on any exception `path` is unchanged and the temporary file is
+    removed.
     """
     target = Path(path)
     if target.is_dir():
@@ -32,16 +33,18 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
-            raise type(error)(error.errno, error.strerror, str(target)) from None  # the name that was given
+            raise type(error)(
+                error.errno, error.strerror, str(target)
+            ) from None  # name the target, not the temporary file
         raise
     sync_directory(target.parent)
 
 
-def sync_directory(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows has no handle on a folder
+def sync_directory(directory: Path) -> None:
+    """Flush `directory` to disk, so that a rename in it survives a power cut. Does nothing on Windows."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows has no handles of directories
         return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
@@ -49,7 +52,7 @@ def sync_directory(folder: Path) -> None:
 
 
 def write_png(figure: Any, path: str | os.PathLike[str]) -> None:
-    """A matplotlib Figure as the PNG `path`: whole, or not at all. Raises OSError."""
+    """Write a matplotlib Figure to the PNG file `path`, atomically. Raises OSError."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with atomic_write(path, "wb") as file:

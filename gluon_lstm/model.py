@@ -1,6 +1,6 @@
-"""What a trained model is: configuration, text settings, vocabulary and named NumPy arrays, in one safetensors file.
+"""A trained model: configuration, text settings, vocabulary and named NumPy arrays, in one safetensors file.
 
-Nothing here knows MXNet: a model file needs NumPy alone, and outlives the framework that trained it.
+A model needs NumPy alone, never MXNet: it outlives the framework that trained it.
 """
 
 from __future__ import annotations
@@ -19,99 +19,98 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.text.codec import Codec, TextSettings, check_specials
 from gluon_lstm.text.vocabulary import Vocabulary
 
-BEST, LAST = "best.safetensors", "last.safetensors"
-MAX_WEIGHT = np.float32(
-    1e20
-)  # weight: with more, a sum in a cell could be infinite in float32; training stays below 1000
-MAX_REASON_LENGTH = 200  # characters
+BEST, LAST = "best.safetensors", "last.safetensors"  # file names in a run directory
+# Maximum magnitude of a weight: larger ones can overflow a pre-activation in float32. Training stays below 1000.
+MAX_WEIGHT = np.float32(1e20)
+MAX_REASON_LENGTH = 200  # maximum length of an error quoted from a file, in characters
 
 
 @dataclass(frozen=True)
 class Model:
-    """A language model that can be written to a file, read back, and run by `sampling`.
+    """A language model: saved to and loaded from a file, run by `sampling`.
 
-    `arrays` are float32 under the names of the configuration; `about` says how it was trained (plain JSON values), for
-    people.
+    `arrays`: float32, under the names and in the shapes of `config.shapes(V)`. `metadata`: how the model was trained
+    (plain JSON values), for people; nothing is computed from it.
     """
 
     config: ModelConfig
     codec: Codec
     arrays: Mapping[str, np.ndarray]
-    about: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def vocabulary(self) -> Vocabulary:
         return self.codec.vocabulary
 
-    def description(self) -> dict[str, Any]:
-        """What the file says of the model besides its arrays: plain JSON values."""
+    def file_metadata(self) -> dict[str, Any]:
+        """Return everything in the file besides the arrays: plain JSON values."""
         return {
             "config": asdict(self.config),
             "text": self.codec.settings.to_json(),
             "vocabulary": self.vocabulary.tokens,
-            "specials": self.vocabulary.num_specials,
-            "about": dict(self.about),
+            "num_specials": self.vocabulary.num_specials,
+            "metadata": dict(self.metadata),
         }
 
-    def check_room(self) -> None:
-        """ValueError when `save` would refuse this model as too large, however it is trained: ask before training."""
-        array_file.check_metadata_size(self.description())
+    def check_size(self) -> None:
+        """Raise ValueError when `save` would refuse this model as too large. The answer does not depend on training."""
+        array_file.check_metadata_size(self.file_metadata())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to `path`: whole, or not at all. Raises ValueError as `check_room`, and OSError."""
+        """Write the model to `path`, atomically. Raises ValueError as `check_size`, and OSError."""
         names = self.config.shapes(len(self.vocabulary))
-        array_file.save(path, self.description(), {name: np.asarray(self.arrays[name], np.float32) for name in names})
+        arrays = {name: np.asarray(self.arrays[name], np.float32) for name in names}
+        array_file.save(path, self.file_metadata(), arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """The model in the file `path`, or in the run folder `path` (its best weights, else its last).
+        """Return the model in the file `path`, or in the run directory `path` (best weights, else last).
 
-        Raises ModelError when that is not a whole model file, OSError when it cannot be read.
+        Raises ModelError unless the file is a valid model, OSError when it cannot be read.
         """
         path = model_file(path)
         with array_file.open_file(path) as file:
             try:
-                config, settings, vocabulary, about = _described(file.description)
+                config, settings, vocabulary, metadata = _parse_metadata(file.metadata)
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(
-                    f"{path}: the description of the model in it cannot be used ({_reason(error)}); give a file or"
-                    " folder of `train`"
+                    f"{path}: its metadata is invalid ({_reason(error)}); give a file or run directory of `train`"
                 ) from error
             shapes = config.shapes(len(vocabulary))
             if file.specs != {name: ArraySpec("F32", shape) for name, shape in shapes.items()}:
-                raise ModelError(f"{path}: its arrays do not have the shapes that its own description asks for")
+                raise ModelError(f"{path}: its arrays do not have the shapes that its metadata requires")
             arrays = file.arrays()
         if not all(array.min() >= -MAX_WEIGHT and array.max() <= MAX_WEIGHT for array in arrays.values()):
             raise ModelError(
-                f"{path}: its weights are not all finite and of at most {MAX_WEIGHT:.0e} in magnitude; the training it"
-                " comes from diverged, so train again"
+                f"{path}: a weight is not finite or larger than {MAX_WEIGHT:.0e} in magnitude; the training diverged,"
+                " so train again"
             )
-        return cls(config, Codec(settings, vocabulary), arrays, about)
+        return cls(config, Codec(settings, vocabulary), arrays, metadata)
 
 
-def _described(description: Mapping[str, Any]) -> tuple[ModelConfig, TextSettings, Vocabulary, dict[str, Any]]:
-    """What a file says of its model. Raises KeyError, TypeError or ValueError where that is nonsense."""
-    config = ModelConfig(**description["config"])
-    settings = TextSettings.from_json(description["text"])
-    vocabulary = Vocabulary(description["vocabulary"], description["specials"])
+def _parse_metadata(stored: Mapping[str, Any]) -> tuple[ModelConfig, TextSettings, Vocabulary, dict[str, Any]]:
+    """Return config, settings, vocabulary and metadata of a model. Raises KeyError, TypeError or ValueError."""
+    config = ModelConfig(**stored["config"])
+    settings = TextSettings.from_json(stored["text"])
+    vocabulary = Vocabulary(stored["vocabulary"], stored["num_specials"])
     check_specials(settings, vocabulary)
-    if not isinstance(description["about"], dict):
-        raise ValueError("what it says about its training is no JSON object")
-    return config, settings, vocabulary, description["about"]
+    if not isinstance(stored["metadata"], dict):
+        raise ValueError("`metadata` is not a JSON object")
+    return config, settings, vocabulary, stored["metadata"]
 
 
 def _reason(error: Exception) -> str:
-    """An error as a part of a sentence. What a file brought into it may be of any length, and hold line ends."""
-    reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    """Return an error as part of a sentence: one line of limited length, since it can quote the file."""
+    reason = f"missing {error}" if isinstance(error, KeyError) else str(error)
     return " ".join(reason[:MAX_REASON_LENGTH].split())
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
-    """The file meant by `path`: itself, or the best (else the last) weights of the run folder it names."""
+    """Return `path` itself, or the file of the best (else the last) weights when `path` is a run directory."""
     path = Path(path)
     if not path.is_dir():
         return path
     for name in (BEST, LAST):
         if (path / name).is_file():
             return path / name
-    raise ModelError(f"{path}: a folder without {BEST} or {LAST}; give the --out folder of a training run")
+    raise ModelError(f"{path}: a directory without {BEST} or {LAST}; give a run directory of `train`")

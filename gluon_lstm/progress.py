@@ -1,4 +1,4 @@
-"""How long work tells what it has done: a label, a total, and one call for each part that is finished."""
+"""Callbacks of long operations: progress (label, total, finished units) and notices (lines for a person)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Callable, Optional, Protocol
 
 
 class Advance(Protocol):
-    """`advance(n)`: n more are done; `advance(n, total)`: and so many there will be, as is known by now."""
+    """`advance(n)`: n more units are done; `advance(n, total)`: the total is now known to be `total`."""
 
     def __call__(self, n: int, total: int | None = None) -> None: ...
 
 
 # (label, total or None, unit) -> Advance
 Progress = Callable[[str, Optional[int], str], AbstractContextManager[Advance]]
-Notice = Callable[[str], None]  # one line a person should know
+Notice = Callable[[str], None]  # takes one line for a person
 
 
 @contextmanager
 def silent(label: str, total: int | None, unit: str) -> Iterator[Advance]:
-    """The progress of a library call that nobody watches."""
+    """Report no progress."""
     yield lambda n, total=None: None
 
 
 def ignore(line: str) -> None:
-    """The notice of a library call that nobody listens to."""
+    """Discard a notice."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, and a polite request of the system to end: heard where it does no harm."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: immediately, or between two steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIGNALS = [
 
 
 class Interrupted(KeyboardInterrupt):
-    """One of SIGNALS has come. `at_once`: there was no waiting for a good moment, and nothing may be saved."""
+    """Raised for one of SIGNALS. `at_once`: raised at an arbitrary instruction, so the state must not be saved."""
 
     def __init__(self, number: int = signal.SIGINT, at_once: bool = True) -> None:
         super().__init__(number)
@@ -25,7 +25,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def raise_on_signal() -> Iterator[None]:
-    """Each of SIGNALS raises Interrupted wherever it arrives, so that what is being written is taken away again."""
+    """Raise Interrupted as soon as one of SIGNALS arrives, so that `finally` blocks remove partial output."""
 
     def interrupt(number: int, _: Any) -> None:
         raise Interrupted(number)
@@ -36,42 +36,45 @@ def raise_on_signal() -> Iterator[None]:
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], None]]:
-    """The first of SIGNALS raises Interrupted where the yielded function is called; a second one at once.
+    """Defer the first of SIGNALS: the yielded function raises Interrupted for it. A second one raises at once.
 
-    Raised wherever the first one happens to arrive it could be lost: Python drops what a destructor or a callback from
-    C raises, and training is full of both.
+    Python discards exceptions raised in destructors and in callbacks from C, and training runs both all the time: an
+    exception raised at the first signal's arrival could be lost.
     """
-    heard: list[int] = []
+    pending: list[int] = []
 
-    def note(number: int, _: Any) -> None:
-        heard.append(number)
-        if len(heard) > 1:
+    def record(number: int, _: Any) -> None:
+        pending.append(number)
+        if len(pending) > 1:
             raise Interrupted(number)
 
     def check() -> None:
-        if heard:
-            raise Interrupted(heard[0], at_once=False)
+        if pending:
+            raise Interrupted(pending[0], at_once=False)
 
-    with _handler(note):
+    with _handler(record):
         yield check
 
 
 @contextmanager
 def _handler(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """The signals that nobody else (nohup, a program that uses this package) takes care of go to `handler`."""
+    """Install `handler` for SIGNALS without a foreign handler (of nohup, of a program that uses this package).
+
+    Does nothing outside the main thread, where Python allows no handlers. The previous handlers return at the end.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: old for number in SIGNALS if _is_free(old := signal.getsignal(number))}
-    for number in before:
+    previous = {number: old for number in SIGNALS if _is_replaceable(old := signal.getsignal(number))}
+    for number in previous:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, old in before.items():
+        for number, old in previous.items():
             signal.signal(number, old)
 
 
-def _is_free(handler: Any) -> bool:
+def _is_replaceable(handler: Any) -> bool:
     ours = getattr(handler, "__module__", None) == __name__
     return ours or handler in (signal.SIG_DFL, signal.default_int_handler)

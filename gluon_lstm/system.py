@@ -1,4 +1,4 @@
-"""What this machine offers."""
+"""Hardware, library versions and process-wide settings."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 
 
 def available_cores() -> int:
-    """The cores this process may use, which on a shared machine can be fewer than there are."""
+    """Return the number of cores this process may use: its CPU affinity, not the cores of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cpu_name() -> str:
-    """The processor in words, as far as the system tells."""
+    """Return the model name of the processor, or its architecture where the system does not report the name."""
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
         for line in lines:
             if line.startswith("model name"):
@@ -28,7 +28,7 @@ def cpu_name() -> str:
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Of those of the libraries that are installed."""
+    """Return name -> version of the installed ones among the packages `names`."""
     found = {}
     for name in names:
         with suppress(PackageNotFoundError):
@@ -37,19 +37,19 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def disable_malloc_trim() -> None:
-    """Let the C library keep what is freed for what comes next, instead of giving it back to the system each time.
+    """Make malloc keep freed memory for later allocations instead of returning it to the system.
 
-    What a validation or a sample needs is then mapped once and not over and over (glibc; elsewhere nothing happens).
+    The buffers of a validation or a sample are then mapped once, not at each use. Affects glibc only.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that it takes
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the maximum of glibc on 64-bit systems
         mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def limit_blas_threads() -> None:
-    """Give one thread to each product of NumPy, for what keeps all cores busy by itself.
+    """Limit NumPy's OpenBLAS to one thread, for programs that keep all cores busy with threads of their own.
 
-    To be called before NumPy is loaded. What the user has set stays.
+    Call it before NumPy is imported. A value set by the user in the environment is kept.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -60,9 +60,9 @@ def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
 
 
-def seal(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+def seal(file_metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     """A file with a checksum that is right, whatever is in it."""
-    described = {**description, "checksum": array_file.checksum(description, arrays)}
+    described = {**file_metadata, "checksum": array_file.checksum(file_metadata, arrays)}
     return save(arrays, metadata={"gluon_lstm": json.dumps(described)})
 
 
@@ -102,8 +102,8 @@ def places(value: Any, before: tuple = ()) -> Iterator[tuple]:
             yield from places(value[key], (*before, key))
 
 
-def changed(description: dict[str, Any], place: tuple, value: Any) -> dict[str, Any]:
-    whole = copy.deepcopy(description)
+def changed(file_metadata: dict[str, Any], place: tuple, value: Any) -> dict[str, Any]:
+    whole = copy.deepcopy(file_metadata)
     inside = whole
     for key in place[:-1]:
         inside = inside[key]
@@ -119,11 +119,11 @@ HOSTILE = [
 
 def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(path):
     """A model means: it says again what it was told, writes text, and comes back when it is saved."""
-    description, arrays = parts(path)
+    file_metadata, arrays = parts(path)
     refused = 0
-    for place in places({key: value for key, value in description.items() if key != "checksum"}):
+    for place in places({key: value for key, value in file_metadata.items() if key != "checksum"}):
         for value in HOSTILE:
-            hostile = changed(description, place, value)
+            hostile = changed(file_metadata, place, value)
             path.write_bytes(seal(hostile, arrays))
             try:
                 model = Model.load(path)
@@ -131,8 +131,8 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
                 refusal(path)
                 refused += 1
                 continue
-            assert json.dumps(model.description()["vocabulary"]) == json.dumps(hostile["vocabulary"])
-            assert json.dumps(model.description()["about"]) == json.dumps(hostile["about"])
+            assert json.dumps(model.file_metadata()["vocabulary"]) == json.dumps(hostile["vocabulary"])
+            assert json.dumps(model.file_metadata()["about"]) == json.dumps(hostile["about"])
             assert model.config == ModelConfig(2)
             generator = TextGenerator(model)
             assert len("".join(generator.text(generator.prefix("あ!!!"), rng_for(1), length=9))) >= 10
@@ -177,15 +177,15 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
     ids=lambda value: str(value)[:40],
 )
 def test_what_is_wrong_in_a_description_is_said(path, place, value, said):
-    description, arrays = parts(path)
-    assert said in refusal(path, seal(changed(description, place, value), arrays))
+    file_metadata, arrays = parts(path)
+    assert said in refusal(path, seal(changed(file_metadata, place, value), arrays))
 
 
 @pytest.mark.parametrize("key", ["config", "text", "vocabulary", "specials", "about", "format"])
 def test_a_description_that_lacks_something_is_refused(path, key):
-    description, arrays = parts(path)
-    del description[key]
-    assert key in refusal(path, seal(description, arrays))
+    file_metadata, arrays = parts(path)
+    del file_metadata[key]
+    assert key in refusal(path, seal(file_metadata, arrays))
 
 
 def test_a_token_that_steers_a_terminal_is_a_token(path):
@@ -203,8 +203,8 @@ def test_a_token_that_steers_a_terminal_is_a_token(path):
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_a_user_dictionary_that_janome_could_not_use_is_refused(path, entries):
-    description, arrays = parts(path)
-    hostile = changed(changed(description, ("text", "tokenizer"), "janome"), ("text", "user_dictionary"), entries)
+    file_metadata, arrays = parts(path)
+    hostile = changed(changed(file_metadata, ("text", "tokenizer"), "janome"), ("text", "user_dictionary"), entries)
     refusal(path, seal(hostile, arrays))
 
 
@@ -298,7 +298,7 @@ def test_arrays_that_the_table_does_not_tell_truly_of(path):
 
 
 def test_arrays_of_another_type_or_name_or_number_than_the_model_has(path):
-    description, arrays = parts(path)
+    file_metadata, arrays = parts(path)
     for hostile in (
         {**arrays, "Whg": arrays["Whg"].astype(np.float64)},
         {**arrays, "Whg": arrays["Whg"].astype(np.int64)},
@@ -308,7 +308,7 @@ def test_arrays_of_another_type_or_name_or_number_than_the_model_has(path):
         {**arrays, "bg": arrays["bg"][None]},
         {},
     ):
-        assert "shapes" in refusal(path, seal(description, hostile))
+        assert "shapes" in refusal(path, seal(file_metadata, hostile))
 
 
 def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
@@ -318,8 +318,8 @@ def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
         "rate": np.array(0.1),
         "none": np.zeros((0, 3)),
     }
-    description = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
-    array_file.save(tmp_path / "state.safetensors", description, arrays)
+    file_metadata = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
+    array_file.save(tmp_path / "state.safetensors", file_metadata, arrays)
     told, found = array_file.load(tmp_path / "state.safetensors")
     assert told["rng"] == 2**127 - 1 and told["nested"] == [{"a": [1, 2]}, {"1": None}]
     assert found.keys() == arrays.keys()
@@ -425,9 +425,9 @@ def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
     }
     paths = []
     for name, text in inner.items():
-        description = '{"format": 1, "about": ' + text + "}"
+        file_metadata = '{"format": 1, "about": ' + text + "}"
         paths.append(tmp_path / name)
-        header = json.dumps({"__metadata__": {"gluon_lstm": description}}, ensure_ascii=False)
+        header = json.dumps({"__metadata__": {"gluon_lstm": file_metadata}}, ensure_ascii=False)
         paths[-1].write_bytes(file_of(header))
         assert paths[-1].stat().st_size < array_file.MAX_HEADER_BYTES + 8, name
     paths.append(tmp_path / "table")
@@ -461,7 +461,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     assert len(Model.load(path).vocabulary) == full - 3
     before = path.read_bytes()
     large = model_of(tokens(full + 5), hidden=1)
-    for refuse in (large.check_room, lambda: large.save(path)):
+    for refuse in (large.check_size, lambda: large.save(path)):
         with pytest.raises(ValueError, match="--max-vocab"):
             refuse()
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
@@ -472,7 +472,7 @@ def test_a_vocabulary_of_too_many_tokens_is_not_saved():
     shapes = ModelConfig(1).shapes(len(letters) + 2)
     arrays = dict.fromkeys(shapes, np.zeros(0))
     with pytest.raises(ValueError, match="--max-vocab"):
-        Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_room()
+        Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_size()
 
 
 def test_a_token_too_long_for_a_model_file_is_spelled():
@@ -515,10 +515,10 @@ def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
 @pytest.mark.parametrize("value", [1.1e20, -1.1e20, 3e38, -3e38, np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("name", ["Wxg", "Whf", "bo", "Why", "by"])
 def test_larger_weights_are_refused(path, noisy, value, name):
-    description, arrays = parts(path)
+    file_metadata, arrays = parts(path)
     arrays[name] = arrays[name].copy()
     arrays[name].flat[-1] = value
-    assert "finite numbers" in refusal(path, seal(description, arrays))
+    assert "finite numbers" in refusal(path, seal(file_metadata, arrays))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from gluon_lstm.config import NAMES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, ModelConfig
 from gluon_lstm.files import atomic_write
 from gluon_lstm.model import BEST, LAST, Model, ModelError
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -39,7 +39,7 @@ def random_model(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int =
     V = len(tokens)
     rng = np.random.default_rng(seed)
     shapes = ModelConfig(H).shapes(V)
-    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in NAMES}
+    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
     codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.specials)))
     return Model(ModelConfig(H), codec, arrays, {"steps": 7, "recipe": {"name": "犬", "clip": None}})
 
@@ -50,10 +50,10 @@ def same(one: Model, other: Model) -> bool:
         and one.codec.settings == other.codec.settings
         and one.vocabulary.tokens == other.vocabulary.tokens
         and one.vocabulary.num_specials == other.vocabulary.num_specials
-        and dict(one.about) == dict(other.about)
+        and dict(one.metadata) == dict(other.metadata)
         and one.arrays.keys() == other.arrays.keys()
-        and all(one.arrays[name].dtype == other.arrays[name].dtype for name in NAMES)
-        and all(np.array_equal(one.arrays[name], other.arrays[name]) for name in NAMES)
+        and all(one.arrays[name].dtype == other.arrays[name].dtype for name in ARRAY_NAMES)
+        and all(np.array_equal(one.arrays[name], other.arrays[name]) for name in ARRAY_NAMES)
     )
 
 
@@ -93,7 +93,7 @@ def test_what_is_saved_comes_back_and_writes_the_same_text(tmp_path, text_settin
 def test_arrays_are_saved_as_float32_in_row_order(tmp_path):
     model = random_model()
     turned = {name: np.asfortranarray(array.astype(np.float64)) for name, array in model.arrays.items()}
-    Model(model.config, model.codec, turned, model.about).save(tmp_path / "a.safetensors")
+    Model(model.config, model.codec, turned, model.metadata).save(tmp_path / "a.safetensors")
     assert same(Model.load(tmp_path / "a.safetensors"), model)
 
 
@@ -186,8 +186,8 @@ def test_a_description_that_lacks_something_is_refused(saved):
 def test_a_missing_or_changed_array_is_refused(saved):
     header, arrays = parts(saved.read_bytes())
     metadata = {"gluon_lstm": json.dumps(header)}
-    for name in NAMES:
-        refused(saved, save({other: arrays[other] for other in NAMES if other != name}, metadata=metadata))
+    for name in ARRAY_NAMES:
+        refused(saved, save({other: arrays[other] for other in ARRAY_NAMES if other != name}, metadata=metadata))
         refused(saved, save({**arrays, name: arrays[name][..., :-1]}, metadata=metadata))
         refused(saved, save({**arrays, name: arrays[name].astype(np.float64)}, metadata=metadata))
         refused(saved, save({**arrays, name: -arrays[name]}, metadata=metadata))
@@ -199,7 +199,7 @@ def test_weights_of_a_type_that_numpy_lacks_are_refused(saved):
     content = saved.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     description = json.loads(content[8 : 8 + size])
-    for name in NAMES:
+    for name in ARRAY_NAMES:
         description[name]["dtype"] = "BF16"
         description[name]["data_offsets"] = [n // 2 for n in description[name]["data_offsets"]]
     head = json.dumps(description).encode()
@@ -216,7 +216,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, name, value):
     refused(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ARRAY_NAMES)
 def test_whole_files_with_wrong_shapes_are_refused(tmp_path, name):
     model = random_model()
     arrays = {**model.arrays, name: model.arrays[name][:-1]}

@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from gluon_lstm.lstm.agreement import agree, random_case
+    from gluon_lstm.lstm.agreement import check_agreement, random_case
 
     if args.seed < 0:
         raise ValueError(f"`seed` {args.seed}: use at least 0")
     size = WindowSize(**given(args, WindowSize))
     cell = {name: value for name, value in given(args, Recipe).items() if name in CELL}
     rng = np.random.default_rng(args.seed)
-    comparisons = agree(random_case(size, rng, **cell), rng)
+    comparisons = check_agreement(random_case(size, rng, **cell), rng)
 
     implementations = list(dict.fromkeys(row.implementation for row in comparisons))
     cells = {(row.quantity, row.implementation): f"{row.difference:.1e} / {row.tolerance:.0e}" for row in comparisons}

@@ -21,7 +21,7 @@ class Answer(NamedTuple):
 
     z: np.ndarray
     hidden: np.ndarray
-    tapes: list[reference.Tape]
+    tapes: list[reference.LayerCache]
 
 
 class BlockDiagonal:

@@ -21,7 +21,7 @@ def logits(x: Any, W: Parameters, bounded: bool = False) -> Any:
     `bounded`: within -1 and 1, by a tanh. Notes 002 have it before their softmax.
     """
     _, h, _ = scratch.lstm(x, *scratch.begin_state(x.shape[1], W), W)
-    z = scratch.output(h, W)
+    z = scratch.logits(h, W)
     return nd.tanh(z) if bounded else z
 
 

@@ -1,1 +1,1 @@
-"""The mathematics: the 14 arrays, the cell gate by gate, and the float64 reference it is checked against."""
+"""The LSTM: its 14 arrays, the cell gate by gate, faster implementations, and the float64 reference."""

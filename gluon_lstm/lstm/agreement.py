@@ -1,7 +1,7 @@
-"""Proof that the cells agree: the same weights and the same window through all of them, value and gradient.
+"""Agreement check: every implementation against the float64 reference, values and gradients, on one random window.
 
-What is true is what NumPy says in float64 (`reference`), and its gradients must be the slopes of its loss. The weights
-are drawn as float32 numbers, so that every cell begins from exactly the same ones.
+The reference (`reference`, NumPy float64) is itself checked against finite differences of its loss. The weights are
+drawn in float32, so that all implementations start from exactly the same numbers.
 """
 
 from __future__ import annotations
@@ -18,38 +18,43 @@ from gluon_lstm.lstm import fused, reference, scratch
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 
-Results = dict[str, np.ndarray]  # "loss", "h", "c" and for each array of the model its gradient, "dL/dWxg" ...
+Quantities = dict[str, np.ndarray]  # "loss", "h", "c", and the gradient of each array: "dL/dWxg", ...
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """An implementation, and the largest difference allowed to its loss and states, and to its gradients."""
+    """An implementation of the LSTM: a function called as `scratch.loss`, and its tolerances."""
 
     loss: Callable[..., Any]
-    value: float
-    gradient: float
-    full_peepholes: bool = False  # whether it knows them
+    value_tolerance: float  # of loss and state
+    gradient_tolerance: float
+    supports_full_peepholes: bool = False
 
 
-# Of differences as `difference` measures them, at least five times what was seen in a thousand small windows. The least
-# exact of all that takes part is the log_softmax of MXNet on a CPU: of one logit it makes -1.4e-6 in place of 0.
+# Tolerances of `relative_difference`: at least five times the maximum over a thousand small windows. The least precise
+# operation is MXNet's log_softmax on a CPU: for a single logit it returns -1.4e-6 instead of 0.
 IMPLEMENTATIONS: dict[str, Implementation] = {
-    "scratch": Implementation(scratch.loss, value=2e-5, gradient=1e-3, full_peepholes=True),
-    "fast": Implementation(fast.loss, value=2e-6, gradient=1e-4),
-    "packed": Implementation(fused.loss, value=2e-5, gradient=1e-3),
+    "scratch": Implementation(
+        scratch.loss, value_tolerance=2e-5, gradient_tolerance=1e-3, supports_full_peepholes=True
+    ),
+    "fast": Implementation(fast.loss, value_tolerance=2e-6, gradient_tolerance=1e-4),
+    "fused": Implementation(fused.loss, value_tolerance=2e-5, gradient_tolerance=1e-3),
 }
-NUMERICAL, NUMERICAL_TOLERANCE = "slopes", 1e-6  # finite differences, and the largest difference allowed to them
-DELTA = 1e-4  # of a finite difference: its error is STEP^2 on the one side, and 1e-16 / STEP on the other
-EXHAUSTIVE_SIZE, SAMPLED_ENTRIES = 32, 8  # slopes are taken in all places of an array with few, else in a sample
+NUMERICAL = "numerical"  # name of the finite differences in a comparison
+NUMERICAL_TOLERANCE = 1e-6  # tolerance of finite differences
+DELTA = 1e-4  # step of a central difference: truncation error DELTA**2, rounding error 1e-16 / DELTA
+EXHAUSTIVE_SIZE = 32  # maximum size of an array checked entry by entry
+SAMPLED_ENTRIES = 8  # entries checked in larger arrays
 
-# A number is small by chance that is less than SMALL_VALUE, or less than this share of the largest gradient: what the
-# terms of a sum leave when they cancel cannot be more exact than they are. It is measured by that size instead.
-VALUE_FLOOR, GRADIENT_FLOOR = 1.0, 0.05
+# Lower bounds of the scale in `relative_difference`. A quantity can be small because large terms cancel; its error is
+# that of the terms.
+VALUE_FLOOR = 1.0  # minimum scale of loss and state
+GRADIENT_FLOOR = 0.05  # minimum scale of a gradient, as a share of the largest gradient
 
 
 @dataclass(frozen=True)
 class Case:
-    """One window for all cells: ids x, y (T, N), state h, c (L*N, H), the arrays, and masks (dropout) or None."""
+    """One window and weights: ids x, y (T, N), state h, c (L*N, H), arrays W, dropout masks or None."""
 
     x: np.ndarray
     y: np.ndarray
@@ -63,7 +68,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest difference of one quantity in one implementation, and the tolerance it must meet."""
+    """The relative difference of one quantity of one implementation, and its tolerance."""
 
     quantity: str
     implementation: str
@@ -72,29 +77,33 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        return self.difference <= self.tolerance  # which NaN is not
+        return self.difference <= self.tolerance  # False for NaN
 
 
-def agree(
-    problem: Case, rng: np.random.Generator, cells: Mapping[str, Implementation] = IMPLEMENTATIONS
+def check_agreement(
+    case: Case, rng: np.random.Generator, implementations: Mapping[str, Implementation] = IMPLEMENTATIONS
 ) -> list[Comparison]:
-    """Every cell, and finite differences at places drawn from `rng`, against the float64 reference."""
-    true = reference_results(problem)
-    gradients = {f"dL/d{name}": name for name in problem.W}
-    small = dict.fromkeys(true, VALUE_FLOOR)
-    small.update(dict.fromkeys(gradients, GRADIENT_FLOOR * max(np.abs(true[quantity]).max() for quantity in gradients)))
-    rows = []
-    for name, cell in cells.items():
-        if problem.config.cell.peepholes == "full" and not cell.full_peepholes:
+    """Compare every implementation, and finite differences at entries drawn from `rng`, with the float64 reference."""
+    expected = reference_results(case)
+    gradients = {f"dL/d{name}": name for name in case.W}
+    largest = max(np.abs(expected[quantity]).max() for quantity in gradients)
+    floors = dict.fromkeys(expected, VALUE_FLOOR)
+    floors.update(dict.fromkeys(gradients, GRADIENT_FLOOR * largest))
+    comparisons = []
+    for name, implementation in implementations.items():
+        if case.config.cell.peepholes == "full" and not implementation.supports_full_peepholes:
             continue
-        for quantity, found in run_implementation(cell.loss, problem).items():
-            tolerance = cell.gradient if quantity in gradients else cell.value
-            rows.append(Comparison(quantity, name, difference(found, true[quantity], small[quantity]), tolerance))
+        for quantity, found in run_implementation(implementation.loss, case).items():
+            is_gradient = quantity in gradients
+            tolerance = implementation.gradient_tolerance if is_gradient else implementation.value_tolerance
+            difference = relative_difference(found, expected[quantity], floors[quantity])
+            comparisons.append(Comparison(quantity, name, difference, tolerance))
     for quantity, name in gradients.items():
-        places = sampled_entries(true[quantity], rng)
-        found, gradient = numerical_gradient(problem, name, places), true[quantity].flat[places]
-        rows.append(Comparison(quantity, NUMERICAL, difference(found, gradient, small[quantity]), NUMERICAL_TOLERANCE))
-    return rows
+        entries = sampled_entries(expected[quantity], rng)
+        found, gradient = numerical_gradient(case, name, entries), expected[quantity].flat[entries]
+        difference = relative_difference(found, gradient, floors[quantity])
+        comparisons.append(Comparison(quantity, NUMERICAL, difference, NUMERICAL_TOLERANCE))
+    return comparisons
 
 
 def random_case(
@@ -105,7 +114,7 @@ def random_case(
     variant: str = "standard",
     layers: int = 1,
 ) -> Case:
-    """A window of random ids, with a state as if carried or of zero, and with masks that drop a share `dropout`."""
+    """Return a random window and weights: random (`carried`) or zero state, masks that drop a share `dropout`."""
     N, T, H, V = size.batch_size, size.seq_len, size.hidden, size.vocab_size
     config = ModelConfig(H, variant, layers)
 
@@ -115,69 +124,72 @@ def random_case(
     def mask(*shape: int) -> np.ndarray | None:
         return (rng.random(shape) >= dropout).astype(np.float32) / np.float32(1 - dropout) if dropout else None
 
-    # no gate quite open or shut, no prediction quite sure: the rest that a saturated one leaves is all rounding
+    # scales that keep gates and softmax unsaturated: the gradient of a saturated one is mostly rounding error
     W = {}
     for name, shape in config.shapes(V).items():
         scale = {"by": 0.25, "Why": 0.5 / np.sqrt(H)}.get(name, 0.5)
-        if name in config.recurrent or (name.startswith("W") and "_" in name):
-            scale = 1 / np.sqrt(H)  # a sum of H terms
+        if name in config.recurrent_names or (name.startswith("W") and "_" in name):
+            scale = 1 / np.sqrt(H)  # inputs are H hidden states
         W[name] = np.float32(scale) * normal(*shape)
     x, y = rng.integers(V, size=(2, T, N), dtype=np.int32)
     h, c = np.tanh(normal(layers * N, H)) * np.float32(carried), normal(layers * N, H) * np.float32(carried)
     return Case(x, y, h, c, W, config, mask(T, N, 1), mask(layers * T * N, H))
 
 
-def run_implementation(cell: Callable[..., Any], p: Case, dtype: str = "float32", ctx: Any = None) -> Results:
-    """Loss, last state and gradients of a cell, called as `scratch.loss` is, on NDArrays."""
-    W = Parameters(p.W, ctx, dtype, p.config)
-    h, c = (mx.nd.array(state, ctx=W.ctx, dtype=dtype) for state in (p.h, p.c))
+def run_implementation(
+    implementation: Callable[..., Any], case: Case, dtype: str = "float32", ctx: Any = None
+) -> Quantities:
+    """Return loss, last state and gradients of an implementation, a function called as `scratch.loss`."""
+    W = Parameters(case.W, ctx, dtype, case.config)
+    h, c = (mx.nd.array(state, ctx=W.ctx, dtype=dtype) for state in (case.h, case.c))
     with mx.autograd.record():
-        loss, h, c = cell(p.x, p.y, h, c, W, p.input_mask, p.hidden_mask)
+        loss, h, c = implementation(case.x, case.y, h, c, W, case.input_mask, case.hidden_mask)
     loss.backward()
-    return _results(loss.asnumpy(), h.asnumpy(), c.asnumpy(), W.gradients())
+    return _quantities(loss.asnumpy(), h.asnumpy(), c.asnumpy(), W.gradients())
 
 
-def reference_results(p: Case) -> Results:
-    """What the reference says."""
-    return _results(*reference.loss_and_gradients(*_in_float64(p)))
+def reference_results(case: Case) -> Quantities:
+    """Return loss, last state and gradients of the float64 reference."""
+    return _quantities(*reference.loss_and_gradients(*_in_float64(case)))
 
 
-def _in_float64(p: Case) -> tuple[Any, ...]:
-    W = {name: _float64(array) for name, array in p.W.items()}
-    return p.x, p.y, _float64(p.h), _float64(p.c), W, p.config, p.input_mask, p.hidden_mask
+def _in_float64(case: Case) -> tuple[Any, ...]:
+    """Return the arguments of `reference.loss_and_gradients`."""
+    W = {name: _float64(array) for name, array in case.W.items()}
+    return case.x, case.y, _float64(case.h), _float64(case.c), W, case.config, case.input_mask, case.hidden_mask
 
 
-def numerical_gradient(p: Case, name: str, places: np.ndarray) -> np.ndarray:
-    """dL/dW[name] at some places of the flattened array, by central differences of the reference's loss."""
-    arguments = _in_float64(p)
-    moved = arguments[4][name]
+def numerical_gradient(case: Case, name: str, entries: np.ndarray) -> np.ndarray:
+    """Return dL/dW[name] at some flat indices, by central differences of the reference's loss."""
+    arguments = _in_float64(case)
+    array = arguments[4][name]
 
-    def loss(place: int, step: float) -> float:
-        kept = moved.flat[place]
-        moved.flat[place] = kept + step
+    def loss(entry: int, step: float) -> float:
+        original = array.flat[entry]
+        array.flat[entry] = original + step
         value = reference.loss(*arguments)
-        moved.flat[place] = kept
+        array.flat[entry] = original
         return value
 
-    return np.array([(loss(place, DELTA) - loss(place, -DELTA)) / (2 * DELTA) for place in places])
+    return np.array([(loss(entry, DELTA) - loss(entry, -DELTA)) / (2 * DELTA) for entry in entries])
 
 
 def sampled_entries(gradient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Where slopes are taken: everywhere in a small array, else at the largest gradient and where `rng` says."""
+    """Return the flat indices to check: all of a small array, else random ones and that of the largest gradient."""
     if gradient.size <= EXHAUSTIVE_SIZE:
         return np.arange(gradient.size)
     return np.append(rng.integers(gradient.size, size=SAMPLED_ENTRIES - 1), np.abs(gradient).argmax())
 
 
-def difference(found: np.ndarray, true: np.ndarray, small: float = 0.0) -> float:
-    """The largest difference as a share of the largest absolute value of `true`, or of `small` where that is more."""
-    if found.shape != true.shape:
+def relative_difference(found: np.ndarray, expected: np.ndarray, floor: float = 0.0) -> float:
+    """Return the maximum absolute difference divided by max(max |expected|, floor); infinity for different shapes."""
+    if found.shape != expected.shape:
         return np.inf
-    size = max(float(np.abs(true).max()), small)
-    return float(np.abs(found - true).max() / (size if size else 1.0))  # gradients that are all 0 have no size
+    scale = max(float(np.abs(expected).max()), floor)
+    return float(np.abs(found - expected).max() / (scale if scale else 1.0))  # absolute where all gradients are 0
 
 
-def _results(loss: Any, h: np.ndarray, c: np.ndarray, gradients: Mapping[str, np.ndarray]) -> Results:
+def _quantities(loss: Any, h: np.ndarray, c: np.ndarray, gradients: Mapping[str, np.ndarray]) -> Quantities:
     values = {"loss": np.asarray(loss).reshape(()), "h": h, "c": c}
     return {**values, **{f"dL/d{name}": gradient for name, gradient in gradients.items()}}
 

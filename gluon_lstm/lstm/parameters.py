@@ -1,4 +1,4 @@
-"""The NDArrays of the model, each with a gradient: the only home of the weights while they are trained."""
+"""The parameters of the model as NDArrays with gradients: the only copy of the weights during training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gluon_lstm.config import CellConfig, ModelConfig, require_arrays
 
 
 class Parameters:
-    """`Wxg Wxi Wxf Wxo Whg Whi Whf Who bg bi bf bo Why by`, as attributes, on one device.
+    """The arrays `Wxg Wxi Wxf Wxo Whg Whi Whf Who bg bi bf bo Why by` as attributes, on one device.
 
-    A product with a weight is written as in the equations: `nd.dot(h, W.Whg)`. Each array has its gradient in `.grad`
-    after `backward()`. Another configuration has other arrays; those of one of its layers are `layers[k]`.
+    A product reads as in the equations: `nd.dot(h, W.Whg)`. After `backward()` each array has its gradient in `.grad`.
+    Other configs have other arrays; `layers[k]` has those of layer k + 1 under the names of the equations.
     """
 
     def __init__(
@@ -25,8 +25,9 @@ class Parameters:
         dtype: str = "float32",
         config: ModelConfig | None = None,
     ) -> None:
-        """Copies of `arrays` on the device `ctx` (mx.Context; None: the CPU), of the standard model if nothing else is
-        said; ValueError when one is missing.
+        """Copy `arrays` to the device `ctx` (mx.Context; None: the CPU) and attach gradients.
+
+        `config`: None for the standard model of the 14 arrays. Raises ValueError that names missing arrays.
         """
         self.config = config or ModelConfig(len(arrays["Why"]) if "Why" in arrays else 1)
         names = self.config.shapes(1)
@@ -43,7 +44,7 @@ class Parameters:
             raise AttributeError(name) from None
 
     def __iter__(self) -> Iterator[Any]:
-        """The arrays in the order of the configuration."""
+        """Iterate over the arrays in the order of `config.shapes`."""
         return iter(self._arrays.values())
 
     def items(self) -> Iterator[tuple[str, Any]]:
@@ -51,12 +52,12 @@ class Parameters:
 
     @property
     def embedding_names(self) -> list[str]:
-        """The names of the arrays whose rows the ids name: the input weights of the lowest layer."""
+        """The names of the input weights of layer 1, whose rows the ids select: Wxg, Wxi, ..."""
         return [f"Wx{k}" for k in self.config.cell.gates]
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers from below, each with its arrays under the names of the equations."""
+        """The layers, lowest first."""
         return [Layer(self, layer) for layer in range(1, self.config.layers + 1)]
 
     @property
@@ -68,30 +69,30 @@ class Parameters:
         return int(self.Why.shape[1])
 
     def count(self) -> int:
-        """How many numbers there are to learn."""
+        """Return the number of trained scalars."""
         return sum(int(array.size) for array in self)
 
     def to_numpy(self) -> dict[str, np.ndarray]:
-        """Copies as NumPy arrays, for a model file."""
+        """Return copies of the arrays in NumPy, for a model file."""
         return {name: array.asnumpy() for name, array in self.items()}
 
     def gradients(self) -> dict[str, np.ndarray]:
-        """Copies of the gradients of the last `backward()`."""
+        """Return copies of the gradients of the last `backward()`."""
         return {name: array.grad.asnumpy() for name, array in self.items()}
 
-    def set(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put other numbers in the same places."""
+    def assign(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Copy `arrays` into the NDArrays in place; their identity and gradient buffers stay."""
         for name, array in self.items():
             array[:] = mx.nd.array(arrays[name], ctx=self.ctx, dtype=array.dtype)
 
 
 class Layer:
-    """`Wxg ... bo` of one layer (from 1), as attributes, and the variant of its cell."""
+    """The arrays `Wxg ... bo` of one layer (numbered from 1) as attributes, and its CellConfig in `cell`."""
 
     def __init__(self, W: Parameters, layer: int) -> None:
         self.cell: CellConfig = W.config.cell
         for name, in_model in W.config.names(layer).items():
             setattr(self, name, getattr(W, in_model))
 
-    def __getattr__(self, name: str) -> Any:  # for the type checker: an array of another variant
+    def __getattr__(self, name: str) -> Any:  # lets the type checker accept the arrays of every variant
         raise AttributeError(name)

@@ -1,10 +1,11 @@
-"""The same model in NumPy float64, forward and backward through time by hand: what every other form is checked against.
+"""Reference implementation in NumPy float64: forward pass and hand-written backpropagation through time. No MXNet.
 
-Row vectors as in the notes: x is a row of ids, h and c are (N, H), products are taken from the right. The derivatives
-are those of notes 001 (the layer) and 004 (the gate equations), summed over a window; those of the peepholes are the
-exact ones, through time, where Gers & Schmidhuber (2000) cut them short.
+Every other implementation is checked against this one (`agreement`). Row vectors as in the notes: h W, with h (N, H).
+The derivatives are those of notes 001 (the layer) and 004 (the gate equations), summed over a window. Gradients flow
+through the peepholes in full; Gers & Schmidhuber (2000) truncate them.
 
-What belongs to several layers lies layer by layer, from below: h and c are (L*N, H), masks of hidden states (L*T*N, H).
+Sizes: N batch, T time steps, H hidden units, V vocabulary, L layers, D numbers of an input row. Arrays for several
+layers are stacked, lowest layer first: h and c are (L*N, H), masks of hidden states (L*T*N, H).
 """
 
 from __future__ import annotations
@@ -14,50 +15,51 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_lstm.config import CellConfig, ModelConfig, array_name
+from gluon_lstm.config import PEEPHOLE_GATES, CellConfig, ModelConfig, array_name
 
 Arrays = Mapping[str, np.ndarray]
 
 
-class Step(NamedTuple):
-    """What one time step leaves for the backward pass; every array is (N, H)."""
+class StepCache(NamedTuple):
+    """Values of one time step that the backward pass needs; every array is (N, H)."""
 
     h_prev: np.ndarray
     c_prev: np.ndarray
-    gates: dict[str, np.ndarray]
+    gates: dict[str, np.ndarray]  # activations of g, i, f, o; empty for the simple RNN
     c: np.ndarray
-    s: np.ndarray  # what the output gate lets through: tanh(c), or c
+    s: np.ndarray  # tanh(c), or c without the output tanh
     h: np.ndarray
 
 
-class Tape(NamedTuple):
-    """What one layer leaves for the backward pass."""
+class LayerCache(NamedTuple):
+    """Values of one layer over a window that the backward pass needs."""
 
-    x: np.ndarray  # what it read: ids (T, N), or the layer below (T, N, H)
-    keep: np.ndarray | None  # the mask of that
-    steps: list[Step]
+    x: np.ndarray  # input: ids (T, N), or rows (T, N, D), of higher layers (T, N, H)
+    input_mask: np.ndarray | None  # (T, N, 1), layer 1 only
+    steps: list[StepCache]
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * a) + 0.5  # never overflows
+    """Return the elementwise sigmoid, without overflow."""
+    return 0.5 * np.tanh(0.5 * a) + 0.5
 
 
 def input_projection(x: np.ndarray, Wx: np.ndarray) -> np.ndarray:
-    """x . Wx for rows x (N, D), or for ids (N,), which stand for one-hot rows."""
+    """Return x Wx (N, H) for rows x (N, D), or for ids x (N,), that is, one-hot rows."""
     return Wx[x] if x.ndim == 1 else x @ Wx
 
 
 def peephole(c: np.ndarray, Wc: np.ndarray) -> np.ndarray:
-    """What a gate sees of the cell through its peephole, a vector or a matrix."""
+    """Return the peephole term (N, H) of a pre-activation: c (N, H) times a vector (H,) or a matrix (H, H)."""
     return c * Wc if Wc.ndim == 1 else c @ Wc
 
 
-def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: CellConfig) -> Step:
-    """One time step: what the input gives inside each gate, state, each (N, H) -> what is behind it."""
+def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: CellConfig) -> StepCache:
+    """Run one time step on the input projections X[k] of the gates and the state, each (N, H)."""
     A = {k: X[k] + h_prev @ W[f"Wh{k}"] + W[f"b{k}"] for k in cell.gates}
     if cell.gates == "h":
         h = np.tanh(A["h"])
-        return Step(h_prev, c_prev, {}, c_prev, c_prev, h)
+        return StepCache(h_prev, c_prev, {}, c_prev, c_prev, h)
     if cell.peepholes:
         A["i"] = A["i"] + peephole(c_prev, W["Wci"])
         A["f"] = A["f"] + peephole(c_prev, W["Wcf"])
@@ -67,13 +69,13 @@ def step(X: Arrays, h_prev: np.ndarray, c_prev: np.ndarray, W: Arrays, cell: Cel
         A["o"] = A["o"] + peephole(c, W["Wco"])
     o = sigmoid(A["o"])
     s = np.tanh(c) if cell.output_tanh else c
-    return Step(h_prev, c_prev, {"g": g, "i": i, "f": f, "o": o}, c, s, o * s)
+    return StepCache(h_prev, c_prev, {"g": g, "i": i, "f": f, "o": o}, c, s, o * s)
 
 
 def step_backward(
-    step: Step, dh: np.ndarray, dc: np.ndarray, W: Arrays, cell: CellConfig
+    step: StepCache, dh: np.ndarray, dc: np.ndarray, W: Arrays, cell: CellConfig
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """From dL/dh and dL/dc behind a step: dL/d(the sum inside each gate), and dL/dc before the step."""
+    """Return dL/d(pre-activation) of each gate and dL/dc before a step, from dL/dh and dL/dc after it, each (N, H)."""
     if cell.gates == "h":
         return {"h": dh * (1 - step.h**2)}, dc
     g, i, f, o = (step.gates[k] for k in "gifo")
@@ -94,17 +96,18 @@ def step_backward(
 
 
 def logits(h: np.ndarray, W: Arrays) -> np.ndarray:
-    """Hidden states (..., H) -> logits (..., V)."""
+    """Return the logits (..., V) of hidden states (..., H)."""
     return h @ W["Why"] + W["by"]
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:
+    """Return the log-softmax over the last axis, without overflow."""
     z = z - z.max(axis=-1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def average_cross_entropy(logp: np.ndarray, y: np.ndarray) -> float:
-    """Log-probabilities (T, N, V), ids y (T, N) -> nats a token."""
+    """Return the mean cross-entropy, nats per token, of log-probabilities (T, N, V) for ids y (T, N)."""
     return -float(np.take_along_axis(logp, y[..., None], axis=-1).mean())
 
 
@@ -116,61 +119,62 @@ def forward(
     config: ModelConfig,
     input_mask: np.ndarray | None = None,
     hidden_mask: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Tape]]:
-    """All layers over ids (T, N), or rows (T, N, D): what the top one gives (T, N, H), last h and c, and the tapes.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[LayerCache]]:
+    """Run all layers over ids x (T, N), or rows (T, N, D).
 
-    `keep_rows` (T, N, 1) multiplies what the input gives inside the gates, `keep_hidden` (L*T*N, H) what a layer gives
-    to the next, or to `Why` (dropout).
+    Return the hidden states of the top layer (T, N, H) with dropout applied, the last h and c (L*N, H), and the cache
+    of each layer for `backward`. Dropout masks, already scaled: `input_mask` (T, N, 1) multiplies the input projections
+    of layer 1, `hidden_mask` (L*T*N, H) the hidden states passed to the next layer or to `Why`.
     """
     T, N = x.shape[:2]
     L, H = config.layers, config.hidden
     h, c = h.reshape(L, N, H), c.reshape(L, N, H)
     masks = [None] * L if hidden_mask is None else hidden_mask.reshape(L, T, N, H)
-    tapes, keep = [], input_mask
+    caches = []
     for k in range(L):
-        own = arrays_of(config, k + 1, W)
-        tape, h_t, c_t = Tape(x, keep, []), h[k], c[k]
+        W_k = layer_arrays(config, k + 1, W)
+        cache, h_t, c_t = LayerCache(x, input_mask, []), h[k], c[k]
         for t in range(T):
-            X = {gate: input_projection(x[t], own[f"Wx{gate}"]) for gate in config.cell.gates}
-            if keep is not None:
-                X = {gate: X[gate] * keep[t] for gate in X}
-            tape.steps.append(step(X, h_t, c_t, own, config.cell))
-            h_t, c_t = tape.steps[-1].h, tape.steps[-1].c
-        tapes.append(tape)
-        x, keep = np.stack([s.h for s in tape.steps]), None
+            X = {gate: input_projection(x[t], W_k[f"Wx{gate}"]) for gate in config.cell.gates}
+            if input_mask is not None:
+                X = {gate: X[gate] * input_mask[t] for gate in X}
+            cache.steps.append(step(X, h_t, c_t, W_k, config.cell))
+            h_t, c_t = cache.steps[-1].h, cache.steps[-1].c
+        caches.append(cache)
+        x, input_mask = np.stack([s.h for s in cache.steps]), None  # (T, N, H)
         if masks[k] is not None:
             x = x * masks[k]
-    last_h, last_c = ([getattr(tape.steps[-1], name) for tape in tapes] for name in "hc")
-    return x, np.concatenate(last_h), np.concatenate(last_c), tapes
+    last_h, last_c = ([getattr(cache.steps[-1], name) for cache in caches] for name in "hc")
+    return x, np.concatenate(last_h), np.concatenate(last_c), caches
 
 
-def arrays_of(config: ModelConfig, layer: int, W: Arrays) -> dict[str, np.ndarray]:
-    """The arrays of one layer (from 1) under the names of the equations."""
+def layer_arrays(config: ModelConfig, layer: int, W: Arrays) -> dict[str, np.ndarray]:
+    """Return the arrays of one layer (from 1) under the names of the equations."""
     return {name: W[in_model] for name, in_model in config.names(layer).items()}
 
 
 def backward(
-    tapes: list[Tape], dhidden: np.ndarray, W: Arrays, config: ModelConfig, hidden_mask: np.ndarray | None
+    caches: list[LayerCache], dhidden: np.ndarray, W: Arrays, config: ModelConfig, hidden_mask: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """From dL/d(what the top layer gives) (T, N, H), the gradients of every array of the layers."""
+    """Return the gradients of all arrays of the layers, from dL/d(hidden states of the top layer) (T, N, H)."""
     T, N, H = dhidden.shape
     masks = None if hidden_mask is None else hidden_mask.reshape(-1, T, N, H)
     grads: dict[str, np.ndarray] = {}
-    for k in reversed(range(len(tapes))):
-        own = arrays_of(config, k + 1, W)
+    for k in reversed(range(len(caches))):
+        W_k = layer_arrays(config, k + 1, W)
         if masks is not None:
             dhidden = dhidden * masks[k]
-        found, dhidden = _layer_backward(tapes[k], dhidden, own, config.cell)
+        found, dhidden = _layer_backward(caches[k], dhidden, W_k, config.cell)
         grads.update({array_name(name, k + 1): grad for name, grad in found.items()})
     return grads
 
 
 def backward_steps(
-    steps: list[Step], dhidden: np.ndarray, W: Arrays, cell: CellConfig
+    steps: list[StepCache], dhidden: np.ndarray, W: Arrays, cell: CellConfig
 ) -> Iterator[tuple[int, np.ndarray, dict[str, np.ndarray]]]:
-    """From the last step of a layer to its first: t, dL/dh[t] (N, H), and dL/d(the sum inside each gate).
+    """Yield t, dL/dh[t] (N, H) and dL/d(pre-activation) of each gate, from the last step of a layer to the first.
 
-    `dhidden` (T, N, H) is what comes to each h[t] from above; dL/dh[t] is that and all that comes from later steps.
+    `dhidden` (T, N, H): the part of dL/dh[t] from the next layer or the logits; the steps after t add theirs.
     """
     dh, dc = np.zeros_like(dhidden[0]), np.zeros_like(dhidden[0])
     for t in reversed(range(len(steps))):
@@ -181,15 +185,15 @@ def backward_steps(
 
 
 def _layer_backward(
-    tape: Tape, dhidden: np.ndarray, W: Arrays, cell: CellConfig
+    cache: LayerCache, dhidden: np.ndarray, W: Arrays, cell: CellConfig
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The gradients of one layer's arrays, and dL/d(what it read), (T, N, D), or 0 where that was ids."""
+    """Return the gradients of one layer's arrays, and dL/d(its input rows) (T, N, D), zeros (T, N) for ids."""
     grads = {name: np.zeros_like(array) for name, array in W.items()}
-    dx = np.zeros(tape.x.shape)
-    for t, _, dA in backward_steps(tape.steps, dhidden, W, cell):
-        s, x = tape.steps[t], tape.x[t]
+    dx = np.zeros(cache.x.shape)
+    for t, _, dA in backward_steps(cache.steps, dhidden, W, cell):
+        s, x = cache.steps[t], cache.x[t]
         for k in cell.gates:
-            dX = dA[k] if tape.keep is None else dA[k] * tape.keep[t]
+            dX = dA[k] if cache.input_mask is None else dA[k] * cache.input_mask[t]
             if x.ndim == 1:
                 np.add.at(grads[f"Wx{k}"], x, dX)
             else:
@@ -197,9 +201,9 @@ def _layer_backward(
                 dx[t] += dX @ W[f"Wx{k}"].T
             grads[f"Wh{k}"] += s.h_prev.T @ dA[k]
             grads[f"b{k}"] += dA[k].sum(axis=0)
-        for k, seen in zip("ifo", (s.c_prev, s.c_prev, s.c)) if cell.peepholes else ():
+        for k, c in zip(PEEPHOLE_GATES, (s.c_prev, s.c_prev, s.c)) if cell.peepholes else ():
             diagonal = grads[f"Wc{k}"].ndim == 1
-            grads[f"Wc{k}"] += (seen * dA[k]).sum(axis=0) if diagonal else seen.T @ dA[k]
+            grads[f"Wc{k}"] += (c * dA[k]).sum(axis=0) if diagonal else c.T @ dA[k]
     return grads, dx
 
 
@@ -213,21 +217,21 @@ def loss_and_gradients(
     input_mask: np.ndarray | None = None,
     hidden_mask: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """One window: ids x, y (T, N) and state h, c -> the loss, last h and c, and dL/dW for each of the arrays, cut off
-    at the beginning of the window.
+    """Return the loss of one window (nats per token), the last h and c, and the gradient of each array.
 
-    The loss, in nats a token, is the mean over time of the mean cross-entropy over the batch. `configuration`: None
-    for the standard model of the 14 arrays.
+    Ids x, y (T, N); state h, c (L*N, H) before the window, treated as constant (truncated backpropagation through
+    time). The loss is the mean over time of the mean cross-entropy over the batch. `config`: None for the standard
+    model of the 14 arrays. Masks as in `forward`.
     """
     W = {name: np.asarray(array, dtype=np.float64) for name, array in W.items()}
     config = config or ModelConfig(len(W["Why"]))
-    hidden, h_last, c_last, tapes = forward(x, h, c, W, config, input_mask, hidden_mask)
+    hidden, h_last, c_last, caches = forward(x, h, c, W, config, input_mask, hidden_mask)
     logp = log_softmax(logits(hidden, W))
     loss = average_cross_entropy(logp, y)
     dz = np.exp(logp)  # (T, N, V)
     np.put_along_axis(dz, y[..., None], np.take_along_axis(dz, y[..., None], axis=-1) - 1, axis=-1)
     dz /= y.size
-    grads = backward(tapes, dz @ W["Why"].T, W, config, hidden_mask)
+    grads = backward(caches, dz @ W["Why"].T, W, config, hidden_mask)
     grads["Why"] = np.einsum("tnh,tnv->hv", hidden, dz)
     grads["by"] = dz.sum(axis=(0, 1))
     return loss, h_last, c_last, {name: grads[name] for name in config.shapes(1)}
@@ -243,7 +247,7 @@ def loss(
     input_mask: np.ndarray | None = None,
     hidden_mask: np.ndarray | None = None,
 ) -> float:
-    """The loss of `loss_and_gradients` alone, in the precision of what is given."""
+    """Return the loss of `loss_and_gradients` without gradients, in the precision of the arguments."""
     config = config or ModelConfig(len(W["Why"]))
     hidden = forward(x, h, c, W, config, input_mask, hidden_mask)[0]
     return average_cross_entropy(log_softmax(logits(hidden, W)), y)

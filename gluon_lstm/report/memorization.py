@@ -117,7 +117,7 @@ def memorization(
 
 def _held_back(model: Model) -> float:
     """The share of its text that was held back; what a model says about itself may be anything."""
-    recipe = model.about.get("recipe")
+    recipe = model.metadata.get("recipe")
     share = recipe.get("validation") if isinstance(recipe, dict) else None
     return share if isinstance(share, (int, float)) and 0 <= share < 1 else VALIDATION_SHARE
 

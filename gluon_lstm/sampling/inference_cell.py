@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gluon_lstm.config import PEEPHOLES, ModelConfig
+from gluon_lstm.config import PEEPHOLE_GATES, ModelConfig
 
 
 class InferenceCell:
@@ -44,7 +44,7 @@ class _Layer:
         own = {name: arrays[in_model] for name, in_model in config.names(number).items()}
         self.cell = config.cell
         gates = self.cell.fused_gate_order
-        factors = np.repeat(np.float32([0.5 if gate in PEEPHOLES else 1 for gate in gates]), config.hidden)
+        factors = np.repeat(np.float32([0.5 if gate in PEEPHOLE_GATES else 1 for gate in gates]), config.hidden)
         Wx = np.concatenate([own[f"Wx{k}"] for k in gates], axis=1) * factors
         W = np.concatenate([own[f"Wh{k}"].T for k in gates]) * factors[:, None]
         b = np.concatenate([own[f"b{k}"] for k in gates]) * factors
@@ -53,7 +53,7 @@ class _Layer:
         else:
             self.W, self.b = np.concatenate([Wx.T, W], axis=1), b[:, None]
         if self.cell.peepholes:
-            self.Wc = {k: 0.5 * own[f"Wc{k}"].T for k in PEEPHOLES}
+            self.Wc = {k: 0.5 * own[f"Wc{k}"].T for k in PEEPHOLE_GATES}
 
     def see(self, c: np.ndarray, gate: str) -> np.ndarray:
         """What a gate sees of the cell c (H, N) through its peephole."""

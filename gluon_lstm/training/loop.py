@@ -73,7 +73,7 @@ class Run:
         usable = len(corpus.train) - (recipe.layout == "notebook")  # its last target lies behind its last input
         self.N, self.T = batches.fit(usable, recipe.batch_size, recipe.seq_len)
         self.steps_per_epoch = batches.windows_per_epoch(usable, self.N, self.T)
-        self._present_model().check_room()
+        self._present_model().check_size()
         self.prefix = Prefix(prefix, corpus.codec, notice)
         self.baselines = baselines(corpus) if len(corpus.validation) else {}
         self.limits = Limits.of(recipe, self.steps_per_epoch)

@@ -97,7 +97,7 @@ class RunDirectory:
 
         They are copied only if they have to wait for a disk that takes them.
         """
-        best = replace(model, about={**model.about, "val_bpc": bpc, "seconds": place.seconds})
+        best = replace(model, metadata={**model.metadata, "val_bpc": bpc, "seconds": place.seconds})
         if self._try(BEST, lambda: best.save(self.out / BEST)):
             self._best = None
         else:
@@ -140,8 +140,8 @@ class RunDirectory:
     def best(self) -> tuple[float, Elapsed] | None:
         """What the best weights on the disk reach, in bits a character, and from where in the run they are."""
         try:
-            about = Model.load(self.out / BEST).about
-            return float(about["val_bpc"]), Elapsed(int(about["steps"]), float(about["seconds"]))
+            metadata = Model.load(self.out / BEST).metadata
+            return float(metadata["val_bpc"]), Elapsed(int(metadata["steps"]), float(metadata["seconds"]))
         except (OSError, ValueError, KeyError, TypeError):  # there are none, or none that can be used
             return None
 

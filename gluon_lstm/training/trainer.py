@@ -70,7 +70,7 @@ class Trainer:
 
     def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
         """Go on from what `arrays` gave behind so many steps."""
-        self.W.set(arrays)
+        self.W.assign(arrays)
         self.optimizer.restore(arrays)
         self.steps = steps
 
@@ -118,7 +118,7 @@ class Trainer:
         if not P:
             yield
             return
-        names = self.W.config.recurrent
+        names = self.W.config.recurrent_names
         H = self.W.H
         masks = self._mask("recurrent weights", P, (len(names), H, H))
         dropped = []

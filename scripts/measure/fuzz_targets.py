@@ -87,7 +87,7 @@ def small_models() -> list[Model]:
 
 def same(one: Model, other: Model) -> bool:
     """Whether they have the same arrays, vocabulary and settings."""
-    return json.dumps(one.description()) == json.dumps(other.description()) and all(
+    return json.dumps(one.file_metadata()) == json.dumps(other.file_metadata()) and all(
         np.array_equal(one.arrays[name], other.arrays[name]) for name in one.config.shapes(len(one.vocabulary))
     )
 
@@ -121,7 +121,7 @@ class SealedModel:
         self.path = folder / "model.safetensors"
         self.seeds = []
         for model in small_models():
-            described = json.dumps({"format": array_file.FORMAT, **model.description()}, ensure_ascii=False)
+            described = json.dumps({"format": array_file.FORMAT, **model.file_metadata()}, ensure_ascii=False)
             weights = b"".join(array.tobytes() for array in model.arrays.values())
             self.seeds.append(described.encode() + b"\n" + weights)
 
@@ -135,7 +135,7 @@ class SealedModel:
             return
         arrays = self._arrays(described, weights)
         described["checksum"] = array_file.checksum(json.loads(json.dumps({**described, "checksum": ""})), arrays)
-        self.path.write_bytes(save(arrays, metadata={array_file.KEY: json.dumps(described)}))
+        self.path.write_bytes(save(arrays, metadata={array_file.METADATA_KEY: json.dumps(described)}))
         with refused(ModelError, OSError):
             usable(Model.load(self.path), self.path)
 

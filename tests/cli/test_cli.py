@@ -144,7 +144,7 @@ def test_the_page_of_the_command_line_is_current(monkeypatch):
 
 def test_train_leaves_a_model_that_knows_how_it_was_made(trained):
     model = Model.load(trained)
-    assert model.config.hidden == 4 and model.about["steps"] == 2 and model.about["recipe"]["seed"] == 3
+    assert model.config.hidden == 4 and model.metadata["steps"] == 2 and model.metadata["recipe"]["seed"] == 3
     assert {"今", "日", "晴", "!"} <= set(model.vocabulary.tokens)
     records = [json.loads(line) for line in (trained / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert records[-1]["step"] == 2 and records[-1]["tokens"] == 2 * 2 * 4
@@ -569,7 +569,7 @@ def stopped(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
     *_, told, last = err.splitlines()
     assert told.startswith("continue with: gluon-lstm train ") and told.endswith(" --resume")
     assert last == "gluon-lstm: interrupted"
-    assert Model.load(run / "last.safetensors").about["steps"] > 0
+    assert Model.load(run / "last.safetensors").metadata["steps"] > 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent these signals")
@@ -583,14 +583,14 @@ def test_a_signal_while_training_keeps_the_weights_and_says_how_to_go_on(posts, 
         stopped(child, run, code)
     finally:
         child.kill()
-    steps = Model.load(run / "last.safetensors").about["steps"]
+    steps = Model.load(run / "last.safetensors").metadata["steps"]
     again = process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
     again = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 0 and f"going on from step {steps:,}, " in err
-    assert Model.load(run / "last.safetensors").about["steps"] == steps + 3
+    assert Model.load(run / "last.safetensors").metadata["steps"] == steps + 3
     finished = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = finished.communicate(timeout=30)
     assert finished.returncode == 0 and "the run in it is over" in err

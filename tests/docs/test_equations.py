@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from gluon_lstm.config import NAMES, VARIANTS, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, VARIANTS, ModelConfig
 from gluon_lstm.lstm import reference
 from gluon_lstm.training.optimizer import clip_coef
 
@@ -63,13 +63,13 @@ def test_every_section_has_its_table():
 
 def test_the_arrays_are_those_of_the_model_with_their_shapes():
     listed = {quoted(row[2])[0]: quoted(row[3])[0] for row in TABLES["Arrays"]}
-    wanted = [*NAMES, *(name for name in ModelConfig(3, "rnn").shapes(7) if name not in NAMES)]
+    wanted = [*ARRAY_NAMES, *(name for name in ModelConfig(3, "rnn").shapes(7) if name not in ARRAY_NAMES)]
     assert list(listed) == wanted
     assert {name: eval(shape, {"V": 7, "H": 3}) for name, shape in listed.items()} == {n: ARRAYS[n] for n in wanted}
 
 
 def test_notes_003_and_the_model_call_an_array_the_same():
-    assert [row[1] for row in TABLES["Arrays"]] == [f"`{name}`" for name in NAMES] + [""] * 3
+    assert [row[1] for row in TABLES["Arrays"]] == [f"`{name}`" for name in ARRAY_NAMES] + [""] * 3
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -136,7 +136,7 @@ def test_the_backward_formulas_are_the_reference(step):
     np.testing.assert_allclose(values["dAg"], last["g"], rtol=1e-12)
     np.testing.assert_allclose(values["dh_prev"], through, rtol=1e-12)
     grads = reference.backward(
-        [reference.Tape(np.zeros((1, len(h)), int), None, [found])], dh[None], W, ModelConfig(4), None
+        [reference.LayerCache(np.zeros((1, len(h)), int), None, [found])], dh[None], W, ModelConfig(4), None
     )
     np.testing.assert_allclose(values["dWhg"], grads["Whg"], rtol=1e-12)
     np.testing.assert_allclose(values["dbg"], grads["bg"], rtol=1e-12)

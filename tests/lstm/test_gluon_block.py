@@ -8,7 +8,7 @@ import pytest
 from gluon_lstm.compat import mx
 from gluon_lstm.config import ModelConfig, WindowSize
 from gluon_lstm.lstm import initializers, reference
-from gluon_lstm.lstm.agreement import difference, random_case
+from gluon_lstm.lstm.agreement import random_case, relative_difference
 from gluon_lstm.lstm.gluon_block import LSTMLanguageModel
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -51,15 +51,15 @@ def test_logits_states_and_gradients_are_those_of_the_reference(sizes, layers, h
     given = p.h.astype(np.float64), p.c.astype(np.float64), W, p.config
     hidden = reference.forward(p.x, *given)[0]
     true = reference.loss_and_gradients(p.x, p.y, *given)
-    assert difference(logits.asnumpy(), reference.logits(hidden, W), 1) < 2e-5
-    assert difference(loss.asnumpy()[0], np.asarray(true[0]), 1) < 2e-5
-    assert difference(h.asnumpy().reshape(true[1].shape), true[1], 1) < 2e-5
-    assert difference(c.asnumpy().reshape(true[2].shape), true[2], 1) < 2e-5
+    assert relative_difference(logits.asnumpy(), reference.logits(hidden, W), 1) < 2e-5
+    assert relative_difference(loss.asnumpy()[0], np.asarray(true[0]), 1) < 2e-5
+    assert relative_difference(h.asnumpy().reshape(true[1].shape), true[1], 1) < 2e-5
+    assert relative_difference(c.asnumpy().reshape(true[2].shape), true[2], 1) < 2e-5
     small = 0.05 * max(np.abs(grad).max() for grad in true[3].values())
     found = block.gradients()
     assert list(found) == list(true[3])
     for name, grad in true[3].items():
-        assert difference(found[name], grad, small) < 1e-3, name
+        assert relative_difference(found[name], grad, small) < 1e-3, name
 
 
 @layers

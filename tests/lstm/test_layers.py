@@ -12,9 +12,9 @@ from helpers import DOCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.config import GATES, NAMES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
 from gluon_lstm.lstm import reference
-from gluon_lstm.lstm.layers import LSTM, ORDER, TimeLSTM, pack, reorder, unpack
+from gluon_lstm.lstm.layers import LSTM, NOTES_GATE_ORDER, TimeLSTM, fuse_gates, reorder_gates, split_gates
 
 EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
 SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; the first are those of the notes
@@ -79,7 +79,7 @@ def test_one_step_worked_out_on_paper():
 def test_a_step_is_that_of_the_reference(weights, window, N, V, H):
     W, (x, _, h_prev, c_prev) = weights(V, H), window(1, N, V, H)
     _, h, c, _ = reference.forward(x, h_prev, c_prev, W, ModelConfig(H))
-    h_next, c_next = LSTM(*pack(W)).forward(np.eye(V)[x[0]], h_prev, c_prev)
+    h_next, c_next = LSTM(*fuse_gates(W)).forward(np.eye(V)[x[0]], h_prev, c_prev)
     np.testing.assert_allclose(h_next, h, rtol=1e-13)
     np.testing.assert_allclose(c_next, c, rtol=1e-13)
 
@@ -128,13 +128,13 @@ def test_the_model_has_the_gradients_of_the_reference(weights, window, assert_sa
     """All that `reference` does, with the layer in place of its steps: one-hot rows, a carried state, the loss."""
     W, (x, y, h, c) = weights(V, H), window(T, N, V, H)
     _, h_last, c_last, wanted = reference.loss_and_gradients(x, y, h, c, W)
-    layer = TimeLSTM(*pack(W), stateful=True)
+    layer = TimeLSTM(*fuse_gates(W), stateful=True)
     layer.set_state(h, c)
     hs = layer.forward(np.eye(V)[x.T])  # (N, T, H)
     dz = (np.exp(reference.log_softmax(reference.logits(hs, W))) - np.eye(V)[y.T]) / (T * N)
     layer.backward(dz @ W["Why"].T)
-    gates = NAMES[:12]
-    assert_same(unpack(*layer.grads), {name: wanted[name] for name in gates}, rtol=1e-10, atol=1e-14)
+    gates = ARRAY_NAMES[:12]
+    assert_same(split_gates(*layer.grads), {name: wanted[name] for name in gates}, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(layer.h, h_last, rtol=1e-12)
     np.testing.assert_allclose(layer.c, c_last, rtol=1e-12)
 
@@ -293,38 +293,40 @@ def test_gates_are_found_again_in_any_order(source, middle, target, before, H):
     (gates,) = normal((4, *before, H))
     by_name = dict(zip(GATES, gates))
     one, other = (np.concatenate([by_name[k] for k in order], axis=-1) for order in (source, target))
-    assert np.array_equal(reorder(one, source, target), other)
-    assert np.array_equal(reorder(reorder(one, source, middle), middle, target), other)
-    assert np.array_equal(reorder(other, target, source), one)
+    assert np.array_equal(reorder_gates(one, source, target), other)
+    assert np.array_equal(reorder_gates(reorder_gates(one, source, middle), middle, target), other)
+    assert np.array_equal(reorder_gates(other, target, source), one)
 
 
 def test_a_reordered_array_is_a_copy():
     (packed,) = normal((2, 8))
-    assert not any(np.shares_memory(reorder(packed, "fgio", "".join(order)), packed) for order in permutations(GATES))
+    assert not any(
+        np.shares_memory(reorder_gates(packed, "fgio", "".join(order)), packed) for order in permutations(GATES)
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(orders, st.integers(1, 5), st.integers(1, 4), st.sampled_from(["float32", "float64"]))
 def test_packed_and_unpacked_weights_are_the_same(order, D, H, dtype):
     params = weights_of(D, H, dtype=dtype)
-    unpacked = unpack(*params, order)
-    assert tuple(unpacked) == NAMES[:12]
+    unpacked = split_gates(*params, order)
+    assert tuple(unpacked) == ARRAY_NAMES[:12]
     for role, packed in zip(("Wx", "Wh", "b"), params):
         for k, gate in enumerate(order):
             assert np.array_equal(unpacked[f"{role}{gate}"], packed[..., k * H : (k + 1) * H])
-    for packed, param in zip(pack(unpacked, order), params):
+    for packed, param in zip(fuse_gates(unpacked, order), params):
         assert packed.dtype == dtype and np.array_equal(packed, param)
-    for packed, param in zip(pack(unpacked), params):
-        assert np.array_equal(packed, reorder(param, order, ORDER))
+    for packed, param in zip(fuse_gates(unpacked), params):
+        assert np.array_equal(packed, reorder_gates(param, order, NOTES_GATE_ORDER))
 
 
 @pytest.mark.parametrize("order", ["", "fgi", "fgioo", "ffgi", "abcd"])
 def test_an_order_of_other_gates_is_refused(weights, order):
     for call in (
-        lambda: reorder(np.zeros(8), order, "fgio"),
-        lambda: reorder(np.zeros(8), "fgio", order),
-        lambda: pack(weights(3, 2), order),
-        lambda: unpack(*weights_of(3, 2), order),
+        lambda: reorder_gates(np.zeros(8), order, "fgio"),
+        lambda: reorder_gates(np.zeros(8), "fgio", order),
+        lambda: fuse_gates(weights(3, 2), order),
+        lambda: split_gates(*weights_of(3, 2), order),
     ):
         with pytest.raises(ValueError, match=f"gate order '{order}': name each of the gates f, g, i, o once"):
             call()
@@ -333,13 +335,13 @@ def test_an_order_of_other_gates_is_refused(weights, order):
 def test_arrays_that_hold_no_gates_are_refused(weights):
     W = weights(3, 2)
     with pytest.raises(ValueError, match=r"packed has the shape \(3, 6\): expected \(..., 4H\)"):
-        reorder(np.zeros((3, 6)), "fgio", "ifgo")
+        reorder_gates(np.zeros((3, 6)), "fgio", "ifgo")
     with pytest.raises(ValueError, match="lack Whf, bo"):
-        pack({name: array for name, array in W.items() if name not in ("Whf", "bo")})
+        fuse_gates({name: array for name, array in W.items() if name not in ("Whf", "bo")})
     with pytest.raises(ValueError, match=r"Wxo has the shape \(3, 1\): expected \(3, 2\)"):
-        pack({**W, "Wxo": W["Wxo"][:, :1]})
+        fuse_gates({**W, "Wxo": W["Wxo"][:, :1]})
     with pytest.raises(ValueError, match=r"Wh has the shape \(3, 8\)"):
-        unpack(np.zeros((3, 8)), np.zeros((3, 8)), np.zeros(8))
+        split_gates(np.zeros((3, 8)), np.zeros((3, 8)), np.zeros(8))
 
 
 # Beside the LSTMs of others
@@ -354,7 +356,7 @@ def ours(params, xs, h, c, dhs):
 
 
 def theirs_from(params):
-    return [reorder(param, "fgio", "ifgo").T for param in params]
+    return [reorder_gates(param, "fgio", "ifgo").T for param in params]
 
 
 def assert_agree(found, wanted, dtype):

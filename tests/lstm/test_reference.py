@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.config import GATES, NAMES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
 from gluon_lstm.lstm import reference
 
 EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
@@ -89,11 +89,11 @@ def test_the_slope_in_any_direction_is_the_gradient(T, N, V, H, seed):
     h, c = rng.uniform(-1, 1, (N, H)), rng.standard_normal((N, H))
 
     def loss(step):
-        return slow(x, y, h, c, {name: W[name] + step * direction[name] for name in NAMES})[0]
+        return slow(x, y, h, c, {name: W[name] + step * direction[name] for name in ARRAY_NAMES})[0]
 
     slope = (loss(EPSILON) - loss(-EPSILON)) / (2 * EPSILON)
     grads = reference.loss_and_gradients(x, y, h, c, W)[3]
-    assert sum(float((grads[name] * direction[name]).sum()) for name in NAMES) == pytest.approx(slope, 1e-5, 1e-7)
+    assert sum(float((grads[name] * direction[name]).sum()) for name in ARRAY_NAMES) == pytest.approx(slope, 1e-5, 1e-7)
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(GATES, 2)))

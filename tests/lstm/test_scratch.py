@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gluon_lstm.compat import mx
-from gluon_lstm.config import GATES, NAMES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
 from gluon_lstm.lstm import initializers, reference, scratch
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.recipe import STANDARD
@@ -36,7 +36,7 @@ def run_notes(x, y, h, c, arrays, keep=None, hidden_mask=None):
     What the notes do not have, a mask (here a NumPy array by step and lane), is multiplied with the one-hot rows, and
     with h where the output reads it.
     """
-    W = {name: nd.array(arrays[name], dtype="float64") for name in NAMES}
+    W = {name: nd.array(arrays[name], dtype="float64") for name in ARRAY_NAMES}
     for array in W.values():
         array.attach_grad()
     h, c = nd.array(h, dtype="float64"), nd.array(c, dtype="float64")
@@ -257,7 +257,7 @@ def test_parameters_are_copies_that_go_there_and_back(weights):
 
     other = {name: array.astype(np.float32) for name, array in weights(4, 3, seed=9).items()}
     places = list(W)
-    W.set(other)
+    W.assign(other)
     assert all(a is b for a, b in zip(W, places))  # what holds an array goes on holding the weights
     for name, array in W.to_numpy().items():
         np.testing.assert_array_equal(array, other[name])

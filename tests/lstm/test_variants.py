@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save_file
 from test_agreement import not_met, state_gradients
 
 from gluon_lstm.cli.main import main
-from gluon_lstm.config import NAMES, VARIANTS, ModelConfig, WindowSize
+from gluon_lstm.config import ARRAY_NAMES, VARIANTS, ModelConfig, WindowSize
 from gluon_lstm.lstm import fused, initializers, reference, scratch
-from gluon_lstm.lstm.agreement import agree, difference, random_case
+from gluon_lstm.lstm.agreement import check_agreement, random_case, relative_difference
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model, ModelError
@@ -96,7 +96,7 @@ def test_its_gradients_are_the_slopes_of_that_loss_in_every_place(variant, layer
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_all_cells_agree(variant, layers, sizes, dropout):
     rng = np.random.default_rng(1)
-    rows = agree(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
+    rows = check_agreement(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
     assert not_met(rows) == []
     cells = {"scratch", "slopes"} if variant == "peephole-full" else {"scratch", "fast", "packed", "slopes"}
     assert {row.implementation for row in rows} == cells
@@ -110,7 +110,7 @@ def test_gradients_reach_the_state_and_come_from_it(variant, layers, cell):
         pytest.skip("scratch alone has it")
     p = random_case(WindowSize(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
     for found, true in zip(state_gradients(cell, p), state_gradients(scratch.loss, p, "float64")):
-        assert difference(found, true, 0.05) < 2e-5
+        assert relative_difference(found, true, 0.05) < 2e-5
 
 
 @variants
@@ -178,7 +178,7 @@ def test_a_model_file_keeps_the_variant_and_every_array(tmp_path, variant, layer
 def test_the_standard_model_has_the_14_arrays_of_the_notes():
     assert (
         *("Wxg", "Wxi", "Wxf", "Wxo"), *("Whg", "Whi", "Whf", "Who"), *("bg", "bi", "bf", "bo"), "Why", "by"
-    ) == NAMES  # fmt: skip
+    ) == ARRAY_NAMES  # fmt: skip
 
 
 def test_layers_have_names_of_their_own():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import CORPORA
 
-from gluon_lstm.config import NAMES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, ModelConfig
 from gluon_lstm.model import Model
 from gluon_lstm.sampling import scoring
 from gluon_lstm.sampling.evaluation import evaluate
@@ -29,7 +29,7 @@ def random_model(text_settings: TextSettings, tokens: Sequence[str], H: int = 4,
     names = [*text_settings.specials, *tokens]
     shapes = ModelConfig(H).shapes(len(names))
     rng = np.random.default_rng(seed)
-    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in NAMES}
+    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
     return Model(ModelConfig(H), Codec(text_settings, Vocabulary(names, len(text_settings.specials))), arrays)
 
 

@@ -175,7 +175,7 @@ def test_the_best_weights_are_those_with_the_lowest_val_bpc(posts, corpus_of, tm
     again = score(InferenceCell(best.arrays), best.codec, run.corpus.validation, run.corpus.validation_chars)
     assert again.bpc == lowest.val_bpc
     assert again.loss == lowest.val_loss
-    assert best.about["steps"] == lowest.step
+    assert best.metadata["steps"] == lowest.step
     last = Model.load(out / "last.safetensors")
     again = score(InferenceCell(last.arrays), last.codec, run.corpus.validation, run.corpus.validation_chars)
     assert again.bpc == validated[-1].val_bpc
@@ -244,7 +244,7 @@ def test_weights_gone_astray_end_the_run_with_the_last_good_ones(posts, corpus_o
     with pytest.raises(TrainingError, match=r"step 6, learning rate .*smaller --learning-rate"):
         trained(corpus_of(posts), replace(SMALL, rollbacks=0), tmp_path / "out")
     saved = Model.load(tmp_path / "out")
-    assert saved.about["steps"] == 5
+    assert saved.metadata["steps"] == 5
     for name, array in saved.arrays.items():
         np.testing.assert_array_equal(array, kept[0][name])
 
@@ -265,7 +265,7 @@ def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, 
     with interrupts_heard(), pytest.raises(KeyboardInterrupt):
         run.run()
     saved = Model.load(tmp_path / "out" / "last.safetensors")
-    assert saved.about["steps"] == done
+    assert saved.metadata["steps"] == done
     for name, array in run.trainer.W.to_numpy().items():
         np.testing.assert_array_equal(saved.arrays[name], array)
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -285,9 +285,9 @@ def test_without_validation_there_is_no_best(posts, corpus_of, tmp_path, curve):
 
 def test_a_model_says_how_it_was_trained(posts, corpus_of, tmp_path):
     run = trained(corpus_of(posts), SMALL, tmp_path / "out")
-    about = Model.load(tmp_path / "out" / "last.safetensors").about
-    assert about["steps"] == 30
-    assert replace(STANDARD, **about["recipe"]) == run.recipe == SMALL
+    metadata = Model.load(tmp_path / "out" / "last.safetensors").metadata
+    assert metadata["steps"] == 30
+    assert replace(STANDARD, **metadata["recipe"]) == run.recipe == SMALL
 
 
 def test_steps_end_a_run(posts, corpus_of, tmp_path):

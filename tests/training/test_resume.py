@@ -257,11 +257,11 @@ def test_better_weights_from_behind_the_checkpoint_stay_the_best(corpus, tmp_pat
     with killed_at(30, monkeypatch):
         trained(corpus, recipe, tmp_path)
     best = Model.load(tmp_path / "best.safetensors")
-    lucky = replace(best, about={**best.about, "val_bpc": 0.1})
+    lucky = replace(best, metadata={**best.metadata, "val_bpc": 0.1})
     lucky.save(tmp_path / "best.safetensors")
     run, _ = trained(corpus, recipe, tmp_path, resume=True)
-    assert run.now.best_bpc == 0.1 and run.now.best_at.steps == best.about["steps"] == 25
-    assert Model.load(tmp_path / "best.safetensors").about["val_bpc"] == 0.1
+    assert run.now.best_bpc == 0.1 and run.now.best_at.steps == best.metadata["steps"] == 25
+    assert Model.load(tmp_path / "best.safetensors").metadata["val_bpc"] == 0.1
 
 
 @pytest.mark.parametrize("at", [0, 100, 5_000, -1])
@@ -392,7 +392,7 @@ def test_a_run_that_always_goes_astray_ends_with_its_best_weights(corpus, tmp_pa
     assert [r.rolled_back_to for r in records if r.rolled_back_to is not None] == [20] * 5
     lowest = min(r.val_bpc for r in records if r.val_bpc is not None)
     best, last = Model.load(tmp_path / "best.safetensors"), Model.load(tmp_path / "last.safetensors")
-    assert best.about["val_bpc"] == lowest and last.about["steps"] == 20
+    assert best.metadata["val_bpc"] == lowest and last.metadata["steps"] == 20
 
 
 def test_a_rollback_is_not_forgotten_by_a_run_that_is_killed(corpus, tmp_path, monkeypatch):
@@ -411,7 +411,7 @@ def test_the_notes_stop_and_explain(corpus, tmp_path, monkeypatch):
     notes = replace(NOTES, hidden=12, batch_size=4, seq_len=8, sample_length=0)
     with pytest.raises(TrainingError, match=r"step 26.*the notes have no guard against it.*--rollbacks 5"):
         trained(corpus, notes, tmp_path)
-    assert Model.load(tmp_path / "last.safetensors").about["steps"] == 25
+    assert Model.load(tmp_path / "last.safetensors").metadata["steps"] == 25
 
 
 @pytest.mark.parametrize("rate", [1e3, 1e9, 1e15])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gluon_lstm.config import PEEPHOLES, ModelConfig
+from gluon_lstm.config import PEEPHOLE_GATES, ModelConfig
 from gluon_lstm.lstm.fast import kernels
 from gluon_lstm.lstm.fast.gemm import NR, count, gemm, gemm_tn, pack, panels, unpack
 from gluon_lstm.lstm.fast.tasks import TaskGroup
@@ -36,7 +36,7 @@ class FastLayer:
         self.first = number == 1
         if not self.first:
             self.Wx, self.Wx_back, self.b = gates(H), panels(G * H, self.H), gates(1)
-        self.Wc = np.zeros((len(PEEPHOLES) if self.cell.peepholes else 0, count(self.H), NR), np.float32)
+        self.Wc = np.zeros((len(PEEPHOLE_GATES) if self.cell.peepholes else 0, count(self.H), NR), np.float32)
         self.a = gates(T * N)  # what is inside the gates, then the gates, then dL/d(what was inside)
         self.h, self.c, self.s = panels((T + 1) * N, self.H), panels((T + 1) * N, self.H), panels(T * N, self.H)
         self.dh, self.dc = panels(T * N, self.H), panels(N, self.H)
@@ -68,7 +68,7 @@ class FastLayer:
                 pack(self._of(W, f"Wx{gate}"), self.Wx, panel, 0)
                 pack(self._of(W, f"b{gate}")[None], self.b, panel, 0)
         for k in range(len(self.Wc)):
-            pack(self._of(W, f"Wc{PEEPHOLES[k]}")[None], self.Wc[k][:, None], 0, 0)
+            pack(self._of(W, f"Wc{PEEPHOLE_GATES[k]}")[None], self.Wc[k][:, None], 0, 0)
         pack(h, self.h, 0, 0)
         pack(c, self.c, 0, 0)
 
@@ -144,7 +144,7 @@ class FastLayer:
                 submit_gemm_tn(jobs, below[0], below[1], self.a, panel, dWx)
                 jobs.do(kernels.sum_columns, self.a, panel, db)
         for k, first in zip(range(len(self.Wc)), (0, 0, self.N)):
-            gate = PEEPHOLES[k]
+            gate = PEEPHOLE_GATES[k]
             dWc = self._of(grads, f"Wc{gate}")
             jobs.do(kernels.peephole_gradient, self.a, self.gate_panels[gate], self.c, first, dWc)
 
