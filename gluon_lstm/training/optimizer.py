@@ -88,7 +88,7 @@ class Adam:
                     matrices = [np.atleast_2d(as_numpy_view(array)) for array in arrays]
                     for piece in _pieces(matrices[0], len(rows)):
                         numbers = (rates[piece], scale, keep, self.beta1, self.beta2, self.epsilon)
-                        jobs.do(kernels.adam, *matrices, rows[piece], *numbers)
+                        jobs.submit(kernels.adam, *matrices, rows[piece], *numbers)
                 else:
                     self._update_on_device(arrays, rows, rates, scale, keep)
 
@@ -132,7 +132,7 @@ def global_norm(W: Parameters, ids: Any = None) -> float:
             grad = np.atleast_2d(as_numpy_view(param.grad))
             rows = _rows(W, name, ids)
             for piece in _pieces(grad, len(rows)):
-                jobs.do(kernels.sum_of_squares, grad, rows[piece])
+                jobs.submit(kernels.sum_of_squares, grad, rows[piece])
         return math.sqrt(sum(jobs.results()))
 
 

@@ -517,10 +517,11 @@ def _by_torch(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
 
 def _by_panels(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
     """The package's own products: a part of the result for each core."""
-    from gluon_lstm.lstm.fast.gemm import NR, count, gemm, pack, panels
+    from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, packed_zeros
 
     (m, k), n = A.shape, B.shape[1]
-    left, right, result, zero = panels(m, k), panels(count(k) * NR, n), panels(m, n), panels(1, n)
+    left, right = packed_zeros(m, k), packed_zeros(num_panels(k) * NR, n)
+    result, zero = packed_zeros(m, n), packed_zeros(1, n)
     pack(A, left, 0, 0)
     pack(B, right, 0, 0)
     by_rows = m >= n

@@ -214,7 +214,7 @@ def test_what_cannot_be_trained_is_said_in_one_sentence(tmp_path, capsys, argume
 
 def test_the_fast_cell_refuses_full_peepholes():
     p = random_case(WindowSize(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
-    with pytest.raises(ValueError, match="use --cell scratch"):
+    with pytest.raises(ValueError, match="`variant` peephole-full"):
         fast.loss(p.x, p.y, None, None, Parameters(p.W, config=p.config))
 
 

@@ -1,1 +1,1 @@
-"""The fast path: the numbers of `scratch`, on packed matrices, on all cores."""
+"""The fast path: the loss and gradients of `scratch`, on packed matrices and on all cores (docs/fast.md)."""

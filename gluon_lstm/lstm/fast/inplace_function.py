@@ -1,4 +1,7 @@
-"""An operator of our own for MXNet's autograd that writes its gradients where they belong."""
+"""Views of NDArray memory as NumPy arrays, and an autograd function whose backward writes gradients in place.
+
+For float32 NDArrays on the CPU. Guarantee: no copy is made of an input or of a gradient with `grad_req="write"`.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,24 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 
-NULL, ADD = 0, 3  # of MXNet's gradient requests; the others mean: write
+NULL, ADD = 0, 3  # MXNet's kNullOp and kAddTo; all other gradient requests mean write
 
 
 def is_viewable(array: Any) -> bool:
-    """Whether `view` can show the array: float32 on the CPU."""
+    """Return whether `as_numpy_view` accepts the array: float32 on the CPU."""
     return array.context.device_type == "cpu" and array.dtype == np.float32
 
 
 def as_numpy_view(array: Any, wait: bool = True) -> np.ndarray:
-    """The memory of a float32 NDArray on the CPU as a NumPy array, without a copy, when all that uses it is done.
+    """Return the memory of a float32 NDArray on the CPU as a NumPy array, without a copy, after pending operations.
 
-    By the pointer: what DLPack gives may only be read. Raises ValueError for any other array.
+    By its pointer, because a DLPack array is read-only. The view is valid as long as the NDArray. Raises ValueError for
+    any other array.
     """
     if not is_viewable(array):
-        raise ValueError(f"{np.dtype(array.dtype)} on {array.context}: the fast cell needs float32 on the CPU")
+        raise ValueError(
+            f"{np.dtype(array.dtype)} on {array.context}: the fast implementation needs float32 on the CPU"
+        )
     if wait:
         array.wait_to_read()
     address = ctypes.c_void_p()
@@ -36,23 +42,23 @@ def as_numpy_view(array: Any, wait: bool = True) -> np.ndarray:
 
 
 def view_or_copy(array: Any) -> np.ndarray:
-    """The memory of an NDArray where that can be seen, which changes and goes with it; else a copy."""
+    """Return a view of the NDArray's memory if it is viewable, else a copy."""
     return as_numpy_view(array) if is_viewable(array) else array.asnumpy()
 
 
 def ndarray(array: np.ndarray, ctx: Any) -> Any:
-    """A new NDArray on a CPU with these numbers, in float32: `mx.nd.array`, but a tenth of its 0.1 ms."""
+    """Return a new float32 NDArray on a CPU with these values, in a tenth of the 0.1 ms of `mx.nd.array`."""
     new = mx.nd.empty(array.shape, ctx)
     as_numpy_view(new, wait=False)[:] = array
     return new
 
 
 class InplaceFunction(mx.autograd.Function):  # type: ignore[misc]
-    """`mx.autograd.Function`, but `backward(gradients, *output_gradients)` fills NumPy arrays it is handed.
+    """Autograd function whose `backward(gradients, *output_gradients)` writes into the NumPy arrays `gradients`.
 
-    MXNet's own class takes NDArrays from `backward` and copies them one behind the other, which for a model of 20
-    million weights takes as long as a tenth of the work; and it leaves out those with `grad_req="add"`. In `forward`,
-    `self.recording` tells whether `backward` may follow.
+    `mx.autograd.Function.backward` returns NDArrays, which MXNet copies one after another: with 20 million weights that
+    takes a tenth of the step. It also ignores gradients with `grad_req="add"`. In `forward`, `self.recording` says
+    whether `backward` may follow.
     """
 
     recording = False
@@ -66,11 +72,11 @@ class InplaceFunction(mx.autograd.Function):  # type: ignore[misc]
         return outputs
 
     def backward(self, gradients: Sequence[np.ndarray], *output_gradients: Any) -> None:
-        """Fill `gradients`, one array for each input of `forward`."""
+        """Write `gradients`, one array for each input of `forward`."""
         raise NotImplementedError
 
     def _record(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Tell MXNet whom to call for the gradients, as its own class does (mxnet 1.9.1, autograd.py)."""
+        """Register `backward` with MXNet, as `mx.autograd.Function.__call__` does (mxnet 1.9.1, autograd.py)."""
         Function, base = mx.autograd.Function, mx.base
         key = Function._registry.inc()
 
@@ -79,8 +85,8 @@ class InplaceFunction(mx.autograd.Function):  # type: ignore[misc]
                 arrays = [
                     mx.nd.NDArray(ctypes.cast(handles[k], base.NDArrayHandle)) for k in range(n_outputs + n_inputs)
                 ]
-                self._fill(arrays[:n_outputs], arrays[n_outputs:], requests[:n_inputs])
-            except BaseException:  # it must not pass through MXNet, which then says that a callback failed
+                self._write(arrays[:n_outputs], arrays[n_outputs:], requests[:n_inputs])
+            except BaseException:  # exceptions must not cross MXNet's C code, which reports the failed callback
                 traceback.print_exc()
                 return False
             return True
@@ -104,10 +110,12 @@ class InplaceFunction(mx.autograd.Function):  # type: ignore[misc]
             )
         )
 
-    def _fill(self, output_gradients: list[Any], arrays: list[Any], requests: list[int]) -> None:
-        wanted = [as_numpy_view(array, wait=False) for array in arrays]  # ours alone as long as this call lasts
-        filled = [np.empty_like(array) if request in (NULL, ADD) else array for array, request in zip(wanted, requests)]
-        self.backward(filled, *output_gradients)
-        for array, new, request in zip(wanted, filled, requests):
+    def _write(self, output_gradients: list[Any], arrays: list[Any], requests: list[int]) -> None:
+        targets = [as_numpy_view(array, wait=False) for array in arrays]  # MXNet writes none of them during this call
+        gradients = [
+            np.empty_like(array) if request in (NULL, ADD) else array for array, request in zip(targets, requests)
+        ]
+        self.backward(gradients, *output_gradients)
+        for array, gradient, request in zip(targets, gradients, requests):
             if request == ADD:
-                array += new
+                array += gradient

@@ -1,4 +1,4 @@
-"""How the fast cell's inner loops become machine code."""
+"""Numba compilation of the kernels of the fast path, ahead of time and cached on disk."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from numba import njit
 
 
 def jit(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Machine code for `signature`, kept for the next start where a folder can be written.
+    """Return a decorator that compiles a function for one signature, without the GIL, and caches the machine code.
 
-    It is made anew when the file of the function changes. Who changes `panels` alone removes `__pycache__`, for what
-    is compiled into `kernels` from there.
+    The cache is Numba's: it is next to the source or in the user's cache directory; without a writable directory the
+    function is compiled in each process.
     """
-    # contract, reassoc: a product and a sum in one instruction, sums in any order. Nothing is assumed about NaN.
+    # contract: fused multiply-add. reassoc: reductions may be vectorized. Neither assumes anything about NaN.
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 
-    def compile_(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., Any]) -> Any:
         try:
             return njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # no such folder
+        except RuntimeError:  # no writable cache directory
             return njit(signature, **options)(function)
 
-    return compile_
+    return decorate

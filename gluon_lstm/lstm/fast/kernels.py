@@ -1,10 +1,16 @@
-"""What the fast cell does number by number, compiled by Numba: one pass where NumPy needs ten.
+"""Fused elementwise kernels of the LSTM step, softmax, embedding and Adam, compiled by Numba.
 
-The equations are those of `scratch` and `reference`, and every array is float32. The matrices of the cell lie in
-`panels`: in each panel the rows of a time step are one piece, over which a loop runs at once, and it does not matter
-where in it a row begins. `A`, `c` and so on are then (P, R * WIDTH), and `at` is where the piece begins, `size` its
-length. A loop writes one or two arrays only, for the compiler to see that it may do many numbers at once. Nothing here
-holds the interpreter's lock.
+Each does in one pass over float32 arrays in cache what takes NumPy about ten. The equations are those of `scratch` and
+`reference`.
+
+Shapes: matrices are packed (`gemm`). In a panel the N rows of a time step are contiguous, so that one loop covers a
+step: the step kernels get each matrix as (panels, rows * NR), the `offset` of the step's first float in a panel, and
+the step's `size` = N * NR floats. The first N rows of c and h are the state before the window: a step reads its state
+at `offset` and writes the new one at `offset + size`. Columns beyond H or V are padding.
+
+Guarantees: all kernels release the GIL. NaN propagates. The error of exp is at most 1.5e-7 of its value (within
+[-87, 88]), that of sigmoid 2e-7 and that of tanh 3e-7. A loop writes one or two arrays only, so that LLVM can check
+that they do not overlap, and vectorizes the loop.
 """
 
 from __future__ import annotations
@@ -14,17 +20,20 @@ import math
 import numpy as np
 from numba import njit
 
-from gluon_lstm.lstm.fast.gemm import NR, P, gemm
+from gluon_lstm.lstm.fast.gemm import NR, PACKED, gemm
 from gluon_lstm.lstm.fast.jit import jit
 
 ONE, TWO = np.float32(1), np.float32(2)
-ROWS = 32  # of logits, that stay near the core from the first look at them to the last
-PIECES = "float32[:, ::1]"
+SOFTMAX_ROWS = 32  # rows of logits that stay in the L2 cache from the maximum to the gradient
+MATRIX = "float32[:, ::1]"  # Numba type of a contiguous matrix
 
 
 @njit(inline="always", error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def]
-    """e^x to 1e-7 of its value: 2^k times a polynomial (Moshier, Cephes 2.2, expf.c), which can be vectorized."""
+    """Return e^x with a relative error of 1e-7, x clipped to [-87, 88]: 2^k times a polynomial, which vectorizes.
+
+    Moshier, Cephes 2.2, expf.c.
+    """
     x = min(max(x, np.float32(-87)), np.float32(88))
     k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     r = x - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)
@@ -48,34 +57,34 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return TWO / (ONE + exp(-TWO * x)) - ONE
 
 
-@jit(f"(float32[:, ::1], int32[::1], float32[::1], float32[::1], {P}, int64, int64)")
-def embed(Wx, x, keep, b, out, panel, row):  # type: ignore[no-untyped-def]
-    """The input's share of what is inside a gate, x . Wx + b: for each id of x (R,) its row of Wx, times its `keep`.
+@jit(f"(float32[:, ::1], int32[::1], float32[::1], float32[::1], {PACKED}, int64, int64)")
+def embed(Wx, x, input_mask, b, out, panel, row):  # type: ignore[no-untyped-def]
+    """Write the input projection of one gate, x Wx + b for one-hot x: row x[r] of Wx times input_mask[r], plus b.
 
-    Into the rows from `row` on of the panels from `panel` on.
+    Ids x (R,), input_mask (R,), Wx (V, H), b (H,). Into the rows of `out` from `row` on, its panels from `panel` on.
     """
-    whole, rest = divmod(len(b), NR)
+    full_panels, tail = divmod(len(b), NR)
     for r in range(len(x)):
-        Wx_r, keep_r = Wx[x[r]], keep[r]
-        for p in range(whole):
+        Wx_r, mask_r = Wx[x[r]], input_mask[r]
+        for p in range(full_panels):
             for j in range(NR):
-                out[panel + p, row + r, j] = Wx_r[p * NR + j] * keep_r + b[p * NR + j]
-        for j in range(rest):
-            out[panel + whole, row + r, j] = Wx_r[whole * NR + j] * keep_r + b[whole * NR + j]
+                out[panel + p, row + r, j] = Wx_r[p * NR + j] * mask_r + b[p * NR + j]
+        for j in range(tail):
+            out[panel + full_panels, row + r, j] = Wx_r[full_panels * NR + j] * mask_r + b[full_panels * NR + j]
 
 
-@jit(f"(int64, int64, {', '.join([PIECES] * 4)}, {P}, boolean)")
-def step(at, size, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """A step: what is inside the gates i f o g, one upon another in `a`, becomes the gates; then c, s and h behind it.
+@jit(f"(int64, int64, {', '.join([MATRIX] * 4)}, {PACKED}, boolean)")
+def step(offset, size, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute one LSTM step: the pre-activations of i f o g in `gates` become the gates; write c, tanh_c and h.
 
-    `s` is what the output gate lets through, tanh(c) or c. Wc: the peepholes of i f o (3, P, WIDTH), or none (0, ...).
-    In c and h each step stands one further than in the others: before the first is the state that it begins with.
+    `gates` holds the panels of i, f, o and g after one another. tanh_c holds what the output gate multiplies: tanh(c),
+    or c without `output_tanh`. Wc: the diagonal peepholes of i f o (3, panels, NR), or none (0, ...).
     """
-    H = len(h)  # in panels
-    now, then = slice(at, at + size), slice(at + size, at + 2 * size)
-    for p in range(H):
-        i, f, o, g = a[p, now], a[H + p, now], a[2 * H + p, now], a[3 * H + p, now]
-        c_prev, c_p, s_p, h_p = c[p, now], c[p, then], s[p, now], h[p, then]
+    panels = len(h)
+    rows, next_rows = slice(offset, offset + size), slice(offset + size, offset + 2 * size)
+    for p in range(panels):
+        i, f, o, g = gates[p, rows], gates[panels + p, rows], gates[2 * panels + p, rows], gates[3 * panels + p, rows]
+        c_prev, c_p, tanh_c_p, h_p = c[p, rows], c[p, next_rows], tanh_c[p, rows], h[p, next_rows]
         if len(Wc):
             for n in range(0, size, NR):
                 for j in range(NR):
@@ -97,26 +106,29 @@ def step(at, size, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
             o[n] = sigmoid(o[n])
         if output_tanh:
             for n in range(size):
-                s_p[n] = tanh(c_p[n])
+                tanh_c_p[n] = tanh(c_p[n])
         else:
-            s_p[:] = c_p
+            tanh_c_p[:] = c_p
         for n in range(size):
-            h_p[n] = o[n] * s_p[n]
+            h_p[n] = o[n] * tanh_c_p[n]
 
 
-@jit(f"(int64, int64, {', '.join([PIECES] * 5)}, {P}, boolean)")
-def step_backward(at, size, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """A step: the gates become dL/d(what was inside them), and dc (P, size) behind the step becomes dc before it."""
-    H = len(dc)
-    now = slice(at, at + size)
+@jit(f"(int64, int64, {', '.join([MATRIX] * 5)}, {PACKED}, boolean)")
+def step_backward(offset, size, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute the gradients of one LSTM step: `gates` becomes dL/d(pre-activations), and dc[t] becomes dc[t-1].
+
+    dh: dL/dh[t]. dc (panels, size): dL/dc[t] before, dL/dc[t-1] after.
+    """
+    panels = len(dc)
+    rows = slice(offset, offset + size)
     through_tanh = ONE if output_tanh else np.float32(0)
-    for p in range(H):
-        i, f, o, g = a[p, now], a[H + p, now], a[2 * H + p, now], a[3 * H + p, now]
-        c_prev, s_p, dh_p, dc_p = c[p, now], s[p, now], dh[p, now], dc[p]
+    for p in range(panels):
+        i, f, o, g = gates[p, rows], gates[panels + p, rows], gates[2 * panels + p, rows], gates[3 * panels + p, rows]
+        c_prev, tanh_c_p, dh_p, dc_p = c[p, rows], tanh_c[p, rows], dh[p, rows], dc[p]
         for n in range(size):
-            dc_p[n] += dh_p[n] * o[n] * (ONE - through_tanh * s_p[n] * s_p[n])
+            dc_p[n] += dh_p[n] * o[n] * (ONE - through_tanh * tanh_c_p[n] * tanh_c_p[n])
         for n in range(size):
-            o[n] = dh_p[n] * s_p[n] * o[n] * (ONE - o[n])
+            o[n] = dh_p[n] * tanh_c_p[n] * o[n] * (ONE - o[n])
         if len(Wc):
             for n in range(0, size, NR):
                 for j in range(NR):
@@ -135,87 +147,96 @@ def step_backward(at, size, a, c, s, dh, dc, Wc, output_tanh):  # type: ignore[n
                     dc_p[n + j] += i[n + j] * Wc[0, p, j] + f[n + j] * Wc[1, p, j]
 
 
-@jit(f"(int64, int64, {PIECES}, {PIECES}, {PIECES})")
-def step_rnn(at, size, a, c, h):  # type: ignore[no-untyped-def]
-    """A step of a simple recurrent network: h behind it from what is inside the tanh, and c as it was."""
+@jit(f"(int64, int64, {MATRIX}, {MATRIX}, {MATRIX})")
+def step_rnn(offset, size, gates, c, h):  # type: ignore[no-untyped-def]
+    """Compute one step of a simple RNN: h = tanh(pre-activations in `gates`); c is copied."""
     for p in range(len(h)):
-        c[p, at + size : at + 2 * size] = c[p, at : at + size]
-        a_p, h_p = a[p, at : at + size], h[p, at + size : at + 2 * size]
+        c[p, offset + size : offset + 2 * size] = c[p, offset : offset + size]
+        a_p, h_p = gates[p, offset : offset + size], h[p, offset + size : offset + 2 * size]
         for n in range(size):
             h_p[n] = tanh(a_p[n])
 
 
-@jit(f"(int64, int64, {PIECES}, {PIECES}, {PIECES})")
-def step_rnn_backward(at, size, a, h, dh):  # type: ignore[no-untyped-def]
-    """A step: a becomes dL/d(what was inside the tanh)."""
+@jit(f"(int64, int64, {MATRIX}, {MATRIX}, {MATRIX})")
+def step_rnn_backward(offset, size, gates, h, dh):  # type: ignore[no-untyped-def]
+    """Compute the gradients of one simple RNN step: `gates` becomes dL/d(pre-activations)."""
     for p in range(len(h)):
-        a_p, h_p, dh_p = a[p, at : at + size], h[p, at + size : at + 2 * size], dh[p, at : at + size]
+        a_p, h_p = gates[p, offset : offset + size], h[p, offset + size : offset + 2 * size]
+        dh_p = dh[p, offset : offset + size]
         for n in range(size):
             a_p[n] = dh_p[n] * (ONE - h_p[n] * h_p[n])
 
 
-@jit(f"(int64, int64, int64, {', '.join([P] * 6)}, boolean)")
-def forward_steps(begin, end, N, Wh, a, c, s, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """The steps from `begin` to `end`, of N rows each; in `a` is the input's share of what is inside the gates."""
-    size = N * NR
-    flat_a, flat_c, flat_s, flat_h = (
-        a.reshape(len(a), -1), c.reshape(len(c), -1), s.reshape(len(s), -1), h.reshape(len(h), -1),
-    )  # fmt: skip
-    for t in range(begin, end):
-        gemm(h, t * N, N, Wh, a, a, t * N)
-        if len(a) == len(h):
-            step_rnn(t * size, size, flat_a, flat_c, flat_h)
-        else:
-            step(t * size, size, flat_a, flat_c, flat_s, flat_h, Wc, output_tanh)
+@jit(f"(int64, int64, int64, {', '.join([PACKED] * 6)}, boolean)")
+def forward_steps(begin, end, N, Wh, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute the steps begin <= t < end of N rows each: gates[t] += h[t-1] Wh, then `step`.
 
-
-@jit(f"(int64, int64, int64, {', '.join([P] * 8)}, boolean)")
-def backward_steps(begin, end, N, Wh_back, a, c, s, h, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """The same steps from `end` back to `begin`; in `dh` is what comes from above, and for the last of all steps what
-    comes from behind it.
+    On entry `gates` holds the input projections of these steps.
     """
     size = N * NR
-    flat_a, flat_c, flat_s, flat_h, flat_dh, flat_dc = (
-        a.reshape(len(a), -1), c.reshape(len(c), -1), s.reshape(len(s), -1), h.reshape(len(h), -1),
+    flat_gates, flat_c, flat_tanh_c, flat_h = (
+        gates.reshape(len(gates), -1), c.reshape(len(c), -1), tanh_c.reshape(len(tanh_c), -1), h.reshape(len(h), -1),
+    )  # fmt: skip
+    for t in range(begin, end):
+        gemm(h, t * N, N, Wh, gates, gates, t * N)
+        if len(gates) == len(h):
+            step_rnn(t * size, size, flat_gates, flat_c, flat_h)
+        else:
+            step(t * size, size, flat_gates, flat_c, flat_tanh_c, flat_h, Wc, output_tanh)
+
+
+@jit(f"(int64, int64, int64, {', '.join([PACKED] * 8)}, boolean)")
+def backward_steps(begin, end, N, Wh_t, gates, c, tanh_c, h, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute the gradients of the steps from end - 1 down to begin: dh[t] += dgates[t+1] Wh^T, then `step_backward`.
+
+    On entry `dh` holds the gradient from the layer above, and at the last step of the window also that of the last h.
+    """
+    size = N * NR
+    flat_gates, flat_c, flat_tanh_c, flat_h, flat_dh, flat_dc = (
+        gates.reshape(len(gates), -1), c.reshape(len(c), -1), tanh_c.reshape(len(tanh_c), -1), h.reshape(len(h), -1),
         dh.reshape(len(dh), -1), dc.reshape(len(dc), -1),
     )  # fmt: skip
     for t in range(end - 1, begin - 1, -1):
-        if (t + 1) * N < a.shape[1]:
-            gemm(a, (t + 1) * N, N, Wh_back, dh, dh, t * N)
-        if len(a) == len(h):
-            step_rnn_backward(t * size, size, flat_a, flat_h, flat_dh)
+        if (t + 1) * N < gates.shape[1]:
+            gemm(gates, (t + 1) * N, N, Wh_t, dh, dh, t * N)
+        if len(gates) == len(h):
+            step_rnn_backward(t * size, size, flat_gates, flat_h, flat_dh)
         else:
-            step_backward(t * size, size, flat_a, flat_c, flat_s, flat_dh, flat_dc, Wc, output_tanh)
+            step_backward(t * size, size, flat_gates, flat_c, flat_tanh_c, flat_dh, flat_dc, Wc, output_tanh)
 
 
-@jit(f"({P}, int64, {PIECES}, {P}, int64)")
-def apply_mask(A, first, keep, out, row):  # type: ignore[no-untyped-def]
-    """Some rows of A times `keep` (R, C), into the rows from `row` on of `out`, which may be A itself."""
-    R, C = keep.shape
+@jit(f"({PACKED}, int64, {MATRIX}, {PACKED}, int64)")
+def apply_mask(A, a_row, mask, out, out_row):  # type: ignore[no-untyped-def]
+    """Write A[a_row : a_row + R] times mask (R, C), elementwise, into the rows of `out` from `out_row` on.
+
+    `out` may be A.
+    """
+    R, C = mask.shape
     for p in range(len(A)):
         begin, end = p * NR, min((p + 1) * NR, C)
         for r in range(R):
-            A_r, keep_r, out_r = A[p, first + r], keep[r, begin:end], out[p, row + r]
-            for j in range(len(keep_r)):
-                out_r[j] = A_r[j] * keep_r[j]
+            A_r, mask_r, out_r = A[p, a_row + r], mask[r, begin:end], out[p, out_row + r]
+            for j in range(len(mask_r)):
+                out_r[j] = A_r[j] * mask_r[j]
 
 
-@jit(f"({P}, int64, {P}, int64, float32[::1])")
-def peephole_gradient(A, panel, B, first, out):  # type: ignore[no-untyped-def]
-    """The columns of A * B, number by number, summed: all rows of A, the panels of it from `panel` on, and as many rows
-    of B from `first` on.
+@jit(f"({PACKED}, int64, {PACKED}, int64, float32[::1])")
+def peephole_gradient(dgates, panel, c, c_row, dWc):  # type: ignore[no-untyped-def]
+    """Write dWc (H,) of one gate: the column sums of dgates * c, elementwise.
+
+    dgates: all rows, the panels of the gate from `panel` on. c: as many rows from `c_row` on.
     """
-    for begin in range(0, len(out), NR):
-        A_p, B_p, sums = A[panel + begin // NR], B[begin // NR, first:], out[begin : begin + NR]
+    for begin in range(0, len(dWc), NR):
+        dgates_p, c_p, sums = dgates[panel + begin // NR], c[begin // NR, c_row:], dWc[begin : begin + NR]
         sums[:] = 0
-        for r in range(len(A_p)):
+        for r in range(len(dgates_p)):
             for j in range(len(sums)):
-                sums[j] += A_p[r, j] * B_p[r, j]
+                sums[j] += dgates_p[r, j] * c_p[r, j]
 
 
-@jit(f"({P}, int64, float32[::1])")
+@jit(f"({PACKED}, int64, float32[::1])")
 def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
-    """The columns of A, summed, in the panels from `panel` on."""
+    """Write the column sums of A, from its panel `panel` on, into out (C,)."""
     for begin in range(0, len(out), NR):
         A_p, sums = A[panel + begin // NR], out[begin : begin + NR]
         sums[:] = 0
@@ -224,49 +245,51 @@ def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
                 sums[j] += A_p[r, j]
 
 
-@jit(f"float64({P}, int64, int32[::1], int64, float32, {PIECES})")
-def softmax_cross_entropy(z, first, y, V, scale, dby):  # type: ignore[no-untyped-def]
-    """Logits, the rows of z from `first` on, become softmax minus one-hot, times `scale`: the gradient of their summed
-    cross-entropy, which is returned, not scaled. The columns of the gradient are summed in `dby` (P, WIDTH).
+@jit(f"float64({PACKED}, int64, int32[::1], int64, float32, {MATRIX})")
+def softmax_cross_entropy(z, z_row, y, V, scale, dby):  # type: ignore[no-untyped-def]
+    """Return the summed cross-entropy of logits z[z_row : z_row + R] and ids y (R,); z becomes its gradient.
+
+    The gradient is (softmax - one-hot) * scale; the loss is not scaled. dby (panels, NR): the gradient's column sums.
     """
     loss = 0.0
     dby[:] = 0
     last = len(z) - 1
-    width = V - last * NR  # of the last panel: what is beyond is none of the vocabulary
-    sides = np.empty((2, ROWS * NR), np.float32)
-    for begin in range(0, len(y), ROWS):
-        rows = min(ROWS, len(y) - begin)
-        largest, total = sides[0, : rows * NR], sides[1, : rows * NR]  # of each row first in WIDTH parts
-        largest[:] = -np.inf
+    last_width = V - last * NR  # columns of the last panel that are in the vocabulary
+    scratch = np.empty((2, SOFTMAX_ROWS * NR), np.float32)
+    for begin in range(0, len(y), SOFTMAX_ROWS):
+        rows = min(SOFTMAX_ROWS, len(y) - begin)
+        # NR partial results for each row, one for each column of a panel, then the result of the row in all NR places
+        maximum, total = scratch[0, : rows * NR], scratch[1, : rows * NR]
+        maximum[:] = -np.inf
         total[:] = 0
         for p in range(last + 1):
-            z_p = z[p, first + begin : first + begin + rows].reshape(-1)
+            z_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1)
             if p == last:
                 for r in range(rows):
-                    z_p[r * NR + width : (r + 1) * NR] = -np.inf
+                    z_p[r * NR + last_width : (r + 1) * NR] = -np.inf
             for n in range(len(z_p)):
-                largest[n] = z_p[n] if z_p[n] > largest[n] else largest[n]
+                maximum[n] = z_p[n] if z_p[n] > maximum[n] else maximum[n]
         for r in range(rows):
-            parts = largest[r * NR : (r + 1) * NR]
-            parts[:] = parts.max()
+            partial = maximum[r * NR : (r + 1) * NR]
+            partial[:] = partial.max()
             target = y[begin + r]
-            loss += parts[0] - z[target // NR, first + begin + r, target % NR]
+            loss += partial[0] - z[target // NR, z_row + begin + r, target % NR]
         for p in range(last + 1):
-            z_p = z[p, first + begin : first + begin + rows].reshape(-1)
+            z_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1)
             for n in range(len(z_p)):
-                e = exp(z_p[n] - largest[n])
+                e = exp(z_p[n] - maximum[n])
                 z_p[n] = e
                 total[n] += e
-            if p == last:  # exp stops short of 0, at what nothing is added to in `total`
+            if p == last:  # exp is clipped above 0; its values in the padding are too small to change `total`
                 for r in range(rows):
-                    z_p[r * NR + width : (r + 1) * NR] = 0
+                    z_p[r * NR + last_width : (r + 1) * NR] = 0
         for r in range(rows):
-            parts = total[r * NR : (r + 1) * NR]
-            whole = parts.sum()
-            loss += math.log(np.float64(whole))
-            parts[:] = scale / whole
+            partial = total[r * NR : (r + 1) * NR]
+            row_total = partial.sum()
+            loss += math.log(np.float64(row_total))
+            partial[:] = scale / row_total
         for p in range(last + 1):
-            z_p, dby_p = z[p, first + begin : first + begin + rows].reshape(-1), dby[p]
+            z_p, dby_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1), dby[p]
             for n in range(len(z_p)):
                 z_p[n] *= total[n]
             for n in range(0, len(z_p), NR):
@@ -274,55 +297,56 @@ def softmax_cross_entropy(z, first, y, V, scale, dby):  # type: ignore[no-untype
                     dby_p[j] += z_p[n + j]
         for r in range(rows):
             target = y[begin + r]
-            z[target // NR, first + begin + r, target % NR] -= scale
+            z[target // NR, z_row + begin + r, target % NR] -= scale
             dby[target // NR, target % NR] -= scale
     return loss
 
 
-@jit(f"({P}, int64, int32[::1], float32[::1], float32[:, ::1], float32[::1])")
-def embedding_gradient(dA, panel, x, keep, dWx, db):  # type: ignore[no-untyped-def]
-    """dWx = x' . dA with x' one-hot, and db: each row of dA, in the panels from `panel` on, is added to the row of dWx
-    that its id names, times its `keep`.
+@jit(f"({PACKED}, int64, int32[::1], float32[::1], float32[:, ::1], float32[::1])")
+def embedding_gradient(dgates, panel, x, input_mask, dWx, db):  # type: ignore[no-untyped-def]
+    """Write dWx = x^T dgates for one-hot x, and db, of one gate: row r of dgates is added to row x[r] of dWx.
+
+    dgates: the panels of the gate from `panel` on. Ids x (R,); row r counts input_mask[r] times in dWx, once in db.
     """
     dWx[:] = 0
     db[:] = 0
     for begin in range(0, len(db), NR):
         end = min(begin + NR, len(db))
-        dA_p, db_p = dA[panel + begin // NR], db[begin:end]
+        dgates_p, db_p = dgates[panel + begin // NR], db[begin:end]
         for r in range(len(x)):
-            dA_r, row = dA_p[r], dWx[x[r], begin:end]
+            dgates_r, row = dgates_p[r], dWx[x[r], begin:end]
             for j in range(len(db_p)):
-                row[j] += dA_r[j] * keep[r]
+                row[j] += dgates_r[j] * input_mask[r]
             for j in range(len(db_p)):
-                db_p[j] += dA_r[j]
+                db_p[j] += dgates_r[j]
 
 
 @jit("float64(float32[:, ::1], int64[::1])")
 def sum_of_squares(grad, rows):  # type: ignore[no-untyped-def]
-    """Of the numbers in some rows of `grad`."""
+    """Return the sum of the squares of some rows of `grad`: float32 within a row, float64 over the rows."""
     total = 0.0
     for k in range(len(rows)):
         row = grad[rows[k]]
-        part = np.float32(0)  # of one row, which is short
+        row_sum = np.float32(0)
         for j in range(len(row)):
-            part += row[j] * row[j]
-        total += part
+            row_sum += row[j] * row[j]
+        total += row_sum
     return total
 
 
 @jit(f"({', '.join(['float32[:, ::1]'] * 4)}, int64[::1], float32[::1], {', '.join(['float32'] * 5)})")
-def adam(param, grad, mean, variance, rows, rates, scale, keep, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
-    """Some rows of `param` and the two moments, changed in place, a rate for each; the gradient counts `scale` times,
-    the weight `keep` times.
+def adam(param, grad, mean, variance, rows, rates, grad_scale, weight_scale, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
+    """Update some rows of `param` and of its two moments in place, each at its own learning rate in `rates`.
 
-    Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the decay of Loshchilov & Hutter 2019, arXiv:1711.05101.
+    The gradient is multiplied by `grad_scale` (clipping), the weight by `weight_scale` (decay). Kingma & Ba 2015,
+    arXiv:1412.6980, algorithm 1, with the decoupled decay of Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
     for k in range(len(rows)):
         r, rate = rows[k], rates[k]
         p, g, m, v = param[r], grad[r], mean[r], variance[r]
         for j in range(len(p)):
-            m[j] += (ONE - beta1) * (scale * g[j] - m[j])
+            m[j] += (ONE - beta1) * (grad_scale * g[j] - m[j])
         for j in range(len(p)):
-            v[j] += (ONE - beta2) * (scale * g[j] * scale * g[j] - v[j])
+            v[j] += (ONE - beta2) * (grad_scale * g[j] * grad_scale * g[j] - v[j])
         for j in range(len(p)):
-            p[j] = keep * p[j] - rate * m[j] / (np.sqrt(v[j]) + epsilon)
+            p[j] = weight_scale * p[j] - rate * m[j] / (np.sqrt(v[j]) + epsilon)

@@ -1,4 +1,11 @@
-"""Work for all cores: handed over here, done by whichever thread comes to it first."""
+"""Task groups on a pool of threads: one window's work on all cores.
+
+A thread that waits for a task runs other tasks meanwhile: no core idles, and no thread waits for a task that has not
+started. The kernels release the GIL, so threads run in parallel. Guarantees: each task runs once; its result or
+exception reaches the caller; leaving a group waits for all its tasks, also after an exception.
+
+In `concurrent.futures` a waiting thread idles, and a pool whose threads all wait for queued futures deadlocks.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +21,27 @@ from gluon_lstm.system import available_cores
 
 
 class Task:
-    """A piece of work that is done once, and its result."""
+    """A function call that runs once, in the first thread that calls `run`, and its result."""
 
-    def __init__(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self._work, self._arguments = work, arguments
-        self._begun, self._unfinished = threading.Lock(), threading.Lock()
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._function, self._arguments = function, arguments
+        self._started, self._unfinished = threading.Lock(), threading.Lock()
         self._unfinished.acquire()
         self.done = False
         self._result: Any = None
         self._error: BaseException | None = None
 
     def run(self) -> bool:
-        """Do the work, unless it was begun before; whether it was this call that did it."""
-        if not self._begun.acquire(blocking=False):
+        """Run the task unless it has started; return whether this call ran it."""
+        if not self._started.acquire(blocking=False):
             return False
         try:
-            with np.errstate(all="ignore"):  # set for each thread; whether numbers are finite is the trainer's question
-                self._result = self._work(*self._arguments)
+            with np.errstate(all="ignore"):  # a setting of each thread; the trainer checks whether values are finite
+                self._result = self._function(*self._arguments)
         except BaseException as error:
             self._error = error
         finally:
-            del self._work, self._arguments  # which may be large
+            del self._function, self._arguments  # release arrays early
             self.done = True
             self._unfinished.release()
         return True
@@ -44,7 +51,7 @@ class Task:
             pass
 
     def result(self) -> Any:
-        """What the work gave, or raised, when it is done."""
+        """Wait for the task; return its result or raise its exception."""
         self.wait()
         if self._error is not None:
             raise self._error
@@ -52,63 +59,63 @@ class Task:
 
 
 class TaskGroup:
-    """The work of one pass. The thread that waits for a job does, meanwhile, what nobody has begun.
+    """The tasks of one pass over a window. A thread that waits for one of them runs those that have not started.
 
-    Leaving the `with` block waits for everything. One thread waits, never a job: it could wait for one that lies
-    unfinished below it.
+    Leaving the `with` block waits for all tasks and raises the first exception among their results. Tasks should not
+    wait for each other: a waiting task may run, on its own stack, a task that waits for it.
     """
 
     def __init__(self) -> None:
-        self._all: list[Task] = []
-        self._waiting: deque[Task] = deque()
+        self._tasks: list[Task] = []
+        self._pending: deque[Task] = deque()
 
     def __enter__(self) -> TaskGroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._waiting:
-            self._waiting.popleft().run()
-        for job in self._all:
-            job.wait()
-        self.results()  # raises what a job has raised
+        while self._pending:
+            self._pending.popleft().run()
+        for task in self._tasks:
+            task.wait()
+        self.results()  # raises the exceptions of tasks
 
-    def do(self, work: Callable[..., Any], *arguments: Any) -> Task:
-        """Hand over `work(*arguments)`; earlier jobs are begun first."""
-        job = Task(work, arguments)
-        self._all.append(job)
-        self._waiting.append(job)
-        _queue().put(job)
-        return job
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Task:
+        """Queue `function(*arguments)`; tasks start in the order of submission."""
+        task = Task(function, arguments)
+        self._tasks.append(task)
+        self._pending.append(task)
+        _pool().put(task)
+        return task
 
-    def result(self, job: Task) -> Any:
-        """What the job gives, as soon as it is done."""
-        while not job.done and self._waiting:
-            self._waiting.popleft().run()
-        return job.result()
+    def result(self, task: Task) -> Any:
+        """Return the result of a task of the group; run other pending tasks while it is not done."""
+        while not task.done and self._pending:
+            self._pending.popleft().run()
+        return task.result()
 
     def results(self) -> list[Any]:
-        """What all jobs give, in the order in which they were handed over."""
-        return [self.result(job) for job in self._all]
+        """Return the results of all tasks in the order of submission."""
+        return [self.result(task) for task in self._tasks]
 
 
-def threads(count: int) -> SimpleQueue[Task | None]:
-    """New threads that run the jobs of a queue, until one of them gets None. They end with the program."""
+def start_threads(count: int) -> SimpleQueue[Task | None]:
+    """Start `count` daemon threads; return the queue whose tasks they run. None in the queue ends one of them."""
     queue: SimpleQueue[Task | None] = SimpleQueue()
     for _ in range(count):
-        threading.Thread(target=_work, args=(queue,), name="gluon-lstm", daemon=True).start()
+        threading.Thread(target=_run_tasks, args=(queue,), name="gluon-lstm", daemon=True).start()
     return queue
 
 
-def _work(queue: SimpleQueue[Task | None]) -> None:
+def _run_tasks(queue: SimpleQueue[Task | None]) -> None:
     while True:
-        job = queue.get()
-        if job is None:
+        task = queue.get()
+        if task is None:
             return
-        job.run()
-        del job  # what it holds may be large
+        task.run()
+        del task  # release its result
 
 
 @lru_cache(maxsize=1)
-def _queue() -> SimpleQueue[Task | None]:
-    """For as many threads as can work beside the one that hands out the work."""
-    return threads(max(available_cores() - 1, 1))
+def _pool() -> SimpleQueue[Task | None]:
+    """Return the queue of the process's pool: a thread for each core besides the submitting thread's, at least one."""
+    return start_threads(max(available_cores() - 1, 1))

@@ -1,13 +1,17 @@
-"""The cell of `scratch`, fast: the same loss and gradients from the same arrays, on MXNet's own memory.
+"""Loss and gradients of one window, fast: those of `scratch`, from the same arrays, in MXNet's own memory.
 
-What makes it fast, and changes no value beyond rounding:
+For float32 arrays on the CPU, any T, N, H, V and number of layers. Guarantees: values and gradients agree with the
+float64 `reference` within the tolerances of `agreement`; the result does not depend on the number of threads; repeated
+calls return the same bits. Truncated backpropagation through time (Werbos 1990, doi:10.1109/5.58337) with these means:
 
-- A row of an input weight is looked up, and its gradient is the sum over the places where its id occurs.
-- Every matrix lies as a product wants it (`panels`), and is made so by what comes before.
-- What is done number by number is done in one pass (`kernels`).
-- The steps follow one another, so one thread does them; all that hangs on a step but on no other is a job for the
-  other threads: look-ups before it, logits and softmax behind it. The weight gradients are one product each, or a few.
-- Every array has a buffer that lives as long as the sizes stay the same (`fast_layer`).
+- The input projection is an embedding: rows of `Wx` named by the ids. Its gradient adds rows of the same id.
+- Matrices are packed for the microkernel by the kernel that writes them (`gemm`).
+- Elementwise operations are fused (`kernels`).
+- The steps depend on each other, so one thread computes them, in chunks. Everything else is a task for all threads:
+  embedding before a chunk, logits and softmax after it; the gradient of each weight is one task, or a few.
+- Buffers are reused by the next window of the same size (`_Buffers`).
+
+docs/fast.md has the timeline of the tasks and the contents of each buffer.
 """
 
 from __future__ import annotations
@@ -19,25 +23,25 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.lstm.fast import kernels
-from gluon_lstm.lstm.fast.gemm import NR, count, gemm, pack, panels
+from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, packed_zeros
 from gluon_lstm.lstm.fast.inplace_function import InplaceFunction, as_numpy_view, ndarray
 from gluon_lstm.lstm.fast.layer import FastLayer, submit_gemm_tn
 from gluon_lstm.lstm.fast.tasks import Task, TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
 
-CHUNK_ROWS = 256  # that are handed on together: others wait for them, but a product is the faster the more there are
-PANELS_PER_TASK = 16  # panels of the output weights that are laid out in one job
+CHUNK_ROWS = 256  # rows of a chunk: more rows make a product faster, fewer let the other threads start earlier
+PANELS_PER_TASK = 16  # panels of the output weights packed by one task
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, input_mask: Any = None, hidden_mask: Any = None) -> Any:
-    """Loss of one window (nats a token) and the last h, c, as `scratch` computes them; call inside `autograd.record()`.
+    """Return the loss of one window (nats per token) and the last h, c, as `scratch` does, inside `autograd.record()`.
 
-    Ids x, y (T, N), `keep_rows` (T, N, 1) and `keep_hidden` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
-    NDArrays on the CPU in float32; for L layers as in `scratch.lstm`. Raises ValueError for full peepholes, which
-    `scratch` has.
+    Ids x, y (T, N), `input_mask` (T, N, 1) and `hidden_mask` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
+    float32 NDArrays on the CPU; for L layers as in `scratch.lstm`. Raises ValueError for full peepholes, which only
+    `scratch` has, for other arrays and for ids outside the vocabulary.
     """
     if W.config.cell.peepholes == "full":
-        raise ValueError(f"the fast cell has no {W.config.variant}: use --cell scratch")
+        raise ValueError(f"`variant` {W.config.variant}: only the scratch implementation has it")
     return _Window(W.config, *map(_numpy, (x, y, input_mask, hidden_mask)))(*W, h, c)
 
 
@@ -46,13 +50,13 @@ def _numpy(array: Any) -> Any:
 
 
 class _Window(InplaceFunction):
-    """Forward and backward over one window, as one operator that autograd knows."""
+    """Forward and backward over one window as one function of autograd."""
 
     def __init__(self, config: ModelConfig, x: np.ndarray, y: np.ndarray, input_mask: Any, hidden_mask: Any) -> None:
         super().__init__()
         self.config = config
         self.T, self.N = x.shape
-        self.x, self.y = (np.array(ids, np.int32).reshape(-1) for ids in (x, y))  # copies: a text may be read-only
+        self.x, self.y = (np.array(ids, np.int32).reshape(-1) for ids in (x, y))  # copies: ids may be read-only
         if input_mask is None:
             input_mask = np.ones(x.size)
         self.input_mask = np.ascontiguousarray(input_mask, np.float32).reshape(-1)
@@ -60,56 +64,61 @@ class _Window(InplaceFunction):
         if hidden_mask is not None:
             self.hidden_mask = np.split(np.ascontiguousarray(hidden_mask, np.float32), config.layers)
         self.buffers: Any = None  # from forward to backward
-        self.jobs = TaskGroup()  # of backward, and those that are begun before
-        self.from_logits: dict[int, Task] = {}
+        self.backward_tasks = TaskGroup()  # forward submits the first of them
+        self.logits_backward: dict[int, Task] = {}  # by chunk
 
     def forward(self, *inputs: Any) -> Any:
         *params, h0, c0 = map(as_numpy_view, inputs)
         self.W = W = dict(zip(self.config.shapes(1), params))
         V = len(W["by"])
         if min(self.x.min(), self.y.min()) < 0 or max(self.x.max(), self.y.max()) >= V:
-            raise ValueError(f"an id is not one of the vocabulary: they are 0 to {V - 1}")
-        self.buffers = b = _Buffers.take(self.config, self.T, self.N, V)
+            raise ValueError(f"an id is outside the vocabulary: use 0 to {V - 1}")
+        self.buffers = b = _Buffers.acquire(self.config, self.T, self.N, V)
         last_h, last_c = np.empty_like(h0), np.empty_like(c0)
-        h0, c0, each_h, each_c = (np.split(state, len(b.layers)) for state in (h0, c0, last_h, last_c))
-        with TaskGroup() as jobs:
-            ready = [jobs.do(b.layers[0].look_up, W, self.x[rows], self.input_mask[rows], rows) for rows in b.rows]
-            laid = [jobs.do(layer.begin, W, h0[k], c0[k]) for k, layer in enumerate(b.layers)]
-            laid += [jobs.do(b.lay_output, W, columns) for columns in b.parts]
+        h0, c0, layer_h, layer_c = (np.split(state, len(b.layers)) for state in (h0, c0, last_h, last_c))
+        with TaskGroup() as tasks:
+            inputs_ready = [
+                tasks.submit(b.layers[0].embed, W, self.x[rows], self.input_mask[rows], rows) for rows in b.rows
+            ]
+            packing = [tasks.submit(layer.load_weights_and_state, W, h0[k], c0[k]) for k, layer in enumerate(b.layers)]
+            packing += [tasks.submit(b.pack_output_weights, W, columns) for columns in b.output_columns]
             for layer in b.layers:
-                jobs.do(layer.lay_back, W)
-            jobs.result(laid[0])
+                tasks.submit(layer.pack_transposed, W)
+            tasks.result(packing[0])
             for k, layer in enumerate(b.layers):
-                passed_on = []
+                outputs = []
                 for chunk, steps in enumerate(b.chunks):
-                    jobs.result(ready[chunk])
-                    layer.run(steps)
-                    while laid:  # from here on they are needed
-                        jobs.result(laid.pop())
-                    passed_on.append(jobs.do(self._pass_on, k, chunk))
-                ready = passed_on
+                    tasks.result(inputs_ready[chunk])
+                    layer.forward(steps)
+                    while packing:  # `_forward_chunk` needs all of these weights
+                        tasks.result(packing.pop())
+                    outputs.append(tasks.submit(self._forward_chunk, k, chunk))
+                inputs_ready = outputs
             for k, layer in enumerate(b.layers):
-                layer.end(each_h[k], each_c[k])
-            loss = sum(map(jobs.result, ready)) / len(self.x)
+                layer.store_state(layer_h[k], layer_c[k])
+            loss = sum(map(tasks.result, outputs)) / len(self.x)
         return tuple(ndarray(array, inputs[-1].context) for array in (np.array([loss]), last_h, last_c))
 
-    def _pass_on(self, k: int, chunk: int) -> float:
-        """What layer k gives: to the layer above, or to logits, their summed loss, and in their place dL/d(logits)."""
+    def _forward_chunk(self, k: int, chunk: int) -> float:
+        """Pass the hidden states of layer k on: as input projections to layer k + 1, or to the logits.
+
+        At the top layer, return the summed loss; dL/d(logits) replaces the logits.
+        """
         b, rows = self.buffers, self.buffers.rows[chunk]
-        hidden, first = b.layers[k].give(rows, self.hidden_mask[k])
+        hidden, first = b.layers[k].masked_output(rows, self.hidden_mask[k])
         if k + 1 < len(b.layers):
-            b.layers[k + 1].read(hidden, first, rows)
+            b.layers[k + 1].project_input(hidden, first, rows)
             return 0.0
         gemm(hidden, first, rows.stop - rows.start, b.Why, b.by, b.z, rows.start)
-        V, share = len(self.W["by"]), np.float32(1 / len(self.x))
-        loss = kernels.softmax_cross_entropy(b.z, rows.start, self.y[rows], V, share, b.dby[chunk])
+        V, scale = len(self.W["by"]), np.float32(1 / len(self.x))
+        loss = kernels.softmax_cross_entropy(b.z, rows.start, self.y[rows], V, scale, b.dby[chunk])
         if self.recording:
-            self.from_logits[chunk] = self.jobs.do(self._from_logits, chunk)
+            self.logits_backward[chunk] = self.backward_tasks.submit(self._backward_logits, chunk)
         return float(loss)
 
     def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
         if self.buffers is None:
-            raise ValueError("the gradients of this window were computed before: call the loss again")
+            raise ValueError("the gradients of this window are already computed: compute its loss again first")
         b, L = self.buffers, len(self.buffers.layers)
         *grads, dh0, dc0 = gradients
         grads = dict(zip(self.W, grads))
@@ -117,55 +126,55 @@ class _Window(InplaceFunction):
             np.split(array, L) for array in (as_numpy_view(dh_last), as_numpy_view(dc_last), dh0, dc0)
         )
         dloss = float(dloss.asscalar())
-        with self.jobs as jobs:
-            ready = self.from_logits
+        with self.backward_tasks as tasks:
+            outputs_ready = self.logits_backward
             if dloss != 1:
-                jobs.results()
+                tasks.results()
                 for array in (b.z, b.dby, b.layers[-1].dh):
                     array *= np.float32(dloss)
-            self._output_gradients(jobs, grads)
+            self._submit_output_gradients(tasks, grads)
             for k in reversed(range(L)):
-                layer, passed_on = b.layers[k], {}
-                layer.begin_backward(dh_last[k], dc_last[k])
+                layer, inputs_ready = b.layers[k], {}
+                layer.load_state_gradient(dh_last[k], dc_last[k])
                 for chunk in reversed(range(len(b.chunks))):
-                    jobs.result(ready[chunk])
-                    layer.run_backward(b.chunks[chunk])
+                    tasks.result(outputs_ready[chunk])
+                    layer.backward(b.chunks[chunk])
                     if k:
-                        passed_on[chunk] = jobs.do(self._pass_down, k, chunk)
-                ready = passed_on
-                below = b.layers[k - 1].given(self.hidden_mask[k - 1]) if k else None
-                layer.gradients(jobs, grads, self.x, self.input_mask, below)
-                layer.end_backward(dh0[k], dc0[k])
-        b.give_back()
-        self.buffers = None  # what was in them is used up
+                        inputs_ready[chunk] = tasks.submit(self._backward_chunk, k, chunk)
+                outputs_ready = inputs_ready
+                below = b.layers[k - 1].output(self.hidden_mask[k - 1]) if k else None
+                layer.submit_gradients(tasks, grads, self.x, self.input_mask, below)
+                layer.store_state_gradient(dh0[k], dc0[k])
+        b.release()
+        self.buffers = None  # the gradients have overwritten what a second backward would need
 
-    def _from_logits(self, chunk: int) -> None:
-        """dL/dh of the top layer through the logits, for dL/d(loss) = 1."""
+    def _backward_logits(self, chunk: int) -> None:
+        """Write dL/dh of the top layer's output from dL/d(logits), for dL/d(loss) = 1."""
         b, rows = self.buffers, self.buffers.rows[chunk]
         top = b.layers[-1]
-        gemm(b.z, rows.start, rows.stop - rows.start, b.Why_back, top.zero_bias, top.dh, rows.start)
-        self._mask(len(b.layers) - 1, rows)
+        gemm(b.z, rows.start, rows.stop - rows.start, b.Why_t, top.zero_bias, top.dh, rows.start)
+        self._mask_gradient(len(b.layers) - 1, rows)
 
-    def _pass_down(self, k: int, chunk: int) -> None:
-        """dL/dh of the layer below layer k."""
+    def _backward_chunk(self, k: int, chunk: int) -> None:
+        """Write dL/dh of the layer below layer k."""
         b, rows = self.buffers, self.buffers.rows[chunk]
-        b.layers[k].give_back(rows, b.layers[k - 1].dh)
-        self._mask(k - 1, rows)
+        b.layers[k].input_gradient(rows, b.layers[k - 1].dh)
+        self._mask_gradient(k - 1, rows)
 
-    def _mask(self, k: int, rows: slice) -> None:
+    def _mask_gradient(self, k: int, rows: slice) -> None:
         if self.hidden_mask[k] is not None:
             dh = self.buffers.layers[k].dh
             kernels.apply_mask(dh, rows.start, self.hidden_mask[k][rows], dh, rows.start)
 
-    def _output_gradients(self, jobs: TaskGroup, grads: dict[str, np.ndarray]) -> None:
+    def _submit_output_gradients(self, tasks: TaskGroup, grads: dict[str, np.ndarray]) -> None:
         b = self.buffers
         grads["by"][:] = b.dby.sum(axis=0).reshape(-1)[: len(grads["by"])]
-        hidden, first = b.layers[-1].given(self.hidden_mask[-1])
-        submit_gemm_tn(jobs, hidden, first, b.z, 0, grads["Why"])
+        hidden, first = b.layers[-1].output(self.hidden_mask[-1])
+        submit_gemm_tn(tasks, hidden, first, b.z, 0, grads["Why"])
 
 
 class _Buffers:
-    """Everything a window of one size needs. One set is kept for the next window of the same size."""
+    """All buffers of a window of one size. One set is kept for the next window of the same size."""
 
     spare: ClassVar[list[_Buffers]] = []
 
@@ -173,29 +182,32 @@ class _Buffers:
         self.size = (config, T, N, V)
         self.chunks = _chunks(T, N)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
-        self.parts = [slice(at, min(at + PANELS_PER_TASK * NR, V)) for at in range(0, V, PANELS_PER_TASK * NR)]
+        columns = PANELS_PER_TASK * NR
+        self.output_columns = [slice(at, min(at + columns, V)) for at in range(0, V, columns)]
         self.layers = [FastLayer(config, number, T, N) for number in range(1, config.layers + 1)]
         H = config.hidden
-        self.Why, self.by, self.Why_back = panels(count(H) * NR, V), panels(1, V), panels(count(V) * NR, H)
-        self.z = panels(T * N, V)  # the logits, then dL/d(logits)
-        self.dby = np.zeros((len(self.chunks), count(V), NR), np.float32)
+        self.Why, self.by = packed_zeros(num_panels(H) * NR, V), packed_zeros(1, V)
+        self.Why_t = packed_zeros(num_panels(V) * NR, H)
+        self.z = packed_zeros(T * N, V)  # the logits, then dL/d(logits)
+        self.dby = np.zeros((len(self.chunks), num_panels(V), NR), np.float32)
 
-    def lay_output(self, W: dict[str, np.ndarray], columns: slice) -> None:
-        """Some columns of the output weights, and with each its bias."""
+    def pack_output_weights(self, W: dict[str, np.ndarray], columns: slice) -> None:
+        """Pack some columns of Why, plain and transposed, and of by."""
         pack(W["Why"][:, columns], self.Why, columns.start // NR, 0)
-        pack(W["Why"][:, columns].T, self.Why_back, 0, columns.start)
+        pack(W["Why"][:, columns].T, self.Why_t, 0, columns.start)
         pack(W["by"][None, columns], self.by, columns.start // NR, 0)
 
     @classmethod
-    def take(cls, *size: Any) -> _Buffers:
+    def acquire(cls, *size: Any) -> _Buffers:
+        """Return the spare buffers if they have this size, else new ones."""
         spare = cls.spare.pop() if cls.spare else None
         return spare if spare and spare.size == size else cls(*size)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         self.spare[:] = [self]
 
 
 def _chunks(T: int, N: int) -> list[slice]:
-    """Steps that are handed on together."""
+    """Split T steps into chunks of about CHUNK_ROWS rows."""
     steps = max(CHUNK_ROWS // N, 1)
     return [slice(at, min(at + steps, T)) for at in range(0, T, steps)]

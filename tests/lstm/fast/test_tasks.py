@@ -1,4 +1,4 @@
-"""Work that is handed over is done once, its results and errors arrive, and nobody waits for ever."""
+"""Task groups: each task runs once, results and exceptions arrive, and nothing deadlocks."""
 
 from __future__ import annotations
 
@@ -14,138 +14,138 @@ from gluon_lstm.lstm.fast.tasks import Task, TaskGroup
 
 @pytest.fixture(autouse=True, params=[1, 3])
 def threads(request, monkeypatch):
-    """As on a machine with two cores, and with four."""
-    queue = tasks.threads(request.param)
-    monkeypatch.setattr(tasks, "_queue", lambda: queue)
+    """Use the pool of a machine with two cores, then of one with four."""
+    queue = tasks.start_threads(request.param)
+    monkeypatch.setattr(tasks, "_pool", lambda: queue)
     yield request.param
     for _ in range(request.param):
         queue.put(None)
 
 
-def test_results_come_in_the_order_in_which_work_was_handed_over():
+def test_results_are_in_order_of_submission():
     def slow_at_first(k):
         time.sleep(0.01 if k < 2 else 0)
         return k
 
-    with TaskGroup() as work:
+    with TaskGroup() as group:
         for k in range(10):
-            work.do(slow_at_first, k)
-        assert work.results() == list(range(10))
+            group.submit(slow_at_first, k)
+        assert group.results() == list(range(10))
 
 
-def test_each_of_many_jobs_is_done_once():
+def test_each_task_runs_once():
     done = []
-    with TaskGroup() as work:
+    with TaskGroup() as group:
         for k in range(5000):
-            work.do(done.append, k)
+            group.submit(done.append, k)
     assert sorted(done) == list(range(5000))
 
 
-def test_a_job_is_run_by_whoever_comes_first_and_by_nobody_else():
-    job = Task(int, ("7",))
-    assert [job.run(), job.run()] == [True, False]
-    assert job.result() == 7
+def test_a_second_run_of_a_task_does_nothing():
+    task = Task(int, ("7",))
+    assert [task.run(), task.run()] == [True, False]
+    assert task.result() == 7
 
 
-def test_leaving_the_block_waits_for_everything():
+def test_leaving_the_block_waits_for_all_tasks():
     done = []
 
     def slow():
         time.sleep(0.05)
         done.append(1)
 
-    with TaskGroup() as work:
+    with TaskGroup() as group:
         for _ in range(4):
-            work.do(slow)
+            group.submit(slow)
     assert done == [1] * 4
 
 
-def test_who_waits_works_meanwhile(threads):
-    """With every other thread held up, the one that waits does the job itself."""
+def test_a_waiting_thread_runs_tasks(threads):
+    """While all pool threads are blocked, the waiting thread runs the task."""
     release = threading.Event()
     held = [Task(release.wait, (30,)) for _ in range(threads)]
-    for job in held:
-        tasks._queue().put(job)
+    for task in held:
+        tasks._pool().put(task)
     try:
-        with TaskGroup() as work:
-            job = work.do(threading.get_ident)
-            assert work.result(job) == threading.get_ident()
+        with TaskGroup() as group:
+            task = group.submit(threading.get_ident)
+            assert group.result(task) == threading.get_ident()
     finally:
         release.set()
-    assert all(job.result() for job in held)
+    assert all(task.result() for task in held)
 
 
-def test_work_goes_on_in_several_threads_at_once(threads):
+def test_tasks_run_in_all_threads_in_parallel(threads):
     meeting = threading.Barrier(threads + 1, timeout=30)
-    with TaskGroup() as work:
-        for _ in range(threads + 1):  # each comes back only when all are there
-            work.do(meeting.wait)
+    with TaskGroup() as group:
+        for _ in range(threads + 1):  # each returns only when all have arrived
+            group.submit(meeting.wait)
     assert not meeting.broken
 
 
 def fail():
-    raise ZeroDivisionError("in a job")
+    raise ZeroDivisionError("in a task")
 
 
-def test_an_error_in_a_job_reaches_who_asks_for_its_result():
-    with pytest.raises(ZeroDivisionError, match="in a job"), TaskGroup() as work:
-        job = work.do(fail)
-        work.result(job)
+def test_result_raises_the_exception_of_the_task():
+    with pytest.raises(ZeroDivisionError, match="in a task"), TaskGroup() as group:
+        task = group.submit(fail)
+        group.result(task)
 
 
-def test_an_error_in_a_job_reaches_who_leaves_the_block_and_the_next_block_works():
-    with pytest.raises(ZeroDivisionError, match="in a job"), TaskGroup() as work:
-        work.do(fail)
-        work.do(int)
-    with TaskGroup() as work:
-        assert work.result(work.do(int, "7")) == 7
+def test_leaving_the_block_raises_the_exception_of_a_task_and_the_next_block_works():
+    with pytest.raises(ZeroDivisionError, match="in a task"), TaskGroup() as group:
+        group.submit(fail)
+        group.submit(int)
+    with TaskGroup() as group:
+        assert group.result(group.submit(int, "7")) == 7
 
 
-def test_an_interrupt_in_a_job_is_not_lost():
+def test_keyboard_interrupt_in_a_task_is_raised():
     def interrupted():
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), TaskGroup() as work:
-        work.do(interrupted)
+    with pytest.raises(KeyboardInterrupt), TaskGroup() as group:
+        group.submit(interrupted)
 
 
-def test_the_block_is_left_only_when_all_work_has_ended_also_after_an_error():
-    """Otherwise a job writes into memory that its owner has given back."""
+def test_leaving_the_block_waits_for_all_tasks_after_an_exception():
+    """Otherwise a task could write into buffers that are already released."""
     done = []
 
     def slow():
         time.sleep(0.05)
         done.append(1)
 
-    with pytest.raises(ZeroDivisionError), TaskGroup() as work:
-        work.do(fail)
+    with pytest.raises(ZeroDivisionError), TaskGroup() as group:
+        group.submit(fail)
         for _ in range(4):
-            work.do(slow)
+            group.submit(slow)
     assert done == [1] * 4
 
 
-def test_many_jobs_may_wait_for_one_that_was_handed_over_before():
-    with TaskGroup() as work:
-        first = work.do(time.sleep, 0.02)
+def test_many_tasks_may_wait_for_an_earlier_one():
+    with TaskGroup() as group:
+        first = group.submit(time.sleep, 0.02)
         for k in range(50):
-            work.do(lambda k: (work.result(first), k)[1], k)
-        assert work.results()[1:] == list(range(50))
+            group.submit(lambda k: (group.result(first), k)[1], k)
+        assert group.results()[1:] == list(range(50))
 
 
-def test_a_job_may_wait_for_one_that_it_hands_over_itself():
-    with TaskGroup() as work:
-        job = work.do(lambda: work.result(work.do(lambda: work.result(work.do(int, "7")))))
-        assert work.result(job) == 7
+def test_a_task_may_wait_for_a_task_it_submits():
+    with TaskGroup() as group:
+        task = group.submit(lambda: group.result(group.submit(lambda: group.result(group.submit(int, "7")))))
+        assert group.result(task) == 7
 
 
-def test_a_job_that_is_done_lets_go_of_what_it_was_given():
+def test_a_finished_task_releases_its_arguments():
     class Large:
         pass
 
-    given = Large()
-    known = weakref.ref(given)
-    with TaskGroup() as work:
-        work.result(work.do(id, given))
-        del given
-        work.result(work.do(int))
-        assert known() is None
+    argument = Large()
+    reference = weakref.ref(argument)
+    with TaskGroup() as group:
+        group.result(group.submit(id, argument))
+        del argument
+        group.result(group.submit(int))
+        assert reference() is None
