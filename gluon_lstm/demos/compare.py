@@ -109,7 +109,7 @@ def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Tr
     rngs = [rng_for(recipe.seed, k) for k in range(TEXTS)]
     return Trained(
         parameters=training.trainer.W.count(),
-        curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.folder.history.records if r.val_bpc is not None],
+        curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.run_dir.history.records if r.val_bpc is not None],
         samples=generator.texts(generator.prefix(prefix), rngs, posts=1),
     )
 

@@ -15,7 +15,7 @@ from gluon_lstm.lstm import initializers
 from gluon_lstm.progress import Progress, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.training.recipe import Recipe
-from gluon_lstm.training.trainer import Trainer, random
+from gluon_lstm.training.trainer import Trainer, training_rng
 
 SYMBOLS, OTHERS = 4, 4  # ids 0 … 3 and 4 … 7
 ASK, NOTHING = SYMBOLS + OTHERS, SYMBOLS + OTHERS + 1  # the last input; what is to be said until then
@@ -57,7 +57,7 @@ def recall(
         variant=variant, hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0,
         input_rate=1, output_rate=1, seed=seed,
     )  # fmt: skip
-    rng = random(recipe, "recall")
+    rng = training_rng(recipe, "recall")
     arrays = initializers.standard(recipe.config, V, rng)
     arrays["by"][NOTHING] = 3  # that nothing is to be said mostly need not be learned
     if "bf" in arrays:

@@ -1,7 +1,7 @@
-"""A stream of ids cut into windows of (inputs, targets), each (T, N): lane n is one column, read downward.
+"""Batches of ids: windows (x, y) of inputs and targets, each (T, N).
 
-Targets are the inputs one token later. Lane n of window k + 1 continues lane n of window k, so the carried state of
-lane n always belongs to the text it goes on with.
+Lane n is one column, read downward. Targets are the inputs one token later. Lane n of window k + 1 continues lane n of
+window k, so the state carried between windows belongs to the text that follows.
 """
 
 from __future__ import annotations
@@ -10,40 +10,41 @@ from collections.abc import Iterator
 
 import numpy as np
 
-ALIGN_WITHIN = 512  # how far back, in tokens, a lane looks for the beginning of a post
+ALIGN_WITHIN = 512  # maximum tokens that a lane start moves back to the start of a post
 
 
-def fit(tokens: int, N: int, T: int) -> tuple[int, int]:
-    """The batch size N and window T that `tokens` tokens can fill at least once, shrunk as little as needed."""
+def fit_batch(tokens: int, N: int, T: int) -> tuple[int, int]:
+    """Return the largest batch size and window length, at most N and T, that `tokens` tokens fill at least once."""
     T = min(T, tokens)
     return min(N, tokens // T), T
 
 
 def windows_per_epoch(tokens: int, N: int, T: int) -> int:
+    """Return the number of whole windows in `tokens` tokens."""
     return tokens // N // T
 
 
 def contiguous(
     ids: np.ndarray, N: int, T: int, start: int = 0, end_of_post: int | None = None, skip: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch in which each lane reads an unbroken stretch of the text.
+    """Yield the windows (x, y) of one epoch in which each lane reads a contiguous part of the text.
 
-    The stream is read as a ring, from `start`: lane n begins about n/N of the way round, moved back to the beginning
-    of a post (its first input is then an end of post) where `end_of_post` is given and one lies near. What is left
-    over behind the last whole window is read in another epoch, which starts elsewhere. The first `skip` windows are
-    passed over.
+    The ids form a ring, read from `start`. Lane n starts n/N of the way round. With `end_of_post` the lane start moves
+    back to the start of the post, unless the post is longer than ALIGN_WITHIN; the first input is then an end of post.
+    Tokens after the last whole window of a lane are left to another epoch with another start. The first `skip` windows
+    are skipped.
     """
     M = len(ids)
-    stretch = M // N
-    firsts = np.array([_begin(ids, (start + n * stretch) % M, end_of_post) for n in range(N)])  # (N,)
-    steps = np.arange(T + 1)[:, None] - 1  # (T + 1, 1): one token back, for the first input
+    stride = M // N
+    starts = np.array([_lane_start(ids, (start + n * stride) % M, end_of_post) for n in range(N)])  # (N,)
+    offsets = np.arange(T + 1)[:, None] - 1  # (T + 1, 1): the first input is the token before the first target
     for k in range(skip, windows_per_epoch(M, N, T)):
-        window = np.asarray(ids[(firsts + k * T + steps) % M], dtype=np.int32)  # (T + 1, N)
+        window = np.asarray(ids[(starts + k * T + offsets) % M], dtype=np.int32)  # (T + 1, N)
         yield window[:-1], window[1:]
 
 
-def _begin(ids: np.ndarray, at: int, end_of_post: int | None) -> int:
-    """The first token behind the last end of post before `at`, or `at` itself where none is near."""
+def _lane_start(ids: np.ndarray, at: int, end_of_post: int | None) -> int:
+    """Return the position after the last end of post before `at`, or `at` if there is none within ALIGN_WITHIN."""
     if end_of_post is None:
         return at
     before = np.asarray(ids[np.arange(at - ALIGN_WITHIN, at) % len(ids)])
@@ -52,11 +53,11 @@ def _begin(ids: np.ndarray, at: int, end_of_post: int | None) -> int:
 
 
 def notebook(ids: np.ndarray, N: int, T: int, skip: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch cut as notes 003 print it: row j of batch i is window N*i + j of the text.
+    """Yield the windows (x, y) of one epoch in the order that notes 003 print: row j of batch i is window N*i + j.
 
-    Its neighbour in the text is then row j + 1 of the same batch, so a carried state meets a stretch of text that does
-    not continue its own. Kept to reproduce the notes; `contiguous` is what they meant. Labels are cut to whole batches,
-    without which the printed code stops with an error. The first `skip` windows are passed over.
+    The next window of the text is row j + 1 of the same batch, so the carried state belongs to other text. This layout
+    reproduces the notes; `contiguous` is what the notes intended. Labels are cut to whole batches, without which the
+    printed code raises an error. The first `skip` windows are skipped.
     """
     for i in range(skip, (len(ids) - 1) // T // N):
         window = np.asarray(ids[i * N * T : (i + 1) * N * T + 1], dtype=np.int32)

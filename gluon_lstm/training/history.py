@@ -1,4 +1,4 @@
-"""history.jsonl: what was measured while training, one JSON object a line, always with the same keys."""
+"""history.jsonl: measurements of a training run, one JSON object per line, always with the same keys."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gluon_lstm.training.log_file import LogFile
 
 @dataclass(frozen=True)
 class Record:
-    """One line of history.jsonl; None (null) where nothing was measured.
+    """One line of history.jsonl; None (null) for values that were not measured.
 
-    `step` updates are done, `epoch` counts from 0, `seconds` is training time alone, `tokens` are those trained on so
-    far. Losses are nats a token: `train_loss` the mean since the record before, `moving_loss` that of the notes,
-    `val_loss` on the held-back part; `val_bpc` is bits per character, `val_perplexity` exp(val_loss). Where training
-    went astray, `rolled_back_to` is the step from which it goes on: that of the last good weights.
+    `step` counts updates from 1, `epoch` from 0. `seconds` is training time, `tokens` the number trained on so far.
+    Losses are nats per token: `train_loss` is the mean since the previous record, `moving_loss` the moving average of
+    notes 003, `val_loss` that of the validation set. `val_bpc` is bits per character, `val_perplexity` exp(val_loss).
+    After divergence `rolled_back_to` is the step of the checkpoint that training continues from.
     """
 
     step: int
@@ -35,34 +35,34 @@ class Record:
 
 
 class History:
-    """The records of a run, in memory and, line by line, in a file."""
+    """Records of a run, in memory and in the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self.file = LogFile(path)
         self.records: list[Record] = []
 
     def append(self, record: Record) -> None:
-        """Raises OSError when the line could not be written; it is then written with the next."""
+        """Append a record. Raises OSError if the line cannot be written; it is then written with the next."""
         self.records.append(record)
         self.file.append(json.dumps(asdict(record)) + "\n")
 
-    def cut(self, length: int) -> None:
-        """Go back to the records in the first `length` bytes of the file. Raises OSError, and ValueError as `read`."""
-        self.file.cut(length)
+    def truncate(self, length: int) -> None:
+        """Drop the records after the first `length` bytes of the file. Raises OSError and ValueError."""
+        self.file.truncate(length)
         self.records = read(self.file.path) if length else []
 
 
 def read(path: Path) -> list[Record]:
-    """The records in a history.jsonl; ValueError when it is none."""
+    """Return the records of a history.jsonl. Raises ValueError for other files."""
     with open(path, encoding="utf-8") as lines:
         try:
             return [Record(**json.loads(line)) for line in lines]
         except TypeError as error:
-            raise ValueError(f"{path}: not a history of a training run ({error})") from error
+            raise ValueError(f"{path}: not the history of a training run ({error})") from error
 
 
 def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | None = None) -> None:
-    """The curve of a run as a PNG: losses against training time, the baselines (nats a token) as lines."""
+    """Plot training and validation loss against training time as a PNG; baselines (nats per token) are lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -70,13 +70,13 @@ def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | No
     minutes = [record.seconds / 60 for record in records]
     trained = [(m, r.moving_loss) for m, r in zip(minutes, records) if r.moving_loss is not None]
     validated = [(m, r.val_loss) for m, r in zip(minutes, records) if r.val_loss is not None]
-    for points, label, style in ((trained, "training (moving)", "-"), (validated, "held back", "o-")):
+    for points, label, style in ((trained, "training (moving average)", "-"), (validated, "validation", "o-")):
         if points:
             axes.plot(*zip(*points), style, label=label, markersize=3)
     for k, (name, loss) in enumerate((baselines or {}).items()):
         axes.axhline(loss, color="gray", linestyle=[":", "--", "-."][k % 3], linewidth=1, label=f"{name} {loss:.2f}")
-    axes.set_xlabel("minutes of training")
-    axes.set_ylabel("loss, nats a token")
+    axes.set_xlabel("training time, minutes")
+    axes.set_ylabel("loss, nats per token")
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()

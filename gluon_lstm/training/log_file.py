@@ -1,4 +1,4 @@
-"""A text file that grows with a run: what a failed or an interrupted write left half done is cut off by the next."""
+"""LogFile: a text file that only grows. Incomplete lines of a failed or interrupted write are removed by the next."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from pathlib import Path
 
 
 class LogFile:
-    """Lines at the end of `path`, of whose first `length` bytes it is known that they are whole."""
+    """Text file `path`, whose first `length` bytes are complete lines."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.length = path, 0
-        self._waiting = b""
+        self._pending = b""
 
     def append(self, text: str) -> None:
-        """Write `text` behind what is there. Raises OSError; the text then waits, and is written with the next."""
-        self._waiting += text.encode("utf-8", "backslashreplace")
+        """Append `text`. Raises OSError; the text then stays pending and is written with the next."""
+        self._pending += text.encode("utf-8", "backslashreplace")
         self.flush()
 
     def flush(self, to_disk: bool = False) -> None:
-        """Write what waits; with `to_disk` return when the disk has it. Raises OSError."""
-        if not self._waiting and not (to_disk and self.length):
+        """Write pending text; with `to_disk` also fsync. Raises OSError."""
+        if not self._pending and not (to_disk and self.length):
             return
         with open(self.path, "ab", buffering=0) as file:
             file.truncate(min(self.length, os.fstat(file.fileno()).st_size))
-            while self._waiting:
-                written = file.write(self._waiting)
-                self.length, self._waiting = self.length + written, self._waiting[written:]
+            while self._pending:
+                written = file.write(self._pending)
+                self.length, self._pending = self.length + written, self._pending[written:]
             if to_disk:
                 os.fsync(file.fileno())
 
-    def cut(self, length: int) -> None:
-        """Forget everything behind the first `length` bytes. Raises OSError."""
-        self.length, self._waiting = length, b""
+    def truncate(self, length: int) -> None:
+        """Drop everything after the first `length` bytes. Raises OSError."""
+        self.length, self._pending = length, b""
         if self.path.exists():
             os.truncate(self.path, min(length, self.path.stat().st_size))

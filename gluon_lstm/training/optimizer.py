@@ -1,4 +1,4 @@
-"""Gradients -> new weights: SGD as the notes print it, Adam, clipping by the global norm."""
+"""Optimizers (SGD as the notes print it, Adam) and clipping by the global gradient norm."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from gluon_lstm.lstm.fast.inplace_function import as_numpy_view, is_viewable, vi
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
 
-TASK_SIZE = 1 << 18  # numbers of an array that are one job
+TASK_SIZE = 1 << 18  # elements of an array per task
 
 
 class Optimizer(Protocol):
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
-        """Change each array of W in place; its gradient counts `scale` times.
+        """Update each array of W in place with its gradient times `scale`.
 
-        `ids` are the tokens of the window: other rows of the input weights have no gradient, and may be passed over.
+        `ids` are the distinct tokens of the window: all other embedding rows have a zero gradient and may be skipped.
         """
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What is remembered from one update to the next; not copies where the memory can be seen."""
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the optimizer state by name: on a CPU views, which the next update changes."""
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Remember what `arrays` gave; other arrays may be among them."""
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state_dict` returned; `arrays` may hold other arrays too."""
 
 
 class SGD:
@@ -38,21 +38,20 @@ class SGD:
         for param in W:
             param[:] = param - learning_rate * scale * param.grad
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, np.ndarray]:
         return {}
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
         pass
 
 
 class Adam:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; both bias corrections folded into the step, section 2).
 
-    The learning rate counts `input_rate` times for the rows of the input weights and `output_rate` times for `Why`. A
-    row changes only where its token occurs, and alone, while in a stack with an embedding all tokens share the matrix
-    behind it: at one rate for all, the rows would be learned last. So each row is an Adam of its own, which counts its
-    own updates: corrected as if it had been updated each time, a rare token would leap. `decay` draws every weight but
-    the biases toward 0.
+    `input_rate` and `output_rate` multiply the learning rate of the embedding rows (Wx) and of `Why`. An embedding row
+    only changes when its token occurs, so it would learn more slowly than all other weights at the same rate. Each row
+    has its own step count for the bias correction: with the global count, the first updates of a rare token would be
+    far too large. `decay` is decoupled weight decay (AdamW) of all weights except biases.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Adam:
         self.rates = {**dict.fromkeys(W.embedding_names, input_rate), "Why": output_rate}
         self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
-        self.row_steps = np.zeros(len(getattr(W, W.embedding_names[0])), np.int64)  # of each row of the input weights
+        self.row_steps = np.zeros(len(getattr(W, W.embedding_names[0])), np.int64)  # updates of each embedding row
         self.moments: dict[str, tuple[Any, Any]] = {
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
@@ -76,7 +75,7 @@ class Adam:
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         self.steps += 1
         self.row_steps[_rows(W, W.embedding_names[0], ids)] += 1
-        with TaskGroup() as jobs:
+        with TaskGroup() as tasks:
             for name, param in W.items():
                 rows = _rows(W, name, ids)
                 steps = self.row_steps[rows] if name in W.embedding_names else np.full(len(rows), self.steps)
@@ -86,13 +85,13 @@ class Adam:
                 arrays = (param, param.grad, *self.moments[name])
                 if is_viewable(param):
                     matrices = [np.atleast_2d(as_numpy_view(array)) for array in arrays]
-                    for piece in _pieces(matrices[0], len(rows)):
-                        numbers = (rates[piece], scale, keep, self.beta1, self.beta2, self.epsilon)
-                        jobs.submit(kernels.adam, *matrices, rows[piece], *numbers)
+                    for part in _slices(matrices[0], len(rows)):
+                        scalars = (scale, keep, self.beta1, self.beta2, self.epsilon)
+                        tasks.submit(kernels.adam, *matrices, rows[part], rates[part], *scalars)
                 else:
                     self._update_on_device(arrays, rows, rates, scale, keep)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, np.ndarray]:
         moments = {
             f"adam.{kind}.{name}": view_or_copy(array)
             for name, pair in self.moments.items()
@@ -100,7 +99,7 @@ class Adam:
         }
         return {"adam.steps": np.array([self.steps]), "adam.row_steps": self.row_steps, **moments}
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.steps = int(arrays["adam.steps"][0])
         self.row_steps[:] = arrays["adam.row_steps"]
         for name, pair in self.moments.items():
@@ -110,7 +109,7 @@ class Adam:
     def _update_on_device(
         self, arrays: tuple[Any, ...], rows: np.ndarray, rates: np.ndarray, scale: float, keep: float
     ) -> None:
-        """The same where the memory cannot be seen."""
+        """Update one array without a NumPy view of it (GPU, or another dtype than float32)."""
         param, _, mean, variance = matrices = [array.reshape((-1, array.shape[-1])) for array in arrays]
         index = mx.nd.array(rows, ctx=param.context, dtype="int32")
         rate = mx.nd.array(rates[:, None], ctx=param.context, dtype=param.dtype)
@@ -123,36 +122,36 @@ class Adam:
 
 
 def global_norm(W: Parameters, ids: Any = None) -> float:
-    """The length of all gradients together, as one vector. `ids`: the only rows of the input weights that have one."""
+    """Return the norm of all gradients as one vector; `ids` are the embedding rows with a gradient (None: all)."""
     if not is_viewable(W.by):
         squares = mx.nd.multi_sum_sq(*(param.grad for param in W), num_arrays=sum(1 for _ in W))
         return math.sqrt(float(squares.sum().asscalar()))
-    with TaskGroup() as jobs:
+    with TaskGroup() as tasks:
         for name, param in W.items():
             grad = np.atleast_2d(as_numpy_view(param.grad))
             rows = _rows(W, name, ids)
-            for piece in _pieces(grad, len(rows)):
-                jobs.submit(kernels.sum_of_squares, grad, rows[piece])
-        return math.sqrt(sum(jobs.results()))
+            for part in _slices(grad, len(rows)):
+                tasks.submit(kernels.sum_of_squares, grad, rows[part])
+        return math.sqrt(sum(tasks.results()))
 
 
 def _rows(W: Parameters, name: str, ids: Any) -> np.ndarray:
-    """The rows of an array that had a gradient."""
+    """Return the indices of the rows of an array that have a gradient."""
     if name in W.embedding_names and ids is not None:
         return np.asarray(ids, np.int64)
     shape = getattr(W, name).shape
     return np.arange(1 if len(shape) == 1 else shape[0])
 
 
-def _pieces(matrix: np.ndarray, rows: int) -> list[slice]:
-    """That many rows in pieces worth a job each."""
+def _slices(matrix: np.ndarray, rows: int) -> list[slice]:
+    """Return slices of `rows` rows, each large enough for a task."""
     size = max(TASK_SIZE // matrix.shape[1], 1)
     return [slice(at, at + size) for at in range(0, rows, size)]
 
 
 def clip_coef(norm: float, threshold: float) -> float:
-    """The factor that brings gradients of length `norm` to at most `threshold`, never above 1.
+    """Return the factor, at most 1, that scales gradients of norm `norm` to at most `threshold`.
 
-    The rule of notes 004 (Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1): direction kept, length cut.
+    Notes 004; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
     """
     return min(1.0, threshold / norm) if norm else 1.0

@@ -114,7 +114,7 @@ class Recipe:
 
 STANDARD = Recipe()
 
-# As notes 003 publish it.
+# hyperparameters of notes 003
 NOTES = Recipe(
     name="notes",
     weights="notes",
@@ -155,27 +155,26 @@ def recipe_of(recipe: str, **values: Any) -> Recipe:
     return replace(RECIPES[recipe], **values)
 
 
-def learning_rate(recipe: Recipe, epoch: int, done: float) -> float:
-    """The learning rate in `epoch` (from 0), when the share `done` (0 to 1) of the run is behind.
+def learning_rate(recipe: Recipe, epoch: int, progress: float) -> float:
+    """Return the learning rate in `epoch` (from 0) at the fraction `progress` (0 to 1) of the run.
 
-    `halving` halves it whenever epoch + 1 is a multiple of 100 (notes 003); `cosine` rises over the warm-up and then
-    falls to 0 along half a cosine wave (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+    `halving` halves it whenever epoch + 1 is a multiple of 100 (notes 003). `cosine` rises linearly during warm-up and
+    then falls to 0 along a half cosine (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
     """
     if recipe.schedule == "halving":
         return recipe.learning_rate * 0.5 ** ((epoch + 1) // 100)
     if recipe.schedule == "constant":
         return recipe.learning_rate
-    if done < recipe.warmup:
-        return recipe.learning_rate * max(done / recipe.warmup, 0.01)
-    fraction = (done - recipe.warmup) / (1 - recipe.warmup)
-    return recipe.learning_rate * cosine(fraction)
+    if progress < recipe.warmup:
+        return recipe.learning_rate * max(progress / recipe.warmup, 0.01)
+    return recipe.learning_rate * cosine((progress - recipe.warmup) / (1 - recipe.warmup))
 
 
-def cosine(done: float) -> float:
-    """From 1 to 0 along half a cosine wave, when the share `done` is behind; 0 beyond 1."""
-    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+def cosine(progress: float) -> float:
+    """Return the factor of a half cosine from 1 (`progress` 0) to 0 (`progress` 1 or more)."""
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def option_name(name: str) -> str:
-    """The option, without its dashes, of a field of a recipe."""
+    """Return the command line option of a recipe field, without its dashes."""
     return name.replace("_", "-")

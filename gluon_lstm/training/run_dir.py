@@ -1,4 +1,4 @@
-"""The folder of a run: the files in it, and that no other run writes there."""
+"""RunDirectory: the files of a training run, and the lock that keeps other runs out."""
 
 from __future__ import annotations
 
@@ -25,44 +25,46 @@ LOCK = ".lock"
 
 
 def check_free(out: Path, resume: bool = False) -> None:
-    """Raise ValueError when `out` holds a run, OSError when one could not be written there. Changes nothing.
+    """Check that a run can be written to `out`, without changing anything.
 
-    With `resume` a run is welcome that has left its state.
+    Raises ValueError if `out` holds a run (with `resume`, one without a state file), OSError if it is not writable.
     """
     for name in (STATE, BEST, LAST, HISTORY, SAMPLES):
         if (out / name).exists():
             if resume and name == STATE:
                 break
-            remedy = "go on with it by --resume, or give" if name == STATE else "give"
-            raise ValueError(f"{out}: there is a training run in it already ({name}); {remedy} another folder as --out")
+            remedy = "continue it with `resume`, or use" if name == STATE else "use"
+            raise ValueError(f"{out}: already contains a training run ({name}); {remedy} another directory for `out`")
     nearest = out
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "not a folder, so no run can be written in it", str(nearest))
+        raise NotADirectoryError(
+            errno.ENOTDIR, "not a directory, so no training run can be written to it", str(nearest)
+        )
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "this folder cannot be written in", str(nearest))
+        raise PermissionError(errno.EACCES, "this directory is not writable", str(nearest))
 
 
 class RunDirectory:
-    """The files of one run.
+    """Files of one training run.
 
-    What is recorded while training goes on may fail for a disk that is full now: `notice` is then told, and it is tried
-    again with the next. What ends a run raises OSError.
+    Records, samples and checkpoints during training may fail on a full disk: `notice` reports the failure, and the next
+    write retries. The writes that end a run raise OSError.
     """
 
     def __init__(self, out: Path, notice: Notice = ignore) -> None:
         self.out, self.notice = out, notice
         self.history = History(out / HISTORY)
         self.samples = LogFile(out / SAMPLES)
-        self._best: Model | None = None  # that could not be written
+        self._unsaved_best: Model | None = None  # best weights whose write failed
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Make the folder, if need be, and keep other runs out of it. What a killed one left half written is removed.
+    def locked(self) -> Iterator[None]:
+        """Create the directory, lock it against other runs, and remove the temporary files of a killed run.
 
-        The lock is the system's: it goes with the process that holds it, however that ends. Raises ValueError when
-        another process has it.
+        The lock belongs to the operating system and ends with the process. Raises ValueError if another process holds
+        it.
         """
         from filelock import FileLock, Timeout
 
@@ -72,10 +74,11 @@ class RunDirectory:
             lock.acquire()
         except Timeout:
             raise ValueError(
-                f"{self.out}: a training run is writing in it now; wait for its end, or give another folder as --out"
+                f"{self.out}: another training run is writing to this directory; wait until it ends, or use another"
+                " directory for `out`"
             ) from None
         except NotImplementedError:  # some network file systems
-            self.notice(f"{self.out}: this file system has no locks; see to it that no second run writes in it")
+            self.notice(f"{self.out}: this file system has no locks; make sure that no second run writes to it")
         try:
             for name in (STATE, BEST, LAST, CURVE):
                 for leftover in self.out.glob(f".{name}.*.tmp"):
@@ -84,67 +87,73 @@ class RunDirectory:
         finally:
             lock.release()
 
-    # ---- while training goes on
+    # ---- during training: a write may fail
 
     def record(self, record: Record) -> None:
+        """Append a record to history.jsonl."""
         self._try(HISTORY, lambda: self.history.append(record))
 
     def sample(self, text: str) -> None:
+        """Append a sample to samples.txt."""
         self._try(SAMPLES, lambda: self.samples.append(text))
 
-    def keep_best(self, model: Model, bpc: float, place: Elapsed) -> None:
-        """These weights are the best so far; `bpc` is what they reach on the held-back part.
+    def save_best(self, model: Model, bpc: float, elapsed: Elapsed) -> None:
+        """Save the weights with the lowest validation loss so far, with their bits per character.
 
-        They are copied only if they have to wait for a disk that takes them.
+        If the write fails, the weights are copied and saved with the next checkpoint.
         """
-        best = replace(model, metadata={**model.metadata, "val_bpc": bpc, "seconds": place.seconds})
+        best = replace(model, metadata={**model.metadata, "val_bpc": bpc, "seconds": elapsed.seconds})
         if self._try(BEST, lambda: best.save(self.out / BEST)):
-            self._best = None
+            self._unsaved_best = None
         else:
-            self._best = replace(best, arrays={name: array.copy() for name, array in best.arrays.items()})
+            self._unsaved_best = replace(best, arrays={name: array.copy() for name, array in best.arrays.items()})
 
-    def try_to_save(self, state: Checkpoint, model: Model) -> None:
+    def try_save(self, state: Checkpoint, model: Model) -> None:
+        """Save a checkpoint like `save`, but only report OSError."""
         self._try("a checkpoint", lambda: self.save(state, model))
 
-    def _try(self, what: str, write: Callable[[], None]) -> bool:
-        """Whether it went well."""
+    def _try(self, name: str, write: Callable[[], None]) -> bool:
+        """Return whether the write succeeded."""
         try:
             write()
         except OSError as error:
-            self.notice(f"{self.out}: {what} could not be written ({error.strerror}); training goes on")
+            self.notice(f"{self.out}: {name} could not be written ({error.strerror}); training continues")
             return False
         return True
 
     # ---- checkpoints
 
     def save(self, state: Checkpoint, model: Model) -> None:
-        """What belongs to a checkpoint first, then the state itself, then what follows from it. Raises OSError."""
+        """Save a checkpoint: first the logs and best weights, then the state file, then last.safetensors.
+
+        Raises OSError.
+        """
         self.history.file.flush(to_disk=True)
         self.samples.flush(to_disk=True)
-        if self._best:
-            self._best.save(self.out / BEST)
-            self._best = None
+        if self._unsaved_best:
+            self._unsaved_best.save(self.out / BEST)
+            self._unsaved_best = None
         lengths = {HISTORY: self.history.file.length, SAMPLES: self.samples.length}
         checkpoint.save(replace(state, lengths=lengths), self.out / STATE)
         model.save(self.out / LAST)
 
     def load(self, run_config: Mapping[str, Any], like: Mapping[str, np.ndarray]) -> Checkpoint | None:
-        """The last checkpoint, or None before the first one. Arguments and errors are those of `checkpoint.load`."""
+        """Return the last checkpoint, or None if there is none. Raises the errors of `checkpoint.load`."""
         return checkpoint.load(self.out / STATE, run_config, like) if (self.out / STATE).exists() else None
 
-    def go_back_to(self, state: Checkpoint) -> None:
-        """Forget what was written behind a checkpoint; but weights that did better stay the best. Raises OSError."""
-        self.history.cut(state.lengths[HISTORY])
-        self.samples.cut(state.lengths[SAMPLES])
+    def truncate_logs(self, state: Checkpoint) -> None:
+        """Drop the records and samples written after a checkpoint. Raises OSError."""
+        self.history.truncate(state.lengths[HISTORY])
+        self.samples.truncate(state.lengths[SAMPLES])
 
     def best(self) -> tuple[float, Elapsed] | None:
-        """What the best weights on the disk reach, in bits a character, and from where in the run they are."""
+        """Return the bits per character of best.safetensors and when it was saved; None if there is no valid file."""
         try:
             metadata = Model.load(self.out / BEST).metadata
             return float(metadata["val_bpc"]), Elapsed(int(metadata["steps"]), float(metadata["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):  # there are none, or none that can be used
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def draw(self, baselines: dict[str, float]) -> None:
-        """The curve of the run. Raises OSError."""
+        """Plot the history to curve.png. Raises OSError."""
         history.draw(self.history.records, self.out / CURVE, baselines)

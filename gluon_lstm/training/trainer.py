@@ -1,4 +1,4 @@
-"""One update: a window of ids -> loss -> gradients of the arrays -> new arrays."""
+"""Trainer: one update of the weights, from a window of ids to loss, gradients and new weights."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clip_coef, global_norm
 from gluon_lstm.training.recipe import Recipe
 
-MAX_UPDATE_NORM = 1e30  # of an update by SGD: far from what float32 can hold, so that weights stay finite numbers
+MAX_UPDATE_NORM = 1e30  # maximum norm of an SGD update: far below the float32 maximum, so weights stay finite
 
 
 class TrainingError(ValueError):
-    """Training that went astray; the message says where."""
+    """Training diverged; the message names the step."""
 
 
-def random(recipe: Recipe, purpose: str, count: int = 0) -> np.random.Generator:
-    """The generator for one purpose and occasion of a run: nothing random has a state that must be kept."""
+def training_rng(recipe: Recipe, purpose: str, count: int = 0) -> np.random.Generator:
+    """Return the generator for one purpose and step of a run: checkpoints save no random state."""
     return np.random.default_rng([recipe.seed, *purpose.encode(), count])
 
 
 class Trainer:
-    """The weights of one run on one device, and the way they are changed."""
+    """Weights and optimizer of a run on one device."""
 
     def __init__(
         self,
@@ -40,12 +40,10 @@ class Trainer:
         arrays: Mapping[str, np.ndarray] | None = None,
         counts: np.ndarray | None = None,
     ) -> None:
-        """`arrays`: weights to begin with, instead of new ones as the recipe wants them; `counts` (V,): how often each
-        token occurs, for those.
-        """
+        """Initialize the weights as in the recipe (`counts`: token counts (V,) for them), or copy `arrays`."""
         self.recipe = recipe
         if arrays is None:
-            rng = random(recipe, "weights")
+            rng = training_rng(recipe, "weights")
             if recipe.weights == "standard":
                 arrays = initializers.standard(recipe.config, V, rng, counts=counts)
             else:
@@ -57,62 +55,60 @@ class Trainer:
         self.cell: Any = scratch if recipe.cell == "scratch" else fast if is_viewable(self.W.by) else fused
         self.steps = 0
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything that updates change: the weights under their names, and what the optimizer remembers.
-
-        Not copies where the memory can be seen: the next update changes them.
-        """
-        return {**self.weights(), **self.optimizer.arrays()}
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the weights and the optimizer state by name: on a CPU views, which the next update changes."""
+        return {**self.weights(), **self.optimizer.state_dict()}
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights alone, in the same way."""
+        """Return the weights by name: on a CPU views, which the next update changes."""
         return {name: view_or_copy(param) for name, param in self.W.items()}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
-        """Go on from what `arrays` gave behind so many steps."""
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+        """Restore what `state_dict` returned after `steps` updates."""
         self.W.assign(arrays)
-        self.optimizer.restore(arrays)
+        self.optimizer.load_state_dict(arrays)
         self.steps = steps
 
     def begin_state(self, N: int) -> tuple[Any, Any]:
-        """The zero state (h, c), each (N, H), or for L layers (L*N, H)."""
+        """Return the zero state (h, c), each (N, H), or (L*N, H) for L layers."""
         return scratch.begin_state(N, self.W)
 
     def update(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any, rate: float) -> tuple[float, Any, Any]:
-        """One step of training on ids x, y (T, N): the loss before it (nats a token), and the state carried on.
+        """Update the weights on ids x, y (T, N). Return the loss before the update (nats per token) and the new h, c.
 
-        Raises TrainingError, with the weights left as they were, when the loss or the gradients are not finite.
+        Raises TrainingError, without changing the weights, if the loss or the gradients are not finite.
         """
         loss, h, c = self.gradients(x, y, h, c)
-        mx.nd.waitall()  # from here on the memory of the arrays is ours
+        mx.nd.waitall()  # MXNet must have finished before NumPy reads the arrays
         ids = np.unique(x)
         norm = global_norm(self.W, ids)
         scale = clip_coef(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())
-        if not np.isfinite(value) or not rate * scale * norm < MAX_UPDATE_NORM:  # which NaN is not, either
+        if not np.isfinite(value) or not rate * scale * norm < MAX_UPDATE_NORM:  # also for NaN
             raise TrainingError(
-                f"the loss is no longer a finite number (step {self.steps + 1}, learning rate {rate:.3g}): the"
-                " gradients have exploded"
+                f"the loss or its gradient is not finite (step {self.steps + 1}, learning rate {rate:.3g}):"
+                " training has diverged"
             )
         self.optimizer.update(self.W, rate, scale, ids)
         self.steps += 1
         return value, h, c
 
     def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
-        """The loss of a window (its gradients are then in W), and the last state, cut off from the graph."""
+        """Compute the gradients into W. Return the loss () and the last state h, c, detached from the graph."""
         input_mask = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
         hidden_mask = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
-        with self._fewer_recurrent_weights():
+        with self._dropconnect():
             with mx.autograd.record():
                 loss, h, c = self.cell.loss(x, y, h, c, self.W, input_mask, hidden_mask)
             loss.backward()
         return loss, h.detach(), c.detach()
 
     @contextmanager
-    def _fewer_recurrent_weights(self) -> Iterator[None]:
-        """DropConnect: a share of the recurrent weights is 0 for one window, the same ones at each step of it.
+    def _dropconnect(self) -> Iterator[None]:
+        """Set a random part of the recurrent weights to 0 for one window; a dropped weight has no gradient.
 
-        (Merity, Keskar & Socher 2018, arXiv:1708.02182, section 2.) A weight that was 0 has no gradient.
+        DropConnect on hidden-to-hidden weights, with one mask for all time steps (Merity, Keskar & Socher 2018,
+        arXiv:1708.02182, section 2).
         """
         P = self.recipe.recurrent_dropout
         if not P:
@@ -124,30 +120,31 @@ class Trainer:
         dropped = []
         for name, mask in zip(names, masks):
             param = getattr(self.W, name)
-            keep = mx.nd.array(mask, ctx=self.W.ctx)
-            dropped.append((param, param.copy(), keep))
-            param *= keep
+            mask = mx.nd.array(mask, ctx=self.W.ctx)
+            dropped.append((param, param.copy(), mask))
+            param *= mask
         try:
             yield
         finally:
-            mx.nd.waitall()  # the gradients are computed from the memory of the weights
-            for param, whole, keep in dropped:
-                param[:] = whole
-                param.grad[:] = param.grad * keep
+            mx.nd.waitall()  # the backward pass still reads the weights
+            for param, weights, mask in dropped:
+                param[:] = weights
+                param.grad[:] = param.grad * mask
 
     def time_step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Seconds that one update takes, measured without changing anything. The first of two runs warms MXNet up."""
+        """Return the seconds of one update without changing weights; of two runs the first is the warm-up."""
         for _ in range(2):
             start = time.perf_counter()
             self.gradients(x, y, *self.begin_state(x.shape[1]))[0].asscalar()
         return time.perf_counter() - start
 
     def _mask(self, purpose: str, P: float, shape: tuple[int, ...]) -> Any:
-        """Dropout: 0 for a share P of the places, 1 / (1 - P) for the others; None where P is 0.
+        """Return an inverted dropout mask: 0 with probability P, else 1 / (1 - P); None if P is 0.
 
-        It acts on what goes upward, never on the recurrence (Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329).
+        It applies between layers, never to the recurrence (Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329).
         """
         if not P:
             return None
-        kept = random(self.recipe, purpose, self.steps).integers(0, 1 << 16, shape, dtype=np.uint16) >= P * (1 << 16)
+        rng = training_rng(self.recipe, purpose, self.steps)
+        kept = rng.integers(0, 1 << 16, shape, dtype=np.uint16) >= P * (1 << 16)
         return np.multiply(kept, np.float32(1 / (1 - P)), dtype=np.float32)

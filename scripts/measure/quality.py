@@ -64,12 +64,12 @@ class OurRun:
 
     def turn(self, seconds: float) -> dict[str, Any]:
         """Train for some seconds: what was measured meanwhile, and whether the run is over."""
-        self.until = self.run.now.seconds + seconds
+        self.until = self.run.state.seconds + seconds
         self._go.release()
         self._paused.acquire()
         if self.error:
             raise ValueError(str(self.error)) from self.error
-        records = self.run.folder.history.records
+        records = self.run.run_dir.history.records
         new, self.format_spread = records[self.format_spread :], len(records)
         points = [{"seconds": r.seconds, "tokens": r.tokens, "bpc": r.val_bpc} for r in new if r.val_bpc is not None]
         return {"points": points, "over": self.over}
@@ -88,7 +88,7 @@ class OurRun:
         yield self._advance
 
     def _advance(self, n: int, total: int | None = None) -> None:
-        if self.run.now.seconds >= self.until:
+        if self.run.state.seconds >= self.until:
             self._paused.release()
             self._go.acquire()
 
@@ -104,7 +104,7 @@ class TorchRun:
         from gluon_lstm.training import batches
 
         self.corpus, self.limit, self.every = corpus_of(**text), limit, every
-        self.N, self.T = batches.fit(len(self.corpus.train), N, T)
+        self.N, self.T = batches.fit_batch(len(self.corpus.train), N, T)
         self.trainer = Torch(self.N, hidden, len(self.corpus.codec.vocabulary), DROPOUT)
         self.hidden, self.seconds, self.tokens, self.validated_at = hidden, 0.0, 0, 0.0
         self.windows = self._windows()

@@ -114,7 +114,7 @@ def _killed_once(victim: Victim, in_training: bool, after: float) -> int:
 def _wait_for_training(victim: Victim, child: subprocess.Popen[bytes]) -> None:
     """Until the first update is near: the last of the opening lines is in the log."""
     end = time.monotonic() + LOST
-    while child.poll() is None and "in nats a token" not in victim.said():
+    while child.poll() is None and "nats per token" not in victim.said():
         if time.monotonic() > end:
             raise Failed(f"{victim.folder}: has not begun after {LOST:.0f} s")
         time.sleep(0.01)

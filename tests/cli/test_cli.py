@@ -589,11 +589,11 @@ def test_a_signal_while_training_keeps_the_weights_and_says_how_to_go_on(posts, 
     assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
     again = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = again.communicate(timeout=30)
-    assert again.returncode == 0 and f"going on from step {steps:,}, " in err
+    assert again.returncode == 0 and f"resuming from step {steps:,}, " in err
     assert Model.load(run / "last.safetensors").metadata["steps"] == steps + 3
     finished = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = finished.communicate(timeout=30)
-    assert finished.returncode == 0 and "the run in it is over" in err
+    assert finished.returncode == 0 and "the training run is complete" in err
 
 
 def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):

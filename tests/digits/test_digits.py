@@ -272,7 +272,7 @@ def test_the_command_leaves_history_and_pictures_and_ends_with_the_accuracy(tmp_
         assert (tmp_path / "a" / name).read_bytes().startswith(b"\x89PNG")
 
     assert main([*command, "--out", str(tmp_path / "a")]) == 2  # what is there stays
-    assert "there is a training run in it already (history.jsonl)" in capsys.readouterr().err
+    assert "already contains a training run (history.jsonl)" in capsys.readouterr().err
     assert main([*command, "--out", str(tmp_path / "b")]) == 0
     assert capsys.readouterr().out == said.out
     assert (tmp_path / "b" / "history.jsonl").read_bytes() == (tmp_path / "a" / "history.jsonl").read_bytes()

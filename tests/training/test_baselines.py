@@ -1,4 +1,4 @@
-"""The baselines against counting by hand, one token at a time."""
+"""Baselines, compared with counting one token at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def slow_unigram(train, V):
 
 
 def slow_bigram(train, held, V, before):
-    """The least mean cost over the strengths, `before` being the token in front of the held-back part."""
+    """Return the least mean cost over the strengths; `before` is the token before the validation set."""
     p = slow_unigram(train, V)
     costs = []
     for s in (1, 3, 10, 30, 100, 300, 1000):
@@ -41,7 +41,7 @@ def slow_bigram(train, held, V, before):
     return min(costs)
 
 
-def test_by_hand():
+def test_baselines_by_hand():
     """Of 6 tokens, 3 are a, 2 are end of post, 1 is b: add one, and V = 4."""
     found = baselines(corpus_of([2, 2, 1, 2, 3, 1], [2, 1], 4))
     assert found["uniform"] == pytest.approx(math.log(4))
@@ -63,8 +63,8 @@ def test_by_hand():
     ),
     st.integers(1, 50),
 )
-def test_against_counting_one_at_a_time(text, block):
-    """Whatever the size of the blocks that the training part is counted in; id 0, <unk>, is in no training part."""
+def test_baselines_equal_counting_one_at_a_time(text, block):
+    """For any block size. Id 0, <unk>, never occurs in the training set."""
     train, held, V = text
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
@@ -75,8 +75,8 @@ def test_against_counting_one_at_a_time(text, block):
     assert found["bigram"] == pytest.approx(slow_bigram(train, held, V, before=1))  # as a text begins: an end of post
 
 
-def test_raw_text_has_no_end_of_post_to_begin_with():
-    """Before the held-back part stands the last token of the training part; here it is also the first one held back."""
+def test_bigram_of_raw_text_starts_after_last_training_token():
+    """The first pair is (last training token, first validation token); here both are equal."""
     rng = np.random.default_rng(0)
     train, held = rng.integers(1, 5, 200).tolist(), rng.integers(1, 5, 50).tolist()
     train[-1] = held[0]
@@ -84,7 +84,7 @@ def test_raw_text_has_no_end_of_post_to_begin_with():
     assert found["bigram"] == pytest.approx(slow_bigram(train, held, 5, before=train[-1]))
 
 
-def test_text_with_a_pattern_makes_the_bigram_cheap_and_one_without_does_not():
+def test_bigram_beats_unigram_only_with_a_pattern():
     alternating = [1, 2, 3, 4] * 50
     found = baselines(corpus_of(alternating, [1, 2, 3, 4] * 5, 5, raw=True))
     assert found["bigram"] < 0.3 < 1.3 < found["unigram"] < found["uniform"]

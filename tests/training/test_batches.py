@@ -1,4 +1,4 @@
-"""How a stream becomes windows: by hand on tiny streams, and what holds for every stream."""
+"""Batches: by hand on small inputs, and properties for all inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.training.batches import ALIGN_WITHIN, contiguous, fit, notebook, windows_per_epoch
+from gluon_lstm.training.batches import ALIGN_WITHIN, contiguous, fit_batch, notebook, windows_per_epoch
 
 END = 1
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 12))  # M tokens, N, T
@@ -17,7 +17,7 @@ def lists(windows):
 
 
 def test_contiguous_by_hand():
-    """12 tokens, 2 lanes of 6: a column is a lane. Before the first token stands the last: the stream is a ring."""
+    """12 tokens, 2 lanes of 6: a column is a lane. The token before the first is the last: the ids form a ring."""
     assert lists(contiguous(np.arange(12), N=2, T=3)) == [
         (
             [[11, 5], [0, 6], [1, 7]],
@@ -30,8 +30,8 @@ def test_contiguous_by_hand():
     ]
 
 
-def test_contiguous_from_elsewhere_goes_round():
-    """7 tokens, 2 lanes of 3 from token 5 on: token 4 has to wait for another epoch."""
+def test_contiguous_wraps_around():
+    """7 tokens, 2 lanes of 3 from token 5: token 4 is left to another epoch."""
     assert lists(contiguous(np.arange(7), N=2, T=3, start=5)) == [
         (
             [[4, 0], [5, 1], [6, 2]],
@@ -40,8 +40,8 @@ def test_contiguous_from_elsewhere_goes_round():
     ]
 
 
-def test_lanes_begin_behind_an_end_of_post():
-    """Posts 2 3 | 4 5 6 | 7 | 8 9, an end of post (1) behind each. Lane 1 would begin at 6, and goes back to 4."""
+def test_lanes_start_after_end_of_post():
+    """Posts 2 3 | 4 5 6 | 7 | 8 9, an end of post (1) after each. Lane 1 moves from 6 back to 4."""
     ids = np.array([2, 3, END, 4, 5, 6, END, 7, END, 8, 9, END])
     windows = lists(contiguous(ids, N=2, T=5, start=11, end_of_post=END))
     assert windows == [
@@ -52,14 +52,14 @@ def test_lanes_begin_behind_an_end_of_post():
     ]
 
 
-def test_a_lane_that_begins_a_post_already_stays_there():
+def test_lane_at_start_of_post_is_not_moved():
     ids = np.array([2, 3, END, 4, 5, END, 6, 7, END])
     x, y = next(contiguous(ids, N=3, T=2, start=3, end_of_post=END))
     assert x[0].tolist() == [END, END, END]
     assert y[0].tolist() == [4, 6, 2]
 
 
-def test_a_lane_with_no_end_of_post_near_begins_where_it_is():
+def test_lane_far_from_end_of_post_is_not_moved():
     ids = np.concatenate([[END], np.arange(2, 3000)])
     for at in (1, ALIGN_WITHIN, ALIGN_WITHIN + 1):
         x, y = next(contiguous(ids, N=1, T=2, start=at, end_of_post=END))
@@ -73,13 +73,13 @@ def test_notebook_by_hand():
         ([[0, 2], [1, 3]], [[1, 3], [2, 4]]),
         ([[4, 6], [5, 7]], [[5, 7], [6, 8]]),
     ]
-    assert len(lists(notebook(np.arange(8), N=2, T=2))) == 1  # the last target of the second batch is not there
+    assert len(lists(notebook(np.arange(8), N=2, T=2))) == 1  # the second batch lacks its last target
 
 
 @settings(deadline=None)
 @given(sizes)
-def test_notebook_is_the_code_of_the_notes(MNT):
-    """What notes 003 print, with labels cut to whole batches as the data are."""
+def test_notebook_equals_code_of_the_notes(MNT):
+    """As printed in notes 003, with labels cut to whole batches like the data."""
     M, N, T = MNT
     ids = np.random.default_rng(M).integers(0, 50, M)
     samples = (M - 1) // T
@@ -98,8 +98,8 @@ def test_notebook_is_the_code_of_the_notes(MNT):
 
 @settings(deadline=None)
 @given(sizes, st.integers(0, 299))
-def test_contiguous_reads_each_lane_on_and_each_token_once(MNT, start):
-    """A token is its own place here. Left out is what lies behind the last whole window of each lane, and the rest."""
+def test_contiguous_lanes_continue_and_read_each_token_once(MNT, start):
+    """Tokens equal their positions. Only those after the last whole window of a lane, and M mod N, are left out."""
     M, N, T = MNT
     start %= M
     windows = list(contiguous(np.arange(M), N, T, start))
@@ -123,7 +123,7 @@ def test_contiguous_reads_each_lane_on_and_each_token_once(MNT, start):
     st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(1, 8), st.integers(1, 12), st.integers(0, 999)
 )
 def test_contiguous_with_posts(lengths, N, T, start):
-    """Lanes begin posts, go on where they were, and leave out or read twice no more than their shift explains."""
+    """Lanes start at posts and continue; a moved start omits or repeats at most one post per lane."""
     posts = np.concatenate([[2] * length + [END] for length in lengths])
     M = len(posts)
     start %= M
@@ -137,7 +137,7 @@ def test_contiguous_with_posts(lengths, N, T, start):
         np.testing.assert_array_equal(x_next[0], y[-1])
 
     firsts = []
-    for n in range(N):  # walk back to the nearest token that is behind an end of post
+    for n in range(N):  # search back for the nearest token after an end of post
         at = (start + n * (M // N)) % M
         while posts[(at - 1) % M] != END:
             at -= 1
@@ -152,7 +152,7 @@ def test_contiguous_with_posts(lengths, N, T, start):
     assert (times == 0).sum() <= M - N * K * T + N * longest
 
 
-def test_a_memory_map_is_read_as_an_array_is(tmp_path):
+def test_memory_map_gives_the_same_batches(tmp_path):
     ids = np.random.default_rng(0).integers(0, 9, 500).astype(np.int32)
     ids.tofile(tmp_path / "ids")
     mapped = np.memmap(tmp_path / "ids", dtype=np.int32, mode="r")
@@ -162,8 +162,8 @@ def test_a_memory_map_is_read_as_an_array_is(tmp_path):
 
 
 @given(st.integers(2, 5000), st.integers(1, 64), st.integers(1, 128))
-def test_fit_shrinks_only_what_has_to_be(tokens, N, T):
-    n, t = fit(tokens, N, T)
+def test_fit_batch_shrinks_as_little_as_needed(tokens, N, T):
+    n, t = fit_batch(tokens, N, T)
     assert 1 <= n <= N
     assert 1 <= t <= T
     assert windows_per_epoch(tokens, n, t) >= 1
@@ -173,9 +173,9 @@ def test_fit_shrinks_only_what_has_to_be(tokens, N, T):
     assert n == N or (n + 1) * t > tokens
 
 
-def test_fit_by_hand():
-    assert fit(2048, 32, 64) == (32, 64)
-    assert fit(2047, 32, 64) == (31, 64)
-    assert fit(64, 32, 64) == (1, 64)
-    assert fit(63, 32, 64) == (1, 63)
-    assert fit(2, 32, 64) == (1, 2)
+def test_fit_batch_by_hand():
+    assert fit_batch(2048, 32, 64) == (32, 64)
+    assert fit_batch(2047, 32, 64) == (31, 64)
+    assert fit_batch(64, 32, 64) == (1, 64)
+    assert fit_batch(63, 32, 64) == (1, 63)
+    assert fit_batch(2, 32, 64) == (1, 2)

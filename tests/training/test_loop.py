@@ -1,9 +1,10 @@
-"""A training run from a text to the files it leaves: small, but nothing in it is a stand-in unless a test says so."""
+"""Training runs from a text to the files of the run: small, without mocks unless a test says so."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 from collections import Counter
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def corpus_of(tmp_path):
 
 @pytest.fixture
 def curve():
-    """For a test that asks for it the curve is drawn, a fifth of a second; for others it is not."""
+    """Request this fixture to plot the curve (0.2 s); other tests skip it."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +64,14 @@ def undrawn(request, monkeypatch):
 
 @pytest.fixture
 def validate_often(monkeypatch):
-    """At the end of every epoch, however little time the training between two of them takes."""
+    """Validate at the end of every epoch, and only there."""
     monkeypatch.setattr(run_module, "VALIDATION_SHARE", math.inf)
     monkeypatch.setattr(run_module, "VALIDATE_EVERY", math.inf)
 
 
 @contextmanager
-def interrupts_heard():
-    """As in a program of one's own: a shell may start the tests with interrupts switched off."""
+def default_sigint():
+    """Set the default SIGINT handler: a shell may start the tests with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -85,22 +86,22 @@ def trained(corpus, recipe, out, **options):
 
 
 @pytest.mark.parametrize("recipe", ["standard", "notes"])
-def test_a_small_text_can_be_learned_by_heart(corpus_of, tmp_path, recipe):
-    """Letters drawn at random have no pattern: below their entropy a model gets only by remembering them."""
+def test_memorizes_small_text(corpus_of, tmp_path, recipe):
+    """Random letters have no pattern: a loss below their entropy needs memorization."""
     text = "".join(np.random.default_rng(5).choice(list("あいうえおかきく"), 60))
     entropy = -sum(n / 60 * math.log(n / 60) for n in Counter(text).values())
     values = dict(hidden=24, batch_size=1, seq_len=20, steps=120, sample_length=0, validation=0.0)
     if recipe == "standard":
         values.update(dropout=0.0, learning_rate=3e-2)
-    else:  # at the learning rate of the notes, but with weights that let so short a run learn
+    else:  # learning rate of the notes, other initial weights so that a short run learns
         values.update(weights="standard", clip=1.0, steps=200)
     run = trained(corpus_of(text, raw=True, validation=0.0), recipe_of(recipe, **values), tmp_path / "out")
     assert entropy > 1.9
-    assert run.folder.history.records[-1].train_loss < 0.3 * entropy
+    assert run.run_dir.history.records[-1].train_loss < 0.3 * entropy
 
 
-def test_the_history_says_what_happened(posts, corpus_of, tmp_path, monkeypatch, validate_often):
-    """Every figure is counted again from the losses of the single updates."""
+def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypatch, validate_often):
+    """Recompute every value from the losses of the updates."""
     losses, rates = [], []
     update = Trainer.update
 
@@ -113,13 +114,13 @@ def test_the_history_says_what_happened(posts, corpus_of, tmp_path, monkeypatch,
     monkeypatch.setattr(Trainer, "update", watched)
     run = trained(corpus_of(posts), replace(SMALL, steps=140, batch_size=3), tmp_path / "out")
     per_epoch = len(run.corpus.train) // 3 // 8
-    assert 50 < per_epoch < 100  # so that records of both kinds come
+    assert 50 < per_epoch < 100  # so that both kinds of records occur
 
     lines = (tmp_path / "out" / "history.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert all(list(record) == KEYS for record in records)
     assert [record["step"] for record in records] == sorted({50, 100, per_epoch, 140})
-    assert read(tmp_path / "out" / "history.jsonl") == run.folder.history.records
+    assert read(tmp_path / "out" / "history.jsonl") == run.run_dir.history.records
 
     moving, since, at = None, 0, 0
     for record in records:
@@ -140,7 +141,7 @@ def test_the_history_says_what_happened(posts, corpus_of, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("raw", [False, True])
-def test_validation_is_the_loss_of_the_reference_without_dropout(posts, corpus_of, tmp_path, raw):
+def test_validation_equals_reference_without_dropout(posts, corpus_of, tmp_path, raw):
     text = "".join(posts) if raw else posts
     recipe = replace(SMALL, dropout=0.5, input_dropout=0.3, recurrent_dropout=0.4)
     run = trained(corpus_of(text, raw), recipe, tmp_path / "out")
@@ -149,20 +150,20 @@ def test_validation_is_the_loss_of_the_reference_without_dropout(posts, corpus_o
     h = c = np.zeros((1, 12))
     nats = 0.0
     x = end
-    for y in held:  # with posts the stream begins behind an end of post, else with nothing at all
+    for y in held:  # posts start after an end of post, raw text without an input
         if x is not None:
             _, h, c, _ = reference.forward(np.array([[x]]), h, c, W, run.recipe.config)
         nats -= reference.log_softmax(reference.logits(h, W))[0, y]
         x = y
-    found = run.folder.history.records[-1]
+    found = run.run_dir.history.records[-1]
     assert found.val_loss == pytest.approx(nats / len(held), rel=1e-5)
     assert found.val_perplexity == pytest.approx(math.exp(nats / len(held)), rel=1e-4)
     characters = len(held) if raw else len(posts[-20:]) + sum(map(len, posts[-20:]))
     assert found.val_bpc == pytest.approx(nats / math.log(2) / characters, rel=1e-5)
 
 
-def test_the_best_weights_are_those_with_the_lowest_val_bpc(posts, corpus_of, tmp_path, validate_often):
-    """So many times through so little text, the model gets worse on the held-back part before the run is over."""
+def test_best_weights_have_lowest_val_bpc(posts, corpus_of, tmp_path, validate_often):
+    """Many epochs on little text: the validation loss rises before the run ends."""
     out = tmp_path / "out"
     recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05, input_rate=1.0)
     run = trained(corpus_of(posts[:60]), recipe, out)
@@ -186,8 +187,8 @@ def arrays_of(path):
 
 
 @cells
-def test_a_seed_gives_the_same_weights_to_the_last_bit(posts, corpus_of, tmp_path, cell):
-    """Nor does it matter whether the opening lines, which time an update, are asked for."""
+def test_same_seed_gives_identical_weights(posts, corpus_of, tmp_path, cell):
+    """Also if the first log lines, which time an update, are made twice."""
     recipe = replace(SMALL, input_dropout=0.1, cell=cell, sample_every=10)
     corpus = corpus_of(posts)
     first = Run(corpus, recipe, tmp_path / "first")
@@ -203,11 +204,11 @@ def test_a_seed_gives_the_same_weights_to_the_last_bit(posts, corpus_of, tmp_pat
     assert samples[0] == samples[1] != samples[2]
 
 
-def test_the_two_cells_train_alike(posts, corpus_of, tmp_path):
+def test_fast_and_scratch_train_alike(posts, corpus_of, tmp_path):
     corpus = corpus_of(posts)
     recipe = replace(SMALL, input_dropout=0.1, steps=20)
-    fast = trained(corpus, recipe, tmp_path / "fast").folder.history.records[-1]
-    scratch = trained(corpus, replace(recipe, cell="scratch"), tmp_path / "scratch").folder.history.records[-1]
+    fast = trained(corpus, recipe, tmp_path / "fast").run_dir.history.records[-1]
+    scratch = trained(corpus, replace(recipe, cell="scratch"), tmp_path / "scratch").run_dir.history.records[-1]
     assert fast.train_loss == pytest.approx(scratch.train_loss, abs=1e-4)
     assert fast.val_loss == pytest.approx(scratch.val_loss, abs=1e-3)
 
@@ -216,21 +217,21 @@ def test_the_two_cells_train_alike(posts, corpus_of, tmp_path):
 @pytest.mark.parametrize(
     ("optimizer", "rate"), [("sgd", 1e12), ("sgd", 1e38), ("sgd", 1e300), ("adam", 1e38), ("adam", 1e300)]
 )
-def test_an_absurd_learning_rate_is_named_and_leaves_finite_weights(posts, corpus_of, tmp_path, optimizer, rate):
-    """The run may be refused, may end early, or where a huge loss is a number still, go through."""
+def test_absurd_learning_rate_leaves_finite_weights(posts, corpus_of, tmp_path, optimizer, rate):
+    """The run may be refused, end early, or finish with a huge finite loss."""
     values = dict(optimizer=optimizer, clip=None, learning_rate=rate, schedule="constant", dropout=0.0)
     try:
         trained(corpus_of(posts), replace(SMALL, sample_length=0, **values), tmp_path / "out")
     except ValueError as error:  # of which TrainingError is one
-        assert "--learning-rate" in str(error)
+        assert re.search("learning.rate", str(error))
     else:
         assert rate < 1e38
     if (tmp_path / "out").exists():
         assert all(np.isfinite(array).all() for array in arrays_of(tmp_path / "out").values())
 
 
-def test_weights_gone_astray_end_the_run_with_the_last_good_ones(posts, corpus_of, tmp_path, monkeypatch):
-    """The sixth window's loss is made NaN: the weights saved are those behind the fifth update."""
+def test_divergence_keeps_last_finite_weights(posts, corpus_of, tmp_path, monkeypatch):
+    """The loss of the sixth window is NaN: the weights after the fifth update are saved."""
     gradients, kept = Trainer.gradients, []
 
     def poisoned(self, *arguments):
@@ -241,7 +242,7 @@ def test_weights_gone_astray_end_the_run_with_the_last_good_ones(posts, corpus_o
         return loss, h, c
 
     monkeypatch.setattr(Trainer, "gradients", poisoned)
-    with pytest.raises(TrainingError, match=r"step 6, learning rate .*smaller --learning-rate"):
+    with pytest.raises(TrainingError, match=r"step 6, learning rate .*smaller `learning_rate`"):
         trained(corpus_of(posts), replace(SMALL, rollbacks=0), tmp_path / "out")
     saved = Model.load(tmp_path / "out")
     assert saved.metadata["steps"] == 5
@@ -251,8 +252,8 @@ def test_weights_gone_astray_end_the_run_with_the_last_good_ones(posts, corpus_o
 
 @pytest.mark.filterwarnings("error:No artists")
 @pytest.mark.parametrize(("done", "validation"), [(1, 0.0), (17, 0.1)])
-def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, monkeypatch, curve, done, validation):
-    """Also before the first record, when there is nothing to draw in the curve and nothing to name in its legend."""
+def test_interrupt_saves_weights(posts, corpus_of, tmp_path, monkeypatch, curve, done, validation):
+    """Also before the first record, when curve and legend are empty."""
     update = Trainer.update
 
     def interrupted(self, *arguments):
@@ -262,7 +263,7 @@ def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, 
 
     monkeypatch.setattr(Trainer, "update", interrupted)
     run = Run(corpus_of(posts, validation=validation), SMALL, tmp_path / "out")
-    with interrupts_heard(), pytest.raises(KeyboardInterrupt):
+    with default_sigint(), pytest.raises(KeyboardInterrupt):
         run.run()
     saved = Model.load(tmp_path / "out" / "last.safetensors")
     assert saved.metadata["steps"] == done
@@ -271,7 +272,7 @@ def test_an_interrupt_saves_what_was_learned_so_far(posts, corpus_of, tmp_path, 
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_validation_there_is_no_best(posts, corpus_of, tmp_path, curve):
+def test_no_best_weights_without_validation(posts, corpus_of, tmp_path, curve):
     out = tmp_path / "out"
     run = trained(corpus_of(posts, validation=0.0), SMALL, out)
     assert sorted(path.name for path in out.iterdir()) == [
@@ -283,27 +284,27 @@ def test_without_validation_there_is_no_best(posts, corpus_of, tmp_path, curve):
         np.testing.assert_array_equal(array, run.trainer.W.to_numpy()[name])
 
 
-def test_a_model_says_how_it_was_trained(posts, corpus_of, tmp_path):
+def test_model_file_contains_recipe(posts, corpus_of, tmp_path):
     run = trained(corpus_of(posts), SMALL, tmp_path / "out")
     metadata = Model.load(tmp_path / "out" / "last.safetensors").metadata
     assert metadata["steps"] == 30
     assert replace(STANDARD, **metadata["recipe"]) == run.recipe == SMALL
 
 
-def test_steps_end_a_run(posts, corpus_of, tmp_path):
+def test_steps_limit(posts, corpus_of, tmp_path):
     run = trained(corpus_of(posts), replace(SMALL, steps=7, epochs=1000, minutes=60.0), tmp_path / "out")
     assert run.trainer.steps == read(tmp_path / "out" / "history.jsonl")[-1].step == 7
 
 
-def test_epochs_end_a_run(posts, corpus_of, tmp_path):
+def test_epochs_limit(posts, corpus_of, tmp_path):
     run = trained(corpus_of(posts), replace(SMALL, steps=None, epochs=2, minutes=60.0), tmp_path / "out")
     assert run.trainer.steps == 2 * (len(run.corpus.train) // 4 // 8)
-    assert run.now.epoch == 2
+    assert run.state.epoch == 2
     assert read(tmp_path / "out" / "history.jsonl")[-1].epoch == 1
 
 
-def test_minutes_of_training_end_a_run(posts, corpus_of, tmp_path, monkeypatch):
-    """A clock that goes on by a second whenever it is read makes each update a second long."""
+def test_minutes_limit(posts, corpus_of, tmp_path, monkeypatch):
+    """The clock advances by a second per reading, so each update takes a second."""
     seconds = iter(range(10**6))
     monkeypatch.setattr(run_module, "perf_counter", lambda: float(next(seconds)))
     recipe = replace(SMALL, steps=1000, epochs=1000, minutes=0.2)
@@ -313,20 +314,20 @@ def test_minutes_of_training_end_a_run(posts, corpus_of, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [dict(steps=12), dict(steps=None, minutes=0.2)])
-def test_validation_can_be_had_after_every_share_of_the_run(posts, corpus_of, tmp_path, monkeypatch, limit):
-    """Also within an epoch, and whatever it costs: by that clock, a second for each update."""
+def test_validation_after_each_fraction_of_the_run(posts, corpus_of, tmp_path, monkeypatch, limit):
+    """Also within an epoch, at any cost; each update takes a second."""
     seconds = iter(range(10**6))
     monkeypatch.setattr(run_module, "perf_counter", lambda: float(next(seconds)))
     run = trained(corpus_of(posts), replace(SMALL, **limit), tmp_path / "out", validate_every=0.25)
     assert run.steps_per_epoch > 12
-    assert [record.step for record in run.folder.history.records if record.val_bpc is not None] == [3, 6, 9, 12]
+    assert [record.step for record in run.run_dir.history.records if record.val_bpc is not None] == [3, 6, 9, 12]
 
 
-def test_a_run_that_gets_no_better_ends_when_patience_does(posts, corpus_of, tmp_path, validate_often):
-    """5 of 50 epochs without a better validation are borne, and little more."""
+def test_patience_ends_run_without_improvement(posts, corpus_of, tmp_path, validate_often):
+    """The run ends after about 5 of 50 epochs without improvement."""
     recipe = replace(SMALL, hidden=24, steps=None, epochs=50, dropout=0.0, learning_rate=0.05, patience=0.1)
     run = trained(corpus_of(posts[:60]), recipe, tmp_path / "out")
-    validated = [record for record in run.folder.history.records if record.val_bpc is not None]
+    validated = [record for record in run.run_dir.history.records if record.val_bpc is not None]
     better = [r for k, r in enumerate(validated) if all(r.val_bpc < earlier.val_bpc for earlier in validated[:k])]
     patience = 5 * run.steps_per_epoch
     assert all(b.step - a.step <= patience + 1 for a, b in zip(better, better[1:]))
@@ -334,37 +335,34 @@ def test_a_run_that_gets_no_better_ends_when_patience_does(posts, corpus_of, tmp
 
 
 @pytest.mark.parametrize("limit", [dict(steps=33), dict(epochs=2), dict(epochs=30, patience=0.1)])
-def test_the_last_record_and_the_last_sample_are_those_of_the_last_step(
-    posts, corpus_of, tmp_path, validate_often, limit
-):
+def test_last_record_and_sample_are_at_last_step(posts, corpus_of, tmp_path, validate_often, limit):
     recipe = replace(SMALL, **{"hidden": 24, "dropout": 0.0, "learning_rate": 0.05, "steps": None, **limit})
     run = trained(corpus_of(posts[:60]), recipe, tmp_path / "out")
-    assert run.folder.history.records[-1].step == run.trainer.steps
-    assert run.folder.history.records[-1].val_bpc is not None
+    assert run.run_dir.history.records[-1].step == run.trainer.steps
+    assert run.run_dir.history.records[-1].val_bpc is not None
     assert f"== step {run.trainer.steps}," in (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "notebook"])
-def test_a_short_text_shrinks_batch_and_window_and_says_so(corpus_of, tmp_path, layout):
+def test_short_text_shrinks_batch_and_window(corpus_of, tmp_path, layout):
     recipe = replace(SMALL, batch_size=32, seq_len=64, layout=layout, steps=3, validation=0.0)
     for length, N, T in [(1000, 15, 64), (100, 1, 64), (10, 1, 9 if layout == "notebook" else 10)]:
         text = ("あいうえお" * length)[:length]
         run = Run(corpus_of(text, raw=True, validation=0.0), recipe, tmp_path / str(length))
-        run_config = f"the text is short: it can fill a batch of {N} lanes and windows of {T} steps"
-        assert opening(run)[0] == run_config
+        assert opening(run)[0] == f"the text is short: batch size reduced to {N} lanes, windows to {T} steps"
         assert (run.N, run.T) == (N, T)
         run.run()
         assert run.tokens == 3 * N * T
 
 
-def test_a_text_that_is_long_enough_is_read_as_asked(posts, corpus_of, tmp_path):
+def test_long_text_keeps_batch_and_window(posts, corpus_of, tmp_path):
     run = Run(corpus_of(posts), SMALL, tmp_path / "out")
     assert (run.N, run.T) == (4, 8)
     assert not any("short" in line for line in opening(run))
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "notebook"])
-def test_two_tokens_are_enough_and_one_is_not(corpus_of, tmp_path, layout):
+def test_two_tokens_are_enough(corpus_of, tmp_path, layout):
     recipe = replace(SMALL, layout=layout, validation=0.0, steps=2)
     run = trained(corpus_of("あい", raw=True, validation=0.0), recipe, tmp_path / "out")
     assert run.trainer.steps == 2
@@ -372,21 +370,21 @@ def test_two_tokens_are_enough_and_one_is_not(corpus_of, tmp_path, layout):
         Run(corpus_of("あ", raw=True, validation=0.0), recipe, tmp_path / "other")
 
 
-def test_the_opening_lines_give_the_sizes(posts, corpus_of, tmp_path):
+def test_first_log_lines_give_sizes(posts, corpus_of, tmp_path):
     run = Run(corpus_of(posts), SMALL, tmp_path / "out")
     text, sizes, baselines = opening(run)
     train, V = posts[:180], 7  # the five letters, <unk> and the end of post
     tokens = sum(map(len, train)) + 180
     assert text.startswith(f"200 posts, {sum(map(len, posts)):,} characters; vocabulary {V};")
-    assert text.endswith(f" {tokens:,} tokens to train on, {sum(map(len, posts[180:])) + 20} held back")
+    assert text.endswith(f" {tokens:,} training tokens, {sum(map(len, posts[180:])) + 20} validation tokens")
     parameters = 4 * (V * 12 + 12 * 12 + 12) + 12 * V + V
     assert sizes.startswith(f"{parameters:,} parameters on CPU; an epoch is {tokens // 32} updates of 4 x 8 tokens; ")
     assert f"uniform {math.log(7):.3f} = {math.log2(7):.3f}" in baselines  # one token is one character here
 
 
-def test_samples_are_written_behind_the_prefix(posts, corpus_of, tmp_path):
-    heard = []
-    run = Run(corpus_of(posts), replace(SMALL, sample_every=10), tmp_path / "out", prefix="あい", notice=heard.append)
+def test_samples_start_with_prefix(posts, corpus_of, tmp_path):
+    lines = []
+    run = Run(corpus_of(posts), replace(SMALL, sample_every=10), tmp_path / "out", prefix="あい", notice=lines.append)
     run.run()
     parts = (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8").split("== ")[1:]
     assert [part.split(",")[0] for part in parts] == ["step 10", "step 20", "step 30"]
@@ -395,10 +393,10 @@ def test_samples_are_written_behind_the_prefix(posts, corpus_of, tmp_path):
         assert text.startswith("あい")
         assert len(text) == 2 + 20
         assert set(text) <= set("あいうえお\n")
-        assert text in heard
+        assert text in lines
 
 
-def test_the_notes_sample_at_the_end_of_each_epoch(posts, corpus_of, tmp_path):
+def test_notes_sample_after_each_epoch(posts, corpus_of, tmp_path):
     recipe = replace(NOTES, hidden=8, batch_size=4, seq_len=16, epochs=3, sample_length=30)
     run = trained(corpus_of("".join(posts), raw=True, validation=0.0), recipe, tmp_path / "out")
     steps = [k * run.steps_per_epoch for k in (1, 2, 3)]
@@ -410,8 +408,8 @@ def test_the_notes_sample_at_the_end_of_each_epoch(posts, corpus_of, tmp_path):
 
 
 @cells
-def test_every_array_of_a_run_lives_on_the_chosen_device(posts, corpus_of, tmp_path, monkeypatch, cell):
-    """Operators take arrays of cpu(0) and cpu(1) together without a word, so each array is asked where it is."""
+def test_all_arrays_are_on_the_chosen_device(posts, corpus_of, tmp_path, monkeypatch, cell):
+    """Operators accept arrays of cpu(0) and cpu(1) together without an error, so each context is checked."""
     device = mx.cpu(1)
     made, states = Counter(), []
 

@@ -1,4 +1,4 @@
-"""How gradients become weights: against textbook float64 code, and the first updates of notes 003 from end to end."""
+"""Optimizers and learning rates against float64 code; the first updates of notes 003 end to end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
 
 
 def gradients_like(W, rng):
-    """Put new random gradients into W; return them in float64."""
+    """Write random gradients to W; return them in float64."""
     grads = {}
     for name, param in W.items():
         grads[name] = rng.standard_normal(param.shape).astype(np.float32)
@@ -39,10 +39,10 @@ def test_sgd_subtracts_the_scaled_gradient(weights, assert_same):
     assert_same(W.to_numpy(), {name: arrays[name] - 2.0 * 0.25 * grads[name] for name in arrays}, 1e-5, 1e-6)
 
 
-def test_ten_steps_of_adam_are_algorithm_1(weights, assert_same):
-    """Kingma & Ba 2015, with the corrected moments written out, under a rate and a scale that change.
+def test_adam_equals_algorithm_1(weights, assert_same):
+    """Kingma & Ba 2015, with corrected moments written out; learning rate and scale change.
 
-    (A scale that stays the same would not show: Adam divides it out.)
+    (A constant scale would not be tested: Adam divides it out.)
     """
     arrays = weights(5, 3)
     W = Parameters(arrays)
@@ -64,8 +64,8 @@ def test_ten_steps_of_adam_are_algorithm_1(weights, assert_same):
         assert_same(W.to_numpy(), wanted, 1e-4, 1e-5)
 
 
-def test_adam_moves_each_weight_by_the_rate_at_first(weights):
-    """Whatever the length of a gradient: the first step is rate times its sign."""
+def test_first_adam_step_is_learning_rate_times_sign(weights):
+    """For any gradient: the first step is the learning rate times its sign."""
     arrays = weights(5, 3)
     W = Parameters(arrays)
     signs = {}
@@ -79,8 +79,8 @@ def test_adam_moves_each_weight_by_the_rate_at_first(weights):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_rows_without_a_gradient_are_left_alone_and_the_others_are_changed_as_if_alone(weights, decay, assert_same):
-    """Only the input weights: every other array has a gradient whatever the ids."""
+def test_embedding_rows_without_gradient_do_not_change(weights, decay, assert_same):
+    """Only embedding rows depend on the ids: all other arrays always have a gradient."""
     arrays = weights(7, 3)
     ids = np.array([1, 4, 5])
     W, few = (Parameters({name: a if name[:2] != "Wx" else a[rows] for name, a in arrays.items()})
@@ -100,8 +100,8 @@ def test_rows_without_a_gradient_are_left_alone_and_the_others_are_changed_as_if
         np.testing.assert_array_equal(array, getattr(few, name).asnumpy(), err_msg=name)
 
 
-def test_a_row_is_updated_as_if_there_were_no_updates_without_it(weights):
-    """Its moments and their corrections count the updates of the row, not those of the run."""
+def test_embedding_rows_count_their_own_steps(weights):
+    """Moments and bias corrections count the updates of the row, not of the run."""
     arrays = weights(7, 3)
     gradients = np.random.default_rng(0).standard_normal((6, 7, 3)).astype(np.float32)
     windows = [[1, 4], [4, 5], [1], [0, 2], [4], [1, 2, 3]]
@@ -121,7 +121,7 @@ def test_a_row_is_updated_as_if_there_were_no_updates_without_it(weights):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_where_the_memory_cannot_be_seen_adam_is_the_same(weights, decay, assert_same):
+def test_adam_without_numpy_views_gives_the_same(weights, decay, assert_same):
     arrays = weights(7, 3)
     found = []
     for dtype in ("float32", "float64"):
@@ -136,7 +136,7 @@ def test_where_the_memory_cannot_be_seen_adam_is_the_same(weights, decay, assert
     assert_same(*found, 1e-4, 1e-5)
 
 
-def test_weight_decay_draws_toward_zero_all_but_the_biases(weights, assert_same):
+def test_weight_decay_skips_biases(weights, assert_same):
     arrays = weights(5, 3)
     W = Parameters(arrays)
     for param in W:
@@ -146,7 +146,7 @@ def test_weight_decay_draws_toward_zero_all_but_the_biases(weights, assert_same)
     assert_same(W.to_numpy(), wanted, 1e-6, 1e-7)
 
 
-def test_the_global_norm_is_that_of_one_long_vector(weights):
+def test_global_norm_equals_norm_of_one_vector(weights):
     W = Parameters(weights(5, 3))
     grads = gradients_like(W, np.random.default_rng(2))
     wanted = np.linalg.norm(np.concatenate([grad.ravel() for grad in grads.values()]))
@@ -156,7 +156,7 @@ def test_the_global_norm_is_that_of_one_long_vector(weights):
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
-def test_clipping_shortens_to_the_threshold_and_never_lengthens(norm, threshold):
+def test_clipping_never_lengthens(norm, threshold):
     factor = clip_coef(norm, threshold)
     if norm > threshold:
         assert factor == pytest.approx(threshold / norm)
@@ -172,7 +172,7 @@ def test_clipping_by_hand():
 
 
 @cells
-def test_a_clipped_update_has_the_length_of_the_threshold_and_the_direction_of_the_gradient(weights, window, cell):
+def test_clipped_update_keeps_direction(weights, window, cell):
     arrays = {name: array.astype(np.float32) for name, array in weights(5, 4).items()}
     x, y, h, c = window(6, 3, 5, 4)
     moved = []
@@ -182,13 +182,13 @@ def test_a_clipped_update_has_the_length_of_the_threshold_and_the_direction_of_t
         after = trainer.W.to_numpy()
         moved.append(np.concatenate([(after[name] - arrays[name]).ravel() for name in arrays]).astype(np.float64))
     free, clipped = moved
-    assert np.linalg.norm(free) > 0.1  # so there was something to clip
+    assert np.linalg.norm(free) > 0.1  # so clipping has an effect
     assert np.linalg.norm(clipped) == pytest.approx(2.0 * 1e-2, rel=1e-3)
     assert free @ clipped / np.linalg.norm(free) / np.linalg.norm(clipped) == pytest.approx(1, abs=1e-4)
 
 
-def test_the_notes_halve_the_rate_whenever_epoch_plus_one_is_a_multiple_of_100():
-    rate = 2.0  # the loop of notes 003, word for word
+def test_halving_schedule_equals_the_notes():
+    rate = 2.0  # loop of notes 003, verbatim
     for e in range(2000):
         if (e + 1) % 100 == 0:
             rate = rate / 2.0
@@ -197,12 +197,12 @@ def test_the_notes_halve_the_rate_whenever_epoch_plus_one_is_a_multiple_of_100()
         assert learning_rate(NOTES, epoch, 0.5) == wanted
 
 
-def test_a_constant_rate_is_constant():
+def test_constant_schedule():
     recipe = replace(STANDARD, schedule="constant", learning_rate=0.3)
     assert {learning_rate(recipe, epoch, done) for epoch in (0, 99, 500) for done in (0.0, 0.01, 0.5, 1.0)} == {0.3}
 
 
-def test_cosine_rises_in_the_warm_up_then_falls_along_half_a_wave():
+def test_cosine_schedule():
     recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.2)
     rate = [learning_rate(recipe, 7, k / 1000) for k in range(1001)]
     assert 0 < rate[0] <= 0.4 / 50
@@ -216,20 +216,20 @@ def test_cosine_rises_in_the_warm_up_then_falls_along_half_a_wave():
     assert rate[200:] == sorted(rate[200:], reverse=True)
 
 
-def test_cosine_without_warm_up_begins_at_the_top():
+def test_cosine_schedule_without_warmup():
     recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.0)
     assert learning_rate(recipe, 0, 0.0) == 0.4
 
 
 def packed(arrays):
-    """The 14 arrays as two: rows for the one-hot id, for h and for a constant 1; columns for the four gates."""
+    """Return the 14 arrays as two: rows for the one-hot id, h and a constant 1; columns for the four gates."""
     P = np.concatenate([np.vstack([arrays[f"Wx{k}"], arrays[f"Wh{k}"], arrays[f"b{k}"]]) for k in GATES], axis=1)
     Q = np.vstack([arrays["Why"], arrays["by"]])
     return P.astype(np.float64), Q.astype(np.float64)
 
 
 def notes_update(x, y, h, c, P, Q, rate):
-    """One update of notes 003 in float64: ids (N, T), the packed arrays changed in place -> loss, state."""
+    """Run one update of notes 003 in float64 on ids (N, T): P and Q in place. Return loss, h, c."""
     N, T = x.shape
     V, H = Q.shape[1], h.shape[1]
     eye, one = np.eye(V), np.ones((N, 1))
@@ -264,16 +264,16 @@ def notes_update(x, y, h, c, P, Q, rate):
 @cells
 @pytest.mark.parametrize(
     ("N", "T", "H", "V", "scale"),
-    [(3, 5, 7, 11, 0.3), (32, 32, 24, 40, None)],  # None: the weights of the notes, 0.01 times a standard normal
+    [(3, 5, 7, 11, 0.3), (32, 32, 24, 40, None)],  # None: weights of the notes, 0.01 times a standard normal
 )
-def test_the_first_twenty_updates_of_the_notes_are_those_of_float64(weights, cell, N, T, H, V, scale):
-    """Every loss and every weight, at the learning rate of 2.0, with the state carried from batch to batch."""
+def test_first_updates_of_the_notes_equal_float64(weights, cell, N, T, H, V, scale):
+    """Every loss and weight, at learning rate 2.0, with carried state."""
     rng = np.random.default_rng(3)
     ids = rng.choice(V, size=20 * N * T + 1, p=rng.dirichlet(np.ones(V)))
     arrays = weights(V, H, scale) if scale else initializers.notes(ModelConfig(H), V, rng)
     trainer = Trainer(replace(NOTES, hidden=H, cell=cell), V, arrays=arrays)
     P, Q = packed(arrays)
-    data, label = (ids[k : k + 20 * N * T].reshape(20, N, T) for k in (0, 1))  # as the notes cut them
+    data, label = (ids[k : k + 20 * N * T].reshape(20, N, T) for k in (0, 1))  # layout of the notes
 
     h, c = trainer.begin_state(N)
     slow_h, slow_c = np.zeros((2, N, H))
@@ -284,7 +284,7 @@ def test_the_first_twenty_updates_of_the_notes_are_those_of_float64(weights, cel
         losses.append(loss)
         slow_losses.append(slow_loss)
     assert trainer.steps == len(losses) == 20
-    assert abs(losses[-1] - losses[0]) > 0.05  # something was learned, so something was compared
+    assert abs(losses[-1] - losses[0]) > 0.05  # so the weights have changed
     np.testing.assert_allclose(losses, slow_losses, rtol=0, atol=1e-4)
     found_P, found_Q = packed(trainer.W.to_numpy())
     np.testing.assert_allclose(found_P, P, rtol=0, atol=1e-4)
@@ -294,8 +294,8 @@ def test_the_first_twenty_updates_of_the_notes_are_those_of_float64(weights, cel
 
 
 @cells
-def test_timing_an_update_leaves_nothing_behind_for_the_next(weights, window, assert_same, cell):
-    """MXNet goes on computing gradients after the loss is there: they must not meet those of the next window."""
+def test_timing_an_update_does_not_change_the_next(weights, window, assert_same, cell):
+    """MXNet computes gradients asynchronously: they must not mix with those of the next window."""
     T, N, V, H = 24, 16, 150, 48
     arrays = weights(V, H, scale=0.1)
     x, y, h, c = window(T, N, V, H)
@@ -312,9 +312,9 @@ def test_timing_an_update_leaves_nothing_behind_for_the_next(weights, window, as
 
 
 def refused(trainer, x, y, h, c):
-    """The message of a TrainingError, which must leave the weights and the count of steps as they were."""
+    """Return the message of a TrainingError; weights and step count must not change."""
     before, steps = trainer.W.to_numpy(), trainer.steps
-    with pytest.raises(TrainingError, match="no longer a finite number") as error:
+    with pytest.raises(TrainingError, match="not finite") as error:
         trainer.update(x, y, mx.nd.array(h), mx.nd.array(c), 0.5)
     assert trainer.steps == steps
     for name, array in trainer.W.to_numpy().items():
@@ -324,7 +324,7 @@ def refused(trainer, x, y, h, c):
 
 @cells
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_a_loss_that_is_not_finite_changes_nothing(weights, window, cell, clip):
+def test_nonfinite_loss_changes_nothing(weights, window, cell, clip):
     arrays = weights(5, 4)
     arrays["by"][2] = np.nan
     trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 5, arrays=arrays)
@@ -333,17 +333,17 @@ def test_a_loss_that_is_not_finite_changes_nothing(weights, window, cell, clip):
 
 
 def exploding(cell, clip, weights):
-    """A trainer and a window whose loss is a number still, about 1e37, but dL/dh = 3e38 + 3e38 is none in float32."""
+    """Return a trainer and a window with a finite loss, about 1e37, but dL/dh = 3e38 + 3e38 overflows float32."""
     arrays = {name: 0.1 * np.abs(array) for name, array in weights(2, 4).items()}
     arrays["Why"][:] = [3e38, -3e38]
     trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 2, arrays=arrays)
     return trainer, np.array([[0]]), np.array([[1]]), np.zeros((1, 4)), np.zeros((1, 4))
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # asked about below
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # tested below
 @cells
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_gradients_that_are_not_finite_change_nothing(weights, cell, clip):
+def test_nonfinite_gradient_changes_nothing(weights, cell, clip):
     trainer, x, y, h, c = exploding(cell, clip, weights)
     loss = trainer.gradients(x, y, mx.nd.array(h), mx.nd.array(c))[0]
     assert np.isfinite(loss.asscalar())
@@ -353,5 +353,5 @@ def test_gradients_that_are_not_finite_change_nothing(weights, cell, clip):
 
 @pytest.mark.filterwarnings("error")
 @cells
-def test_an_explosion_is_told_by_the_error_alone(weights, cell):
+def test_explosion_raises_no_warnings(weights, cell):
     refused(*exploding(cell, 1.0, weights))

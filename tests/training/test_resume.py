@@ -1,4 +1,4 @@
-"""A run that is interrupted and goes on comes to what an uninterrupted one comes to: to the last bit, and no worse."""
+"""Interruption, resume, failing disks and divergence: resumed runs are bit-identical to uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def corpus(tmp_path_factory, posts_of_letters):
 
 
 class Killed(BaseException):
-    """Stands for the end of a process: nothing of the run may answer it."""
+    """End of the process: no code of the run may catch it."""
 
 
 @contextmanager
 def killed_at(step, monkeypatch):
-    """The process ends behind so many updates of this sitting, wherever the run stands."""
+    """Kill the run after `step` updates of this process."""
     update, done = Trainer.update, 0
 
     def dying(self, *arguments):
@@ -67,54 +67,54 @@ def killed_at(step, monkeypatch):
 
 @pytest.fixture
 def same_runs(script):
-    """The same weights, optimizer, carried state, history and samples in two folders."""
+    """Compare weights, optimizer state, carried state, history and samples of two directories."""
     differences = script("crash_runs").differences
     return lambda one, other: differences(one, other) == []
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_a_run_killed_again_and_again_comes_to_the_same_end(corpus, same_runs, tmp_path, monkeypatch, recipe):
-    """A checkpoint behind every tenth update or so; what was done behind it is lost, and done again."""
+def test_killed_run_resumes_to_identical_result(corpus, same_runs, tmp_path, monkeypatch, recipe):
+    """A checkpoint after every tenth update; updates after it are lost and repeated."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     Run(corpus, recipe, whole).run()
-    at, sittings = 0, 0
+    at, restarts = 0, 0
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 10 == 3)
     while True:
         run = Run(corpus, recipe, out)
         with killed_at(17, monkeypatch):
             run.run(resume=True)
             break
-        sittings += 1
+        restarts += 1
         at = run.trainer.steps
-    assert sittings >= 3 and at > 40
-    assert run.folder.history.records == read(out / "history.jsonl")
+    assert restarts >= 3 and at > 40
+    assert run.run_dir.history.records == read(out / "history.jsonl")
     assert same_runs(out, whole)
 
 
-# ---- what is told, and refused
+# ---- log lines and refusals
 
 
 def trained(corpus, recipe, out, resume=False, **options):
-    """A run, and what it said."""
-    heard = []
-    run = Run(corpus, recipe, out, notice=heard.append, **options)
+    """Return a run and its log lines."""
+    lines = []
+    run = Run(corpus, recipe, out, notice=lines.append, **options)
     run.run(resume)
-    return run, heard
+    return run, lines
 
 
 def contents(out):
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-def test_a_folder_with_a_run_is_refused_without_resume_and_left_alone(corpus, tmp_path):
+def test_existing_run_is_refused_without_resume(corpus, tmp_path):
     trained(corpus, replace(SMALL, steps=3), tmp_path)
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"there is a training run in it already \(state.safetensors\).*--resume"):
+    with pytest.raises(ValueError, match=r"already contains a training run \(state.safetensors\).*`resume`"):
         trained(corpus, SMALL, tmp_path)
     assert contents(tmp_path) == before
 
 
-def test_resume_where_nothing_has_begun_begins(corpus, same_runs, tmp_path):
+def test_resume_starts_a_new_run_in_empty_directory(corpus, same_runs, tmp_path):
     recipe = replace(SMALL, steps=12)
     trained(corpus, recipe, tmp_path / "whole")
     trained(corpus, recipe, tmp_path / "out", resume=True)
@@ -122,96 +122,92 @@ def test_resume_where_nothing_has_begun_begins(corpus, same_runs, tmp_path):
 
 
 @pytest.mark.parametrize("missing", [None, "last.safetensors", "curve.png"])
-def test_a_run_that_is_over_says_so_and_stays_as_it_is(corpus, tmp_path, monkeypatch, missing):
-    """But for what was still missing when it was killed just before its end."""
+def test_complete_run_is_not_changed(corpus, tmp_path, monkeypatch, missing):
+    """Except for files that were missing when it was killed just before its end."""
     monkeypatch.undo()  # the curve is drawn here
     recipe = replace(SMALL, steps=5)
     trained(corpus, recipe, tmp_path)
     before = contents(tmp_path)
     if missing:
         (tmp_path / missing).unlink()
-    _, heard = trained(corpus, recipe, tmp_path, resume=True)
-    assert heard[-1] == f"{tmp_path}: the run in it is over, after 5 updates; a higher limit lets it go on"
+    _, lines = trained(corpus, recipe, tmp_path, resume=True)
+    assert lines[-1] == f"{tmp_path}: the training run is complete after 5 updates; use a higher limit to continue it"
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("limit", ["steps", "epochs"])
-def test_a_limit_may_grow(corpus, tmp_path, limit):
-    """What follows has the learning rates of the longer run, from the place where that is."""
+def test_limit_may_grow(corpus, tmp_path, limit):
+    """The learning rate continues the schedule of the longer run."""
     short, long = ({"steps": None, limit: value} for value in ((30, 50) if limit == "steps" else (1, 2)))
     run, _ = trained(corpus, replace(SMALL, **short), tmp_path)
-    before, steps = len(run.folder.history.records), run.trainer.steps
+    before, steps = len(run.run_dir.history.records), run.trainer.steps
     longer = replace(SMALL, **long)
-    run, heard = trained(corpus, longer, tmp_path, resume=True)
+    run, lines = trained(corpus, longer, tmp_path, resume=True)
     share = steps / (50 if limit == "steps" else 2 * steps)
     rate = learning_rate(longer, 0, share)
-    assert heard[1] == (
-        f"the limit is another one now: {100 * share:.0f} % of the run are behind, and the learning rate goes on from"
-        f" where its schedule then is, at {rate:.3g}"
+    assert lines[1] == (
+        f"the limit has changed: the run is now {100 * share:.0f} % complete, and the learning rate continues its new"
+        f" schedule at {rate:.3g}"
     )
     assert run.trainer.steps == (50 if limit == "steps" else 2 * steps)
-    last = run.folder.history.records[-1]
-    assert len(run.folder.history.records) > before
+    last = run.run_dir.history.records[-1]
+    assert len(run.run_dir.history.records) > before
     assert last.learning_rate == learning_rate(longer, last.epoch, (last.step - 1) / run.trainer.steps)
-    with pytest.raises(ValueError, match=f"begun with --{limit} {longer.steps or longer.epochs}, not "):
+    with pytest.raises(ValueError, match=f"started with `{limit}` {longer.steps or longer.epochs}, not "):
         trained(corpus, replace(SMALL, **short), tmp_path, resume=True)
 
 
-def test_minutes_go_on_from_those_that_are_behind(corpus, tmp_path, monkeypatch):
+def test_minutes_accumulate_over_resumes(corpus, tmp_path, monkeypatch):
     seconds = iter(range(10**6))
     monkeypatch.setattr("gluon_lstm.training.loop.perf_counter", lambda: float(next(seconds)))
     recipe = replace(SMALL, steps=None, minutes=0.2)
     with killed_at(7, monkeypatch):
         trained(corpus, recipe, tmp_path, checkpoint_minutes=5 / 60)
-    run, heard = trained(corpus, recipe, tmp_path, resume=True)
-    assert heard[0] == "going on from step 5, after 5 s of training"
+    run, lines = trained(corpus, recipe, tmp_path, resume=True)
+    assert lines[0] == "resuming from step 5, after 5 s of training"
     assert run.trainer.steps == 12 and read(tmp_path / "history.jsonl")[-1].seconds == 12
 
 
-def test_what_has_changed_is_named(corpus, tmp_path):
+def test_changed_settings_are_named(corpus, tmp_path):
     trained(corpus, replace(SMALL, steps=3), tmp_path / "run")
     before = contents(tmp_path / "run")
 
     def refused(other_corpus, recipe, *what):
         with pytest.raises(ValueError) as error:
             trained(other_corpus, recipe, tmp_path / "run", resume=True)
-        assert str(error.value) == (
-            f"{tmp_path / 'run'}: the run in it was begun with {'; '.join(what)}; give it the same again, or begin"
-            " another run in another folder"
-        )
+        assert str(error.value).startswith(f"{tmp_path / 'run'}: ")
+        assert f" started with {'; '.join(what)}; " in str(error.value)
 
-    refused(corpus, replace(SMALL, hidden=13, clip=None), "--clip 1.0, not 0", "--hidden 12, not 13")
+    refused(corpus, replace(SMALL, hidden=13, clip=None), "`clip` 1.0, not 0", "`hidden` 12, not 13")
     other = tmp_path / "other.txt"
     other.write_text("あい\nうえ\nおあ\n" * 50, encoding="utf-8")
     options = CorpusOptions(validation=0.1, cache=None)
-    refused(prepare([other], TextSettings(), options), SMALL, "other files, or files read in another way")
+    refused(prepare([other], TextSettings(), options), SMALL, "other input files or reading options")
     raw = prepare([other], TextSettings(raw=True), options)
-    refused(raw, SMALL, "other files, or files read in another way", "--raw False, not True")
+    refused(raw, SMALL, "other input files or reading options", "`raw` False, not True")
     assert contents(tmp_path / "run") == before
 
 
-def test_another_vocabulary_of_the_same_files_is_refused(tmp_path):
+def test_other_vocabulary_is_refused(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("あいうえおか\nあいうえお\n" * 30, encoding="utf-8")
     settings = TextSettings()
     trained(prepare([path], settings, CorpusOptions(cache=None)), replace(SMALL, steps=3), tmp_path / "run")
     fewer = prepare([path], settings, CorpusOptions(cache=None, max_vocab=5))
-    with pytest.raises(ValueError, match=r"another vocabulary \(--min-count, --max-vocab, or"):
+    with pytest.raises(ValueError, match=r"another vocabulary \(`min_count`, `max_vocab`, or"):
         trained(fewer, SMALL, tmp_path / "run", resume=True)
 
 
-def test_another_machine_is_told(corpus, tmp_path, monkeypatch):
+def test_other_environment_is_reported(corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     trained(corpus, replace(SMALL, steps=3), tmp_path)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    _, heard = trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
-    assert heard[1] == (
-        "not where the run was begun (threads a product 7 -> 1): the last digits may come out otherwise"
-    )
+    _, lines = trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
+    assert "BLAS threads 7 -> 1" in lines[1]
 
 
-def test_two_runs_never_write_in_one_folder(corpus, tmp_path):
-    """While one trains, another one is refused, whether it would begin or go on; the lock of a dead one is none."""
+def test_concurrent_runs_are_refused(corpus, tmp_path):
+    """During training, another run is refused, new or resumed; the lock ends with its process."""
     refusals = []
 
     def meanwhile(line):
@@ -223,14 +219,13 @@ def test_two_runs_never_write_in_one_folder(corpus, tmp_path):
 
     run = Run(corpus, replace(SMALL, steps=3), tmp_path, notice=meanwhile)
     run.run()
-    assert set(refusals) == {
-        f"{tmp_path}: a training run is writing in it now; wait for its end, or give another folder as --out"
-    }
+    (refusal,) = set(refusals)
+    assert refusal.startswith(f"{tmp_path}: another training run is writing to this directory")
     assert (tmp_path / ".lock").exists()
     trained(corpus, replace(SMALL, steps=4), tmp_path, resume=True)
 
 
-def test_what_a_killed_run_left_half_written_is_taken_away(corpus, same_runs, tmp_path, monkeypatch):
+def test_partial_writes_are_removed_on_resume(corpus, same_runs, tmp_path, monkeypatch):
     recipe = replace(SMALL, steps=60)
     trained(corpus, recipe, tmp_path / "whole")
     out = tmp_path / "out"
@@ -242,15 +237,15 @@ def test_what_a_killed_run_left_half_written_is_taken_away(corpus, same_runs, tm
     for name in (".state.safetensors.123.tmp", ".curve.png.123.tmp"):
         (out / name).write_bytes(b"half of a file")
     (out / "mine.tmp").write_text("not ours")
-    run, heard = trained(corpus, recipe, out, resume=True)
-    assert heard[0].startswith("going on from step 20")
-    assert run.folder.history.records == read(out / "history.jsonl")
+    run, lines = trained(corpus, recipe, out, resume=True)
+    assert lines[0].startswith("resuming from step 20")
+    assert run.run_dir.history.records == read(out / "history.jsonl")
     (out / "mine.tmp").unlink()
     assert same_runs(out, tmp_path / "whole")
 
 
-def test_better_weights_from_behind_the_checkpoint_stay_the_best(corpus, tmp_path, monkeypatch):
-    """Here they were saved behind it, in a sitting that went better than the next one ever will."""
+def test_best_weights_after_checkpoint_are_kept(corpus, tmp_path, monkeypatch):
+    """They were saved after the checkpoint, with a loss that the resumed run never reaches."""
     recipe = replace(SMALL, steps=60)
     monkeypatch.setattr(Run, "_save_is_due", lambda self: False)
     monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps == 25)
@@ -260,12 +255,12 @@ def test_better_weights_from_behind_the_checkpoint_stay_the_best(corpus, tmp_pat
     lucky = replace(best, metadata={**best.metadata, "val_bpc": 0.1})
     lucky.save(tmp_path / "best.safetensors")
     run, _ = trained(corpus, recipe, tmp_path, resume=True)
-    assert run.now.best_bpc == 0.1 and run.now.best_at.steps == best.metadata["steps"] == 25
+    assert run.state.best_bpc == 0.1 and run.state.best_at.steps == best.metadata["steps"] == 25
     assert Model.load(tmp_path / "best.safetensors").metadata["val_bpc"] == 0.1
 
 
 @pytest.mark.parametrize("at", [0, 100, 5_000, -1])
-def test_a_damaged_state_is_refused_and_the_folder_left_alone(corpus, tmp_path, at):
+def test_damaged_state_is_refused(corpus, tmp_path, at):
     trained(corpus, replace(SMALL, steps=3), tmp_path)
     path = tmp_path / "state.safetensors"
     content = bytearray(path.read_bytes())
@@ -277,18 +272,18 @@ def test_a_damaged_state_is_refused_and_the_folder_left_alone(corpus, tmp_path, 
     assert contents(tmp_path) == before
 
 
-def test_a_model_in_the_place_of_a_state_is_refused(corpus, tmp_path):
+def test_model_file_as_state_is_refused(corpus, tmp_path):
     trained(corpus, replace(SMALL, steps=3), tmp_path)
     (tmp_path / "state.safetensors").write_bytes((tmp_path / "last.safetensors").read_bytes())
-    with pytest.raises(array_file.ModelError, match="not the state of a run"):
+    with pytest.raises(array_file.ModelError, match="not the state of a training run"):
         trained(corpus, SMALL, tmp_path, resume=True)
 
 
-# ---- disks that fail
+# ---- failing disks
 
 
 class Faults:
-    """From the `first` call of a system function on, `count` calls fail with `error`."""
+    """`count` calls of system functions fail with `error`, from the `first` one."""
 
     def __init__(self, first, count, error):
         self.first, self.last, self.error, self.calls = first, first + count, error, 0
@@ -304,7 +299,7 @@ class Faults:
 
 
 def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
-    """A run with them; whether it came to its end, or ended by what a failing disk says."""
+    """Run with faults. Return whether the run completed; otherwise it raised OSError."""
     with monkeypatch.context() as patch:
         for name in ("fsync", "replace", "truncate", "open"):
             patch.setattr(os, name, faults.of(getattr(os, name)))
@@ -316,33 +311,33 @@ def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
     return True
 
 
-@pytest.mark.parametrize("count", [1, 10**6], ids=["once", "for good"])
-def test_whatever_write_fails_the_last_checkpoint_stays(corpus, same_runs, tmp_path, monkeypatch, count):
-    """Every call of fsync, rename, truncate and open in turn; a disk with room again, and the run comes to its end."""
+@pytest.mark.parametrize("count", [1, 10**6], ids=["once", "permanent"])
+def test_failed_writes_keep_last_checkpoint(corpus, same_runs, tmp_path, monkeypatch, count):
+    """Every call of fsync, rename, truncate and open fails in turn; without faults the run then completes."""
     recipe = replace(SMALL, steps=12, sample_every=4)
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 5 == 0)
     trained(corpus, recipe, tmp_path / "whole")
     counted = Faults(0, 0, errno.ENOSPC)
     assert run_with(counted, corpus, recipe, tmp_path / "counted", monkeypatch)
     assert counted.calls > 30
-    came_to_an_end = []
+    completed = []
     for first in range(0, counted.calls, 1 if count == 1 else 5):
         out = tmp_path / str(first)
         faults = Faults(first, count, (errno.ENOSPC, errno.EIO, errno.EACCES)[first % 3])
-        came_to_an_end.append(run_with(faults, corpus, recipe, out, monkeypatch))
+        completed.append(run_with(faults, corpus, recipe, out, monkeypatch))
         assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
         for path in out.glob("*.safetensors"):
             array_file.load(path)
         trained(corpus, recipe, out, resume=True)
         assert same_runs(out, tmp_path / "whole")
-    assert any(came_to_an_end) == (count == 1) and not all(came_to_an_end)
+    assert any(completed) == (count == 1) and not all(completed)
 
 
-# ---- training that goes astray
+# ---- divergence
 
 
 def poisoned(monkeypatch, steps, times=1, poison=math.nan):
-    """The loss of each of these updates is another one, so many times."""
+    """Replace the loss of each of these updates by `poison`, `times` times."""
     gradients, left = Trainer.gradients, dict.fromkeys(steps, times)
 
     def gradients_of(self, *arguments):
@@ -356,37 +351,39 @@ def poisoned(monkeypatch, steps, times=1, poison=math.nan):
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 200.0])
-def test_a_run_gone_astray_goes_back_and_on_at_half_the_rate(corpus, tmp_path, monkeypatch, poison):
-    """A loss that is no number, or far above what it was."""
+def test_divergence_rolls_back_and_halves_learning_rate(corpus, tmp_path, monkeypatch, poison):
+    """A loss that is not finite, or far above its lowest average."""
     poisoned(monkeypatch, [26], poison=poison)
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     recipe = replace(SMALL, schedule="constant", steps=100)
-    run, heard = trained(corpus, recipe, tmp_path)
+    run, lines = trained(corpus, recipe, tmp_path)
     records = read(tmp_path / "history.jsonl")
     back = [record for record in records if record.rolled_back_to is not None]
     assert run.trainer.steps == records[-1].step == 100
     assert [record.rolled_back_to for record in back] == [20]
-    assert back[0].step == (26 if poison == 200.0 else 25)  # no number changes any weight
+    assert back[0].step == (26 if poison == 200.0 else 25)  # an update that is not finite changes no weight
     rates = [record.learning_rate for record in records if record is not back[0]]
     place = records.index(back[0])
     assert set(rates[:place]) <= {recipe.learning_rate} and set(rates[place:]) == {recipe.learning_rate / 2}
-    assert any("back to step 20, and on at half the learning rate (0.0015)" in line for line in heard)
+    assert any(
+        "rolled back to step 20; training continues at half the learning rate (0.0015)" in line for line in lines
+    )
     assert all(np.isfinite(array).all() for array in Model.load(tmp_path).arrays.values())
 
 
-def test_a_bad_window_is_not_yet_a_run_gone_astray(corpus, tmp_path, monkeypatch):
-    """With so small a batch a window may be all of strange text."""
+def test_one_bad_window_is_not_divergence(corpus, tmp_path, monkeypatch):
+    """In a small batch one window may consist of unusual text only."""
     poisoned(monkeypatch, [26], poison=20.0)
     run, _ = trained(corpus, SMALL, tmp_path)
-    assert run.now.rollbacks == 0
+    assert run.state.rollbacks == 0
 
 
-def test_a_run_that_always_goes_astray_ends_with_its_best_weights(corpus, tmp_path, monkeypatch):
-    """Every time it comes to update 31; the validation before has left the best weights, which nothing touches."""
+def test_repeated_divergence_ends_with_best_weights(corpus, tmp_path, monkeypatch):
+    """Each attempt diverges at update 31; the best weights of the validation before are kept."""
     poisoned(monkeypatch, [31], times=100)
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps in (10, 20, 30))
-    with pytest.raises(TrainingError, match=r"step 31.*halved 5 times already.*smaller --learning-rate"):
+    with pytest.raises(TrainingError, match=r"step 31.*already halved 5 times.*smaller `learning_rate`"):
         trained(corpus, SMALL, tmp_path)
     records = read(tmp_path / "history.jsonl")
     assert [r.rolled_back_to for r in records if r.rolled_back_to is not None] == [20] * 5
@@ -395,29 +392,29 @@ def test_a_run_that_always_goes_astray_ends_with_its_best_weights(corpus, tmp_pa
     assert best.metadata["val_bpc"] == lowest and last.metadata["steps"] == 20
 
 
-def test_a_rollback_is_not_forgotten_by_a_run_that_is_killed(corpus, tmp_path, monkeypatch):
+def test_rollback_survives_kill(corpus, tmp_path, monkeypatch):
     poisoned(monkeypatch, [26])
     monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     recipe = replace(SMALL, schedule="constant")
     with killed_at(40, monkeypatch):
         trained(corpus, recipe, tmp_path)
     run, _ = trained(corpus, recipe, tmp_path, resume=True)
-    assert run.now.rollbacks == 1
-    assert run.folder.history.records[-1].learning_rate == recipe.learning_rate / 2
+    assert run.state.rollbacks == 1
+    assert run.run_dir.history.records[-1].learning_rate == recipe.learning_rate / 2
 
 
-def test_the_notes_stop_and_explain(corpus, tmp_path, monkeypatch):
+def test_divergence_without_rollbacks_ends_with_advice(corpus, tmp_path, monkeypatch):
     poisoned(monkeypatch, [26])
     notes = replace(NOTES, hidden=12, batch_size=4, seq_len=8, sample_length=0)
-    with pytest.raises(TrainingError, match=r"step 26.*the notes have no guard against it.*--rollbacks 5"):
+    with pytest.raises(TrainingError, match=r"step 26.*`rollbacks` 5"):
         trained(corpus, notes, tmp_path)
     assert Model.load(tmp_path / "last.safetensors").metadata["steps"] == 25
 
 
 @pytest.mark.parametrize("rate", [1e3, 1e9, 1e15])
-def test_an_absurd_learning_rate_is_halved_until_it_ends_in_advice(corpus, tmp_path, rate):
+def test_absurd_learning_rate_ends_with_advice(corpus, tmp_path, rate):
     recipe = replace(SMALL, learning_rate=rate, schedule="constant", steps=400, dropout=0.0, sample_length=0)
-    with pytest.raises(TrainingError, match="smaller --learning-rate"):
+    with pytest.raises(TrainingError, match="smaller `learning_rate`"):
         trained(corpus, recipe, tmp_path)
     assert [r.rolled_back_to for r in read(tmp_path / "history.jsonl") if r.rolled_back_to is not None] == [0] * 5
     assert all(np.isfinite(array).all() for array in Model.load(tmp_path).arrays.values())
@@ -427,7 +424,7 @@ def test_an_absurd_learning_rate_is_halved_until_it_ends_in_advice(corpus, tmp_p
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, same_runs, tmp_path, monkeypatch, number):
+def test_signal_waits_for_end_of_update(corpus, same_runs, tmp_path, monkeypatch, number):
     recipe = replace(SMALL, steps=40)
     trained(corpus, recipe, tmp_path / "whole")
     update = Trainer.update
@@ -438,7 +435,7 @@ def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, same_
         return update(self, *arguments)
 
     default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    before = signal.signal(number, default)  # also where the tests are started without
+    before = signal.signal(number, default)  # also if the tests start with signals ignored
     try:
         with monkeypatch.context() as patch, pytest.raises(signals.Interrupted) as caught:
             patch.setattr(Trainer, "update", struck)
@@ -447,13 +444,13 @@ def test_a_signal_waits_for_the_end_of_an_update_and_loses_nothing(corpus, same_
     finally:
         signal.signal(number, before)
     assert caught.value.number == number
-    _, heard = trained(corpus, recipe, tmp_path / "out", resume=True)
-    assert heard[0].startswith("going on from step 23,")
+    _, lines = trained(corpus, recipe, tmp_path / "out", resume=True)
+    assert lines[0].startswith("resuming from step 23,")
     assert same_runs(tmp_path / "out", tmp_path / "whole")
 
 
-def test_a_second_signal_leaves_at_once(corpus, tmp_path, monkeypatch):
-    """In the middle of an update: what was saved before stays, and is gone on from."""
+def test_second_signal_stops_at_once(corpus, tmp_path, monkeypatch):
+    """In the middle of an update: the last checkpoint remains and is resumed from."""
     update = Trainer.update
 
     def struck(self, *arguments):
@@ -472,5 +469,5 @@ def test_a_second_signal_leaves_at_once(corpus, tmp_path, monkeypatch):
         signal.signal(signal.SIGTERM, before)
     assert caught.value.at_once
     assert array_file.load(tmp_path / "state.safetensors")[0]["steps"] == 20
-    _, heard = trained(corpus, SMALL, tmp_path, resume=True)
-    assert heard[0].startswith("going on from step 20,")
+    _, lines = trained(corpus, SMALL, tmp_path, resume=True)
+    assert lines[0].startswith("resuming from step 20,")
