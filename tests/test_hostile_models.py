@@ -135,7 +135,7 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
             assert json.dumps(model.file_metadata()["about"]) == json.dumps(hostile["about"])
             assert model.config == ModelConfig(2)
             generator = TextGenerator(model)
-            assert len("".join(generator.text(generator.prefix("あ!!!"), rng_for(1), length=9))) >= 10
+            assert len("".join(generator.stream(generator.prefix("あ!!!"), rng_for(1), length=9))) >= 10
             model.save(path)
             assert Model.load(path).codec.settings == model.codec.settings
     assert refused > 300
@@ -506,8 +506,8 @@ def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
         for options in (SamplingOptions(), SamplingOptions(0), SamplingOptions(1e-40), SamplingOptions(0.5, 2, 0.5, 9)):
             generator = TextGenerator(loaded, options)
             prefix = generator.prefix("あい")
-            assert len("".join(generator.text(prefix, rng_for(1), length=99))) == 102
-            assert len(generator.texts(prefix, [rng_for(k) for k in range(5)], length=20)) == 5
+            assert len("".join(generator.stream(prefix, rng_for(1), length=99))) == 102
+            assert len(generator.generate_batch(prefix, [rng_for(k) for k in range(5)], length=20)) == 5
         ids = np.array(loaded.codec.encode("あいあ") * 50)
         assert np.isfinite(score(InferenceCell(loaded.arrays, loaded.config), loaded.codec, ids, len(ids)).bpc)
 

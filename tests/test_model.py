@@ -59,7 +59,7 @@ def same(one: Model, other: Model) -> bool:
 
 def text_of(model: Model, length: int = 60) -> str:
     generator = TextGenerator(model)
-    return "".join(generator.text(generator.prefix("@x ｱあ！！！！！！"), rng_for(5), length=length))
+    return "".join(generator.stream(generator.prefix("@x ｱあ！！！！！！"), rng_for(5), length=length))
 
 
 def parts(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
@@ -346,10 +346,10 @@ def test_a_model_loads_and_writes_where_there_is_no_mxnet(saved):
         "from gluon_lstm.model import Model\n"
         "from gluon_lstm.sampling.generator import TextGenerator, rng_for\n"
         "generator = TextGenerator(Model.load(sys.argv[1]))\n"
-        "text = ''.join(generator.text(generator.prefix('犬'), rng_for(3), length=50))\n"
+        "text = ''.join(generator.stream(generator.prefix('犬'), rng_for(3), length=50))\n"
         "sys.stdout.buffer.write(text.encode('utf-8', 'surrogatepass'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(saved)], capture_output=True, check=True)
     generator = TextGenerator(Model.load(saved))
-    expected = "".join(generator.text(generator.prefix("犬"), rng_for(3), length=50))
+    expected = "".join(generator.stream(generator.prefix("犬"), rng_for(3), length=50))
     assert done.stdout.decode("utf-8", "surrogatepass") == expected

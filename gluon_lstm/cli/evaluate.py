@@ -36,13 +36,15 @@ def run(args: argparse.Namespace) -> int:
         "loss": result.loss,
         "perplexity": result.perplexity,
         "tokens": result.tokens,
-        "characters": result.units,
+        "characters": result.characters,
         "unknown": result.unknown,
     }
     if args.json:
         print(json.dumps(values))
     else:
-        print(f"{result.bpc:.4f} bits per character ({result.units:,} characters, each end of post counted as one)")
+        print(
+            f"{result.bpc:.4f} bits per character ({result.characters:,} characters, each end of post counted as one)"
+        )
         print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
         print(f"{result.unknown:,} characters unknown to the model")
     return 0

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     seed = fresh_seed() if args.seed is None else args.seed
     if args.count > 1:
         rngs = [rng_for(seed, k) for k in range(args.count)]
-        sys.stdout.write("\n".join(generator.texts(prefix, rngs, args.length, args.posts)))
+        sys.stdout.write("\n".join(generator.generate_batch(prefix, rngs, args.length, args.posts)))
         return 0
-    for piece in generator.text(prefix, rng_for(seed), args.length, args.posts):
+    for piece in generator.stream(prefix, rng_for(seed), args.length, args.posts):
         sys.stdout.write(piece)
         sys.stdout.flush()
     return 0

@@ -110,7 +110,7 @@ def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Tr
     return Trained(
         parameters=training.trainer.W.count(),
         curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.run_dir.history.records if r.val_bpc is not None],
-        samples=generator.texts(generator.prefix(prefix), rngs, posts=1),
+        samples=generator.generate_batch(generator.prefix(prefix), rngs, posts=1),
     )
 
 

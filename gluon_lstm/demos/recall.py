@@ -71,7 +71,7 @@ def recall(
             if loss * len(x) < LEARNED:
                 break
     x, y = sequences(gap, tested, rng)
-    lanes = InferenceCell(trainer.W.to_numpy(), recipe.config).lanes(tested)
+    lanes = InferenceCell(trainer.W.to_numpy(), recipe.config).zero_state(tested)
     for ids in x:
         lanes.step(ids)
     return Recall(variant, gap, seed, trainer.steps, float(np.mean(lanes.logits().argmax(axis=0) == y[-1])))

@@ -104,7 +104,9 @@ def memorization(
         advance(1)
         rngs = [rng_for(seed, k) for k in range(count)]
         length, posts = (RAW_LENGTH, None) if raw else (None, 1)
-        texts = [_LONE.sub("\ufffd", t[:-1]) for t in generator.texts(generator.prefix(""), rngs, length, posts)]
+        texts = [
+            _LONE.sub("\ufffd", t[:-1]) for t in generator.generate_batch(generator.prefix(""), rngs, length, posts)
+        ]
         advance(1)
         joined, samples = SEPARATOR.join(corpus), []
         for text in texts:

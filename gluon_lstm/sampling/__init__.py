@@ -1,1 +1,1 @@
-"""From a model and a prefix to text, and from a model and a text to bits per character. NumPy alone."""
+"""Text generation and scoring with a trained model. NumPy alone."""

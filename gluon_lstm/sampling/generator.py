@@ -1,4 +1,4 @@
-"""Prefix -> text, one id at a time, from a model file and NumPy alone."""
+"""Text generation: a prefix continued one token at a time, from a model file and NumPy alone."""
 
 from __future__ import annotations
 
@@ -15,120 +15,120 @@ from gluon_lstm.sampling.sampler import SamplingOptions, sample_batch
 from gluon_lstm.sampling.writer import Start, TextWriter, TokenTexts
 from gluon_lstm.system import available_cores
 
-MIN_BATCH_SIZE = 4  # texts in a batch: with fewer, a second core is not worth its trouble
-RAW_LENGTH = 400  # characters that are written when nobody said how many, of a text without posts
+MIN_BATCH_SIZE = 4  # texts per batch; a smaller batch does not pay for its thread
+RAW_LENGTH = 400  # default length of a text of a raw model, in characters
 
 
 def fresh_seed() -> int:
-    """A seed from the system's randomness, short enough to be typed."""
+    """Return a 32-bit seed from the entropy of the operating system."""
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def rng_for(seed: int, k: int = 0) -> np.random.Generator:
-    """The PCG64 generator of text number k: the k-th seed spawned from `seed`, whatever the number of texts."""
+    """Return the PCG64 generator of text number k: the k-th seed spawned from `seed`, whatever the number of texts."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(k,))))
 
 
 class TextGenerator:
-    """Writes texts with one model and one set of sampling options.
+    """Text generator of one model with one set of sampling options.
 
-    A text begins as a lane does in training: zero state, an end of post (where there are posts), the prefix. `<unk>` is
-    never drawn, nor an end of post where it would end an empty post.
+    A text begins as a lane does in training: zero state, end-of-post token (where there are posts), prefix. `<unk>` is
+    never drawn, nor an end-of-post token that would end an empty post.
     """
 
     def __init__(self, model: Model, options: SamplingOptions | None = None, notice: Notice = ignore) -> None:
         self.codec = model.codec
         self.cell = InferenceCell(model.arrays, model.config)
-        self.pieces = TokenTexts(model.codec)
+        self.token_texts = TokenTexts(model.codec)
         self.options = options or SamplingOptions()
         self.notice = notice
 
     def prefix(self, text: str) -> Prefix:
-        """`text` as this model reads it: cleaned like the posts; characters it has never seen are named by `notice`."""
+        """Return `text` cleaned and tokenized as the posts were; `notice` names characters the model does not know."""
         return Prefix(text, self.codec, self.notice)
 
-    def text(
+    def stream(
         self, prefix: Prefix, rng: np.random.Generator, length: int | None = None, posts: int | None = None
     ) -> Iterator[str]:
-        """`length` characters, or else `posts` posts (by default one; where there are no posts, some characters).
+        """Yield one text piece by piece: `length` characters, or else `posts` posts; a newline ends the text.
 
-        In pieces, as they are written, and closed by a line end. ValueError for posts of a raw model.
+        Defaults: one post; RAW_LENGTH characters for a raw model. Raises ValueError for `posts` of a raw model.
         """
-        (text,) = texts = self._begin(prefix, [rng], length, posts)
-        for _ in self._steps(texts):
-            yield text.take()
+        (writer,) = writers = self._writers(prefix, [rng], length, posts)
+        for _ in self._steps(writers):
+            yield writer.drain()
 
-    def texts(
+    def generate_batch(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
     ) -> list[str]:
-        """A text for each of the generators, written side by side; each is what `text` would write alone."""
-        texts = self._begin(prefix, rngs, length, posts)
-        size = max(-(-len(texts) // available_cores()), MIN_BATCH_SIZE)  # a batch for each core
+        """Return one text for each random generator, generated in batches; each equals the text of `stream`."""
+        writers = self._writers(prefix, rngs, length, posts)
+        size = max(-(-len(writers) // available_cores()), MIN_BATCH_SIZE)  # a batch for each core
 
-        def write(at: int) -> None:
-            for _ in self._steps(texts[at : at + size]):
+        def write(first: int) -> None:
+            for _ in self._steps(writers[first : first + size]):
                 pass
 
         with ThreadPoolExecutor() as threads:
-            list(threads.map(write, range(0, len(texts), size)))
-        return [text.take() for text in texts]
+            list(threads.map(write, range(0, len(writers), size)))
+        return [writer.drain() for writer in writers]
 
-    def _begin(
+    def _writers(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
     ) -> list[TextWriter]:
         if self.codec.end_of_post is None and posts is not None:
-            raise ValueError("this model was trained with --raw and knows no posts: use --length instead of --posts")
+            raise ValueError(f"`posts` {posts}: a raw model has no posts; use `length`")
         if self.codec.end_of_post is None and length is None:
             length = RAW_LENGTH
-        starts = [self._follow(reading) for reading in prefix.readings]
-        return [TextWriter(self.pieces, prefix.text, starts, rng, length, posts or 1) for rng in rngs]
+        starts = [self._start(tokenization) for tokenization in prefix.tokenizations]
+        return [TextWriter(self.token_texts, prefix.text, starts, rng, length, posts or 1) for rng in rngs]
 
-    def _steps(self, texts: Sequence[TextWriter]) -> Iterator[None]:
-        """Write a token of each text, again and again, until all are finished."""
+    def _steps(self, writers: Sequence[TextWriter]) -> Iterator[None]:
+        """Append one token to each text per step until all texts are finished."""
         unknown, options = self.codec.vocabulary.unknown, self.options
-        looks_back = options.repetition_penalty != 1
-        lanes = self.cell.lanes(len(texts))
+        needs_recent = options.repetition_penalty != 1
+        state = self.cell.zero_state(len(writers))
         while True:
-            for n, text in enumerate(texts):
-                if text.stands_before_prefix:
-                    start = text.begin()
-                    lanes.h[:, n], lanes.c[:, n] = start.h, start.c
-            z = lanes.logits()
+            for n, writer in enumerate(writers):
+                if writer.at_post_start:
+                    start = writer.begin_post()
+                    state.h[:, n], state.c[:, n] = start.h, start.c
+            z = state.logits()  # (V, N)
             z[unknown] = -np.inf
-            for n, text in enumerate(texts):
-                if text.banned_ids:
-                    z[text.banned_ids, n] = -np.inf
-            recent = [text.recent(options.repetition_window) for text in texts] if looks_back else ()
-            ids = sample_batch(z, options, [text.number() for text in texts], recent)
-            for text, id in zip(texts, ids):
-                text.add(id)
+            for n, writer in enumerate(writers):
+                if writer.banned_ids:
+                    z[writer.banned_ids, n] = -np.inf
+            recent = [writer.recent_ids(options.repetition_window) for writer in writers] if needs_recent else ()
+            ids = sample_batch(z, options, [writer.next_uniform() for writer in writers], recent)
+            for writer, id in zip(writers, ids):
+                writer.append(id)
             yield
-            going_on = [n for n, text in enumerate(texts) if text.active]
-            if not going_on:
+            active = [n for n, writer in enumerate(writers) if writer.active]
+            if not active:
                 return
-            if len(going_on) < len(texts):
-                lanes, texts, ids = lanes.keep(going_on), [texts[n] for n in going_on], [ids[n] for n in going_on]
-            lanes.step(ids)
+            if len(active) < len(writers):
+                state, writers, ids = state.select(active), [writers[n] for n in active], [ids[n] for n in active]
+            state.step(ids)
 
-    def _follow(self, reading: Tokenization) -> Start:
-        """Where a text that goes on from one reading of the prefix starts."""
-        lane = self.cell.lanes()
+    def _start(self, tokenization: Tokenization) -> Start:
+        """Return the state after one tokenization of the prefix, and its log-probability."""
+        state = self.cell.zero_state()
         if self.codec.end_of_post is not None:
-            lane.step([self.codec.end_of_post])
+            state.step([self.codec.end_of_post])
         logp = 0.0
-        for id in reading.ids:
-            logp += float(_log_softmax(lane.logits()[:, 0])[id])
-            lane.step([id])
-        not_opened = None
-        if reading.partial_word:
-            opened = self._opened_by(reading.partial_word)
-            not_opened = np.flatnonzero(~opened)
-            words = _log_softmax(lane.logits()[:, 0])[opened]
-            logp += float(np.logaddexp.reduce(words)) if len(words) else -np.inf
-        return Start(reading, logp, lane.h[:, 0], lane.c[:, 0], not_opened)
+        for id in tokenization.ids:
+            logp += float(_log_softmax(state.logits()[:, 0])[id])
+            state.step([id])
+        excluded_ids = None
+        if tokenization.partial_word:
+            completes = self._completions(tokenization.partial_word)
+            excluded_ids = np.flatnonzero(~completes)
+            logp_words = _log_softmax(state.logits()[:, 0])[completes]
+            logp += float(np.logaddexp.reduce(logp_words)) if len(logp_words) else -np.inf
+        return Start(tokenization, logp, state.h[:, 0], state.c[:, 0], excluded_ids)
 
-    def _opened_by(self, partial_word: str) -> np.ndarray:
-        """Which ids are words that begin with `opening` and are longer: bool (V,)."""
+    def _completions(self, partial_word: str) -> np.ndarray:
+        """Return a mask (V,) of the words that begin with `partial_word` and are longer."""
         vocabulary = self.codec.vocabulary
         longer = [len(token) > len(partial_word) and token.startswith(partial_word) for token in vocabulary.tokens]
         longer[: vocabulary.num_specials] = [False] * vocabulary.num_specials
@@ -136,5 +136,6 @@ class TextGenerator:
 
 
 def _log_softmax(z: np.ndarray) -> np.ndarray:
+    """Return the log-softmax of logits z (V,) in float64."""
     z = z.astype(np.float64) - z.max()
     return z - np.log(np.exp(z).sum())

@@ -1,4 +1,4 @@
-"""The cell for writing and scoring: float32 NumPy, all gates of a step in one product, no gradients."""
+"""LSTM cell for inference: float32 NumPy, one matrix product per layer and step for all gates, no gradients."""
 
 from __future__ import annotations
 
@@ -10,59 +10,61 @@ from gluon_lstm.config import PEEPHOLE_GATES, ModelConfig
 
 
 class InferenceCell:
-    """The arrays of a model, ready to step. Equations as in `lstm/reference.py`.
+    """Weights of a model, arranged for inference. Equations as in `lstm/reference.py`.
 
-    Upright: a text is a column, for so a product with one column, or with a few, is fastest. The weights of i, f and o
-    are halved, so that one tanh serves all gates: sigmoid(a) = tanh(a / 2) / 2 + 1 / 2.
+    All matrices are transposed: a lane is a column, because a product with few columns is fastest that way. The
+    weights of i, f and o are halved, so that one tanh serves all gates: sigmoid(a) = tanh(a / 2) / 2 + 1 / 2.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], config: ModelConfig | None = None) -> None:
-        """`configuration`: None for the standard model of the 14 arrays."""
+        """Arrange `arrays` of a model; `config` None: the standard model of the 14 arrays."""
         self.H, self.V = arrays["Why"].shape
         self.config = config or ModelConfig(self.H)
         self.layers = [_Layer(arrays, self.config, number) for number in range(1, self.config.layers + 1)]
         self.Why = np.ascontiguousarray(arrays["Why"].T)  # (V, H)
         self.by = np.ascontiguousarray(arrays["by"][:, None])  # (V, 1)
 
-    def lanes(self, N: int = 1) -> BatchState:
-        """N texts side by side, in the zero state."""
+    def zero_state(self, N: int = 1) -> BatchState:
+        """Return the zero state of N lanes."""
         return BatchState(self, N)
 
     def logits(self, h: np.ndarray) -> np.ndarray:
-        """Hidden states (R, H) -> logits (R, V)."""
+        """Return the logits (R, V) of hidden states (R, H) of the last layer."""
         z = h @ self.Why.T
         z += self.by[:, 0]
         return z
 
 
 class _Layer:
-    """The weights of one layer: `Wx` (V, 4H) to look up, with the bias in each row, of the first; `W` (4H, H) of the
-    recurrence, or (4H, 2H) of the layer below and the recurrence; `b` (4H, 1); `Wc` of the peepholes.
+    """Weights of one layer, all gates concatenated (G gates, G = 4 for an LSTM).
+
+    First layer: embedding `Wx` (V, G*H) with the bias added to each row, `W` (G*H, H) of the recurrence. Other layers:
+    `W` (G*H, 2H) of the layer below and the recurrence, `b` (G*H, 1). `Wc` holds the peephole weights by gate.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], config: ModelConfig, number: int) -> None:
-        own = {name: arrays[in_model] for name, in_model in config.names(number).items()}
+        weights = {name: arrays[in_model] for name, in_model in config.names(number).items()}
         self.cell = config.cell
         gates = self.cell.fused_gate_order
-        factors = np.repeat(np.float32([0.5 if gate in PEEPHOLE_GATES else 1 for gate in gates]), config.hidden)
-        Wx = np.concatenate([own[f"Wx{k}"] for k in gates], axis=1) * factors
-        W = np.concatenate([own[f"Wh{k}"].T for k in gates]) * factors[:, None]
-        b = np.concatenate([own[f"b{k}"] for k in gates]) * factors
+        scale = np.repeat(np.float32([0.5 if gate in PEEPHOLE_GATES else 1 for gate in gates]), config.hidden)
+        Wx = np.concatenate([weights[f"Wx{k}"] for k in gates], axis=1) * scale
+        W = np.concatenate([weights[f"Wh{k}"].T for k in gates]) * scale[:, None]
+        b = np.concatenate([weights[f"b{k}"] for k in gates]) * scale
         if number == 1:
             self.Wx, self.W = Wx + b, W
         else:
             self.W, self.b = np.concatenate([Wx.T, W], axis=1), b[:, None]
         if self.cell.peepholes:
-            self.Wc = {k: 0.5 * own[f"Wc{k}"].T for k in PEEPHOLE_GATES}
+            self.Wc = {k: 0.5 * weights[f"Wc{k}"].T for k in PEEPHOLE_GATES}
 
-    def see(self, c: np.ndarray, gate: str) -> np.ndarray:
-        """What a gate sees of the cell c (H, N) through its peephole."""
+    def peephole(self, c: np.ndarray, gate: str) -> np.ndarray:
+        """Return the contribution of the cell state c (H, N) to the halved pre-activation of a gate."""
         Wc = self.Wc[gate]
         return Wc[:, None] * c if Wc.ndim == 1 else Wc @ c
 
 
 class BatchState:
-    """The state h, c (L*H, N) of N texts, layer upon layer, and room for a step: it goes on in the same arrays."""
+    """State h, c (L*H, N) of N lanes, all layers concatenated, with the buffers of a step; `step` works in place."""
 
     def __init__(self, cell: InferenceCell, N: int) -> None:
         def empty(*shape: int) -> np.ndarray:
@@ -71,28 +73,28 @@ class BatchState:
         L, H, V = cell.config.layers, cell.H, cell.V
         self.cell = cell
         self.h, self.c = np.zeros((L * H, N), np.float32), np.zeros((L * H, N), np.float32)
-        self.top = self.h[-H:]  # what the logits are made of
+        self.top = self.h[-H:]  # (H, N) hidden state of the last layer
         G = len(cell.config.cell.gates)
         self._rows, self._z = empty(N, G * H), empty(V, N)
-        self._A = A = empty(G * H, N)  # what is inside the gates, one gate upon another
-        self._i_f_o, self._gates = A[: 3 * H], [A[k * H : (k + 1) * H] for k in range(G)]
+        self._A = A = empty(G * H, N)  # pre-activations of all gates, i and f and o halved
+        self._sigmoid_gates, self._gates = A[: 3 * H], [A[k * H : (k + 1) * H] for k in range(G)]
         self._layers = [
-            # what is read below and remembered lies together in h
+            # (weights, input and recurrent h contiguous, h of this layer, c of this layer)
             (layer, self.h[max(k - 1, 0) * H : (k + 1) * H], self.h[k * H : (k + 1) * H], self.c[k * H : (k + 1) * H])
             for k, layer in enumerate(cell.layers)
         ]
 
-    def keep(self, lanes: Sequence[int]) -> BatchState:
-        """Some of the texts, to go on with."""
-        kept = BatchState(self.cell, len(lanes))
-        kept.h[:], kept.c[:] = self.h[:, lanes], self.c[:, lanes]
-        return kept
+    def select(self, lanes: Sequence[int]) -> BatchState:
+        """Return a copy of the state with these lanes, in this order."""
+        selected = BatchState(self.cell, len(lanes))
+        selected.h[:], selected.c[:] = self.h[:, lanes], self.c[:, lanes]
+        return selected
 
     def step(self, x: Sequence[int]) -> None:
-        """Read one id for each text: x (N,)."""
+        """Advance the state by one input id per lane: x (N,)."""
         A = self._A
-        for layer, read, h, c in self._layers:
-            np.dot(layer.W, read, out=A)
+        for layer, inputs, h, c in self._layers:
+            np.dot(layer.W, inputs, out=A)
             if layer is self.cell.layers[0]:
                 A += np.take(layer.Wx, x, axis=0, out=self._rows, mode="clip").T
             else:
@@ -103,15 +105,15 @@ class BatchState:
                 self._lstm(layer, h, c)
 
     def _lstm(self, layer: _Layer, h: np.ndarray, c: np.ndarray) -> None:
-        """From what is inside the gates: the new h and c (H, N)."""
+        """Update h and c (H, N) from the pre-activations."""
         i, f, o, g = self._gates
         if layer.cell.peepholes:
-            i += layer.see(c, "i")
-            f += layer.see(c, "f")
-            o += layer.see(_sigmoid(f) * c + _sigmoid(i) * np.tanh(g), "o")  # the new c
+            i += layer.peephole(c, "i")
+            f += layer.peephole(c, "f")
+            o += layer.peephole(_sigmoid_of_half(f) * c + _sigmoid_of_half(i) * np.tanh(g), "o")  # the new c
         np.tanh(self._A, out=self._A)
-        self._i_f_o *= 0.5
-        self._i_f_o += 0.5
+        self._sigmoid_gates *= 0.5
+        self._sigmoid_gates += 0.5
         c *= f
         c += np.multiply(i, g, out=g)
         if layer.cell.output_tanh:
@@ -121,12 +123,12 @@ class BatchState:
             np.multiply(c, o, out=h)
 
     def logits(self) -> np.ndarray:
-        """The logits (V, N) of what comes next, until they are asked for again."""
+        """Return the logits (V, N) of the next ids, in a buffer that the next call overwrites."""
         z = np.dot(self.cell.Why, self.top, out=self._z)
         z += self.cell.by
         return z
 
 
-def _sigmoid(half: np.ndarray) -> np.ndarray:
-    """sigmoid(a) from a / 2."""
+def _sigmoid_of_half(half: np.ndarray) -> np.ndarray:
+    """Return sigmoid(a), given a / 2."""
     return np.tanh(half) * 0.5 + 0.5

@@ -1,4 +1,4 @@
-"""The beginning of a text that somebody typed, as ids: with the characters it knows, and its last word left open."""
+"""Prefix of a generated text as token ids: unknown characters replaced, the last word complete or partial."""
 
 from __future__ import annotations
 
@@ -9,46 +9,50 @@ from gluon_lstm.progress import Notice
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec
 
-MAX_PARTIAL_WORDS = 8  # how many words at the end of a prefix may turn out to be the beginning of a longer one
+MAX_PARTIAL_WORDS = 8  # maximum number of words at the end of a prefix that may be the beginning of a longer word
 
 
 @dataclass(frozen=True)
 class Tokenization:
-    """One way to read a prefix: ids, then (for words) a beginning that the next word has to have."""
+    """One tokenization of a prefix: ids, then (with words) the characters with which the next word must begin."""
 
     ids: tuple[int, ...]
     partial_word: str = ""
 
 
 class Prefix:
-    """A prefix as the model reads it, in every way that makes sense; which one is meant, the model decides.
+    """A cleaned prefix with all its plausible tokenizations; generation draws one by the probability the model gives.
 
-    `char` and raw texts have one reading. With `janome` the last word may be the beginning of a longer one (こんにち of
-    こんにちは), so the last words are also read as an opening. With `janome-chars` the last word boundaries may not be
-    there, for the same reason.
+    `char` and raw models have one tokenization. With `janome` the last word may be the beginning of a longer word
+    (こんにち of こんにちは), so the last words are also tried as a partial word. With `janome-chars` the last word
+    boundaries are also tried as absent, for the same reason.
     """
 
     def __init__(self, text: str, codec: Codec, notice: Notice) -> None:
         settings = codec.settings
         self.text = text if settings.raw else Cleaner(settings.cleaning).clean_prefix(text)
-        self.readings = _readings(_known(self.text, codec, notice), codec)
+        self.tokenizations = _tokenizations(_replace_unknown(self.text, codec, notice), codec)
 
 
-def _known(text: str, codec: Codec, notice: Notice) -> str:
-    """The text with each character the model has never seen replaced by the nearest it knows; they are named."""
+def _replace_unknown(text: str, codec: Codec, notice: Notice) -> str:
+    """Return the text with each unknown character replaced by the nearest known one; `notice` names each pair."""
     vocabulary = codec.vocabulary
     replaced: dict[str, str] = {}
     for token in codec.tokenizer.tokenize(text):
         if vocabulary.unknown in codec.ids(token):
             for character in token:
                 if vocabulary.unknown in codec.ids(character) and character not in replaced:
-                    known = replaced[character] = nearest(character, codec)
-                    notice(f"the model has never seen {character!r}; it reads the nearest it knows, {known!r}")
+                    known = replaced[character] = nearest_known(character, codec)
+                    notice(f"the vocabulary has no {character!r}; the model reads {known!r} instead")
     return "".join(replaced.get(character, character) for character in text)
 
 
-def nearest(character: str, codec: Codec) -> str:
-    """The known character most like `character`: another form of it, else its neighbour among the code points."""
+def nearest_known(character: str, codec: Codec) -> str:
+    """Return the known character most similar to `character`: another form of it, else the nearest code point.
+
+    Forms are NFKC, NFKD, lower case, upper case and the other kana. Of the code points those of the same Unicode
+    category are preferred. Returns "" when the vocabulary has no single character.
+    """
     forms = [
         unicodedata.normalize("NFKC", character),
         unicodedata.normalize("NFKD", character)[:1],
@@ -60,32 +64,35 @@ def nearest(character: str, codec: Codec) -> str:
     for form in forms:
         if len(form) == 1 and form in codec.vocabulary:
             return form
-    kind = unicodedata.category(character)
-    alike = [token for token in known if unicodedata.category(token) == kind] or known
-    return min(alike, key=lambda token: (abs(ord(token) - ord(character)), token), default="")
+    category = unicodedata.category(character)
+    candidates = [token for token in known if unicodedata.category(token) == category] or known
+    return min(candidates, key=lambda token: (abs(ord(token) - ord(character)), token), default="")
 
 
 def _other_kana(character: str) -> str:
-    """ひらがな for カタカナ, and the other way round."""
+    """Return ひらがな for カタカナ and vice versa; "" for other characters."""
     code = ord(character)
     if 0x3041 <= code <= 0x3096:
         return chr(code + 0x60)
     return chr(code - 0x60) if 0x30A1 <= code <= 0x30F6 else ""
 
 
-def _readings(text: str, codec: Codec) -> list[Tokenization]:
+def _tokenizations(text: str, codec: Codec) -> list[Tokenization]:
+    """Return the plausible tokenizations of a text whose characters are all known, the plain one first."""
     tokens = codec.tokenizer.tokenize(text)
-    whole = tuple(id for token in tokens for id in codec.ids(token))
-    readings = [Tokenization(whole)]
-    longest = max(map(len, codec.vocabulary.tokens), default=0)
+    plain = tuple(id for token in tokens for id in codec.ids(token))
+    tokenizations = [Tokenization(plain)]
+    max_length = max(map(len, codec.vocabulary.tokens), default=0)
     if codec.settings.tokenizer == "janome":
         for k in reversed(range(len(tokens))[-MAX_PARTIAL_WORDS:]):
             partial_word = "".join(tokens[k:])
-            if len(partial_word) >= longest:
+            if len(partial_word) >= max_length:
                 break
-            readings.append(Tokenization(tuple(id for token in tokens[:k] for id in codec.ids(token)), partial_word))
+            ids = tuple(id for token in tokens[:k] for id in codec.ids(token))
+            tokenizations.append(Tokenization(ids, partial_word))
     elif codec.boundary is not None:
-        boundaries = [k for k, id in enumerate(whole) if id == codec.boundary]
+        boundaries = [k for k, id in enumerate(plain) if id == codec.boundary]
         for last in reversed(boundaries[-MAX_PARTIAL_WORDS:]):
-            readings.append(Tokenization((*whole[:last], *(id for id in whole[last:] if id != codec.boundary))))
-    return readings
+            ids = (*plain[:last], *(id for id in plain[last:] if id != codec.boundary))
+            tokenizations.append(Tokenization(ids))
+    return tokenizations

@@ -1,4 +1,4 @@
-"""Logits -> one token id. Pure functions: what is random comes from a generator that is passed in."""
+"""Sampling rules: logits -> probabilities -> one token id. Pure functions; randomness is an argument."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numpy as np
 
 from gluon_lstm.sampling.options import SamplingOptions
 
-MIN_LOGIT = np.float32(-200)  # e^-200 is 0 in float32
-BLOCK = 64  # tokens whose weights are summed before one of them is looked for
-ALL_BANNED = "no token is left to draw: every one of the vocabulary is ruled out"
-NOT_FINITE = "the model's logits are no finite numbers: its training went astray, or an option is too extreme"
-MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # temperatures beyond change nothing, and are no numbers in float32
+MIN_LOGIT = np.float32(-200)  # smallest scaled logit; exp(-200) is 0 in float32
+BLOCK_TOKENS = 64  # tokens per partial sum of `_inverse_cdf_blocks`
+ALL_BANNED = "no token is left to draw: all tokens of the vocabulary are banned"
+NOT_FINITE = "the logits of the model are not finite: its training diverged, or a sampling option is too extreme"
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # range in float32; values outside give the same distribution
 
 
 def probabilities(
     logits: np.ndarray, options: SamplingOptions, banned_ids: Collection[int] = (), recent: Sequence[int] = ()
 ) -> np.ndarray:
-    """The distribution that the next id is drawn from: logits (V,) -> float64 (V,), 0 for every id in `illegal`.
+    """Return the distribution of the next id: logits (V,) -> float64 (V,), 0 for each of `banned_ids`.
 
-    Raises ValueError when no id is left to draw, or logits are no numbers.
+    `recent` are the ids before it, the last one last. Raises ValueError when all ids are banned or a logit is not
+    finite.
     """
     z = logits.astype(np.float64)
     if options.repetition_penalty != 1 and len(recent):
@@ -30,10 +31,10 @@ def probabilities(
             z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
     z[list(banned_ids)] = -np.inf
     best = int(z.argmax())
-    _check([float(z[best])])
+    _check_maxima([float(z[best])])
     if options.temperature == 0 or options.top_k == 1:
         return np.eye(1, len(z), best)[0]
-    with np.errstate(over="ignore"):  # a very low temperature sends all but the best to minus infinity, as it should
+    with np.errstate(over="ignore"):  # -inf is right for all but the best logit at a very low temperature
         z = (z - z[best]) / options.temperature
     if options.top_k is not None and options.top_k < len(z):
         z[np.argsort(-z, kind="stable")[options.top_k :]] = -np.inf  # ties: the lower id stays
@@ -47,67 +48,69 @@ def probabilities(
     return p
 
 
-def _check(best: Sequence[float]) -> None:
-    """ValueError when one of the best logits, each of a row, does not let an id be drawn."""
-    if not all(map(math.isfinite, best)):
-        raise ValueError(ALL_BANNED if -math.inf in best else NOT_FINITE)
+def _check_maxima(maxima: Sequence[float]) -> None:
+    """Raise ValueError when a maximum logit, one per row, is not finite: no id can be drawn from its row."""
+    if not all(map(math.isfinite, maxima)):
+        raise ValueError(ALL_BANNED if -math.inf in maxima else NOT_FINITE)
 
 
 def sample(p: np.ndarray, rng: np.random.Generator) -> int:
-    """One id from the distribution p (V,), by one uniform number (inverse of the cumulative distribution)."""
+    """Return one id drawn from the distribution p (V,) with one uniform number (inverse transform sampling)."""
     return inverse_cdf(np.cumsum(p), rng.random())
 
 
-def inverse_cdf(cumulative: np.ndarray, number: float) -> int:
-    """The id at which a cumulative distribution (V,), of whatever sum, passes `number` (0 to 1) of its sum."""
+def inverse_cdf(cumulative: np.ndarray, uniform: float) -> int:
+    """Return the first id whose cumulative weight (V,) exceeds `uniform` (in [0, 1)) times the total weight."""
     total = cumulative[-1]
-    id = int(cumulative.searchsorted(total * cumulative.dtype.type(number), side="right"))
-    # Rounding must not reach past the last possible id, where the sum is complete.
+    id = int(cumulative.searchsorted(total * cumulative.dtype.type(uniform), side="right"))
+    # Rounding must not yield an id of weight 0 at the end: the last id of weight > 0 is where the total is reached.
     return id if id < len(cumulative) else int(cumulative.searchsorted(total, side="left"))
 
 
 def sample_batch(
-    z: np.ndarray, options: SamplingOptions, numbers: Sequence[float], recent: Sequence[Sequence[int]] = ()
+    z: np.ndarray, options: SamplingOptions, uniforms: Sequence[float], recent: Sequence[Sequence[int]] = ()
 ) -> list[int]:
-    """One id for each column of logits z (V, N), as `probabilities` and `draw` with the uniform `numbers` (N,) would.
+    """Return one id for each column of float32 logits z (V, N), drawn with its uniform number of `uniforms` (N,).
 
-    z is float32 and used up; what must not be drawn is minus infinity in it. Raises ValueError as `probabilities` does.
-    Where every token may be drawn all columns are done together.
+    The distributions are those of `probabilities`. Banned ids have the logit -inf. z is overwritten. Raises ValueError
+    as `probabilities` does. Without rules that exclude or reweight tokens, all columns are sampled together.
     """
-    z = np.ascontiguousarray(z.T)  # (N, V): what is summed lies side by side
-    best = z.max(axis=1, keepdims=True)
-    _check(best.ravel().tolist())
+    z = np.ascontiguousarray(z.T)  # (N, V): each row is summed, so it is contiguous
+    maxima = z.max(axis=1, keepdims=True)
+    _check_maxima(maxima.ravel().tolist())
     if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
         return [
-            inverse_cdf(np.cumsum(probabilities(logits, options, recent=before)), number)
-            for logits, number, before in zip(z, numbers, recent or [()] * len(z))
+            inverse_cdf(np.cumsum(probabilities(logits, options, recent=before)), uniform)
+            for logits, uniform, before in zip(z, uniforms, recent or [()] * len(z))
         ]
     if options.temperature == 0:
         return z.argmax(axis=1).tolist()
     temperature = np.float32(min(max(options.temperature, MIN_TEMPERATURE), MAX_TEMPERATURE))
-    z -= best
+    z -= maxima
     np.maximum(z, MIN_LOGIT * temperature, out=z)
     z /= temperature
     np.exp(z, out=z)
     if len(z) == 1:
-        return [inverse_cdf(z[0].cumsum(dtype=np.float64), numbers[0])]
-    return _inverse_by_blocks(z, np.asarray(numbers))
+        return [inverse_cdf(z[0].cumsum(dtype=np.float64), uniforms[0])]
+    return _inverse_cdf_blocks(z, np.asarray(uniforms))
 
 
-def _inverse_by_blocks(z: np.ndarray, numbers: np.ndarray) -> list[int]:
-    """`inverse` for each row of weights z (N, V): first the block of tokens is found, then the token in it."""
-    N, V = z.shape
+def _inverse_cdf_blocks(weights: np.ndarray, uniforms: np.ndarray) -> list[int]:
+    """Return `inverse_cdf` of each row of weights (N, V): find the block of tokens, then the token in it."""
+    N, V = weights.shape
     n = np.arange(N)
-    blocks = np.add.reduceat(z, np.arange(0, V, BLOCK), axis=1)  # (N, V / BLOCK)
-    until = blocks.cumsum(axis=1, dtype=np.float64)
-    wanted = numbers * until[:, -1]
-    block = np.minimum((until <= wanted[:, None]).sum(axis=1), blocks.shape[1] - 1)
-    left = wanted - (until[n, block] - blocks[n, block])
-    first = np.minimum(block * BLOCK, max(V - BLOCK, 0))  # the last block may be shorter: what is before it is skipped
-    columns = first[:, None] + np.arange(min(BLOCK, V))
-    weights = z[n[:, None], columns]
-    weights[columns < (block * BLOCK)[:, None]] = 0
-    inside = (weights.cumsum(axis=1, dtype=np.float64) <= left[:, None]).sum(axis=1)
-    # Rounding must not reach past the last possible id of the block.
-    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
-    return (first + np.minimum(inside, last)).tolist()
+    sums = np.add.reduceat(weights, np.arange(0, V, BLOCK_TOKENS), axis=1)  # (N, V / BLOCK_TOKENS)
+    cumulative = sums.cumsum(axis=1, dtype=np.float64)
+    target = uniforms * cumulative[:, -1]
+    block = np.minimum((cumulative <= target[:, None]).sum(axis=1), sums.shape[1] - 1)
+    rest = target - (cumulative[n, block] - sums[n, block])
+    first = np.minimum(
+        block * BLOCK_TOKENS, max(V - BLOCK_TOKENS, 0)
+    )  # a short last block is read from before its start
+    columns = first[:, None] + np.arange(min(BLOCK_TOKENS, V))
+    in_block = weights[n[:, None], columns]  # (N, BLOCK_TOKENS)
+    in_block[columns < (block * BLOCK_TOKENS)[:, None]] = 0
+    position = (in_block.cumsum(axis=1, dtype=np.float64) <= rest[:, None]).sum(axis=1)
+    # Rounding must not yield an id after the last one of weight > 0 in the block.
+    last = in_block.shape[1] - 1 - (in_block[:, ::-1] > 0).argmax(axis=1)
+    return (first + np.minimum(position, last)).tolist()

@@ -1,4 +1,4 @@
-"""How well a model predicts a text it has not seen: nats, perplexity and bits per character."""
+"""Score of a model on a text: nats, perplexity and bits per character."""
 
 from __future__ import annotations
 
@@ -12,64 +12,66 @@ from gluon_lstm.progress import Advance
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.text.codec import Codec
 
-CODE_POINTS = 1_114_112  # what an unseen symbol has to be picked from: all of Unicode
-BLOCK = 256  # tokens whose output product is done at once
+UNICODE_CODE_POINTS = 1_114_112  # number of code points of Unicode, surrogates included
+BLOCK_TOKENS = 256  # tokens per matrix product with Why
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a model spends on a text."""
+    """Negative log-likelihood of a text under a model, with the counts that normalize it."""
 
-    nats: float  # on all tokens
-    tokens: int
+    nats: float  # negative log-likelihood of all tokens, end-of-post tokens included
+    tokens: int  # end-of-post tokens included
     unknown: int  # tokens outside the vocabulary; each is one code point
-    units: int  # code points of the text, plus one for each of its posts
+    characters: int  # code points of the text plus one per post
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """Cross-entropy in nats per token."""
         return self.nats / self.tokens
 
     @property
     def perplexity(self) -> float:
-        return math.exp(min(self.loss, 700.0))  # beyond that a float overflows
+        """exp(loss), with the loss limited to 700 nats: the largest exponential of a float."""
+        return math.exp(min(self.loss, 700.0))
 
     @property
     def bpc(self) -> float:
-        """Bits per character: all nats, ends of posts included, over ln 2 and the code points plus one for each post.
+        """Bits per character: nats / ln 2, plus log2(1,114,112) bits for each unknown token, per character.
 
-        An unseen symbol costs what the model gives `<unk>` and log2(1,114,112) bits for its code point; nothing is
-        skipped, so models with different tokens compare.
+        An unknown symbol costs its `<unk>` and the choice of a code point, so models with different vocabularies and
+        tokenizers are comparable.
         """
-        return (self.nats / math.log(2) + self.unknown * math.log2(CODE_POINTS)) / self.units
+        return (self.nats / math.log(2) + self.unknown * math.log2(UNICODE_CODE_POINTS)) / self.characters
 
 
-def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, units: int, advance: Advance | None = None) -> Score:
-    """The score of ids (M,), read as one stream from the zero state (and an end of post, where there are posts).
+def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, characters: int, advance: Advance | None = None) -> Score:
+    """Return the score of ids (M,) as one stream from the zero state (and an end-of-post token, if there are posts).
 
-    `units` are the code points behind the ids, plus one for each post; `advance` is told the tokens that are done.
+    `characters` are the code points of the text plus one per post. `advance` is called with the number of tokens of
+    each finished block.
     """
     nats = 0.0
     for targets, hidden in _blocks(cell, codec.end_of_post, ids):
         z = cell.logits(hidden)  # (B, V)
         z -= z.max(axis=1, keepdims=True)
-        picked = z[np.arange(len(targets)), targets]
+        target_logits = z[np.arange(len(targets)), targets]  # (B,)
         np.exp(z, out=z)
-        nats += float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - picked))
+        nats += float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - target_logits))
         if advance:
             advance(len(targets))
-    return Score(nats, len(ids), int(np.count_nonzero(ids == codec.vocabulary.unknown)), units)
+    return Score(nats, len(ids), int(np.count_nonzero(ids == codec.vocabulary.unknown)), characters)
 
 
 def _blocks(cell: InferenceCell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of (targets (B,), the hidden states (B, H) that predict them)."""
-    lane = cell.lanes()
+    """Yield pairs of targets (B,) and the hidden states (B, H) that predict them, B at most BLOCK_TOKENS."""
+    state = cell.zero_state()
     if end_of_post is not None:
-        lane.step(np.array([end_of_post]))
-    hidden = np.empty((BLOCK, cell.H), np.float32)
-    for at in range(0, len(ids), BLOCK):
-        block = np.asarray(ids[at : at + BLOCK])
+        state.step(np.array([end_of_post]))
+    hidden = np.empty((BLOCK_TOKENS, cell.H), np.float32)
+    for first in range(0, len(ids), BLOCK_TOKENS):
+        block = np.asarray(ids[first : first + BLOCK_TOKENS])
         for k in range(len(block)):
-            hidden[k] = lane.top[:, 0]
-            lane.step(block[k : k + 1])
+            hidden[k] = state.top[:, 0]
+            state.step(block[k : k + 1])
         yield block, hidden[: len(block)]

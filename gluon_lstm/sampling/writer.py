@@ -1,4 +1,4 @@
-"""A text in the making: what was written, what may come next, and when it is finished."""
+"""Text under construction: the tokens so far, the tokens allowed next, and the end of the text."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from gluon_lstm.sampling.prefix import Tokenization
 from gluon_lstm.sampling.sampler import inverse_cdf
 from gluon_lstm.text.codec import Codec
 
-MAX_POST_LENGTH = 1000  # characters: a post that has not ended by then is ended, so that every command ends
-UNIFORMS_PER_DRAW = 64  # uniform numbers that are drawn at a time
+MAX_POST_LENGTH = 1000  # maximum characters of a post; a longer one is ended, so that every command terminates
+UNIFORMS_PER_DRAW = 64  # uniform numbers drawn from the random generator at a time
 
 
 class Start(NamedTuple):
-    """Where a text goes on from: a reading of the prefix, its log-probability, and the state h, c (H,) behind it."""
+    """State from which a text continues the prefix."""
 
-    reading: Tokenization
-    logp: float
-    h: np.ndarray
-    c: np.ndarray
-    not_opened: np.ndarray | None  # the ids that do not complete the word which the reading leaves open
+    tokenization: Tokenization
+    logp: float  # log-probability of the tokenization
+    h: np.ndarray  # (L*H,) after the ids of the tokenization
+    c: np.ndarray  # (L*H,)
+    excluded_ids: np.ndarray | None  # ids that do not complete the partial word of the tokenization
 
 
 class TokenTexts:
-    """What each id writes."""
+    """Text of each token id."""
 
     def __init__(self, codec: Codec) -> None:
         self.unknown, self.end, self.boundary = codec.vocabulary.unknown, codec.end_of_post, codec.boundary
@@ -34,98 +34,106 @@ class TokenTexts:
         self.lengths = [len(text) for text in self.texts]
 
     def join(self, ids: Sequence[int]) -> str:
+        """Return the text of the ids."""
         return "".join([self.texts[id] for id in ids])
 
 
 class TextWriter:
-    """`length` characters behind the prefix, or else `posts` posts that each begin with it."""
+    """One text: the prefix and `length` characters, or else `posts` posts that each begin with the prefix.
+
+    The generator calls `begin_post` while `at_post_start`, then draws an id that is not in `banned_ids` and passes it
+    to `append`, as long as the text is `active`.
+    """
 
     def __init__(
         self,
-        pieces: TokenTexts,
+        token_texts: TokenTexts,
         prefix: str,
         starts: Sequence[Start],
         rng: np.random.Generator,
         length: int | None,
         posts: int,
     ) -> None:
-        self._pieces, self._prefix, self._starts, self._length, self._posts = pieces, prefix, starts, length, posts
+        self._token_texts, self._prefix, self._starts = token_texts, prefix, starts
+        self._length, self._posts = length, posts
         logp = np.array([start.logp for start in starts])
-        self._likely = np.cumsum(np.exp(logp - logp.max()))
-        self._numbers = _uniform(rng)
-        self.stands_before_prefix, self.active = True, True
-        self.banned_ids: list[int] = []  # the ids that must not come next
-        self._ids: list[int] = []  # written and not yet taken
-        self._before: list[int] = []  # the prefix, and what was taken
-        self._cut = 0  # how many characters of what is taken next are in the prefix already
-        self._taken = ""  # prefixes and line ends around what is taken next
-        self._room = 0
+        self._start_cdf = np.cumsum(np.exp(logp - logp.max()))  # not normalized
+        self._uniforms = _uniforms(rng)
+        self.at_post_start, self.active = True, True
+        self.banned_ids: list[int] = []  # ids that must not come next
+        self._new_ids: list[int] = []  # ids not yet drained
+        self._old_ids: list[int] = []  # ids of the prefix and drained ids of this post
+        self._overlap = 0  # characters of the next drained text that the prefix already contains
+        self._finished = ""  # finished text that is not yet drained
+        self._remaining = 0  # characters until this text or post must end
 
-    def begin(self) -> Start:
-        """Where the text, or its next post, starts."""
-        k = inverse_cdf(self._likely, self.number()) if len(self._starts) > 1 else 0
+    def begin_post(self) -> Start:
+        """Return the state from which the text, or its next post, starts: drawn by the probability of the prefix."""
+        k = inverse_cdf(self._start_cdf, self.next_uniform()) if len(self._starts) > 1 else 0
         start = self._starts[k]
-        self._taken += self._prefix
-        self._before = list(start.reading.ids)
-        self._cut = len(start.reading.partial_word)
-        self._room = self._cut + (MAX_POST_LENGTH if self._length is None else self._length)
-        self.stands_before_prefix = False
-        # An end of post ends something; a word boundary stands before a word, so every second token is text.
-        self.banned_ids = [] if self._pieces.end is None else [self._pieces.end]
-        if start.not_opened is not None:
-            self.banned_ids += start.not_opened.tolist()
+        self._finished += self._prefix
+        self._old_ids = list(start.tokenization.ids)
+        self._overlap = len(start.tokenization.partial_word)
+        self._remaining = self._overlap + (MAX_POST_LENGTH if self._length is None else self._length)
+        self.at_post_start = False
+        # No empty posts. Two word boundaries never follow each other, so at least every second token adds characters.
+        self.banned_ids = [] if self._token_texts.end is None else [self._token_texts.end]
+        if start.excluded_ids is not None:
+            self.banned_ids += start.excluded_ids.tolist()
         return start
 
-    def number(self) -> float:
-        """The next uniform number of this text."""
-        return next(self._numbers)
+    def next_uniform(self) -> float:
+        """Return the next uniform number in [0, 1) of this text."""
+        return next(self._uniforms)
 
-    def recent(self, window: int) -> list[int]:
-        """The last ids."""
-        return [*self._before, *self._ids][-window:]
+    def recent_ids(self, window: int) -> list[int]:
+        """Return the last `window` ids, the prefix included."""
+        return [*self._old_ids, *self._new_ids][-window:]
 
-    def add(self, id: int) -> None:
-        """Write one id."""
-        pieces = self._pieces
-        self._ids.append(id)
-        self._room -= pieces.lengths[id]
-        ends = id == pieces.end
-        if ends:
+    def append(self, id: int) -> None:
+        """Append one id, and end the post or the text where this id ends it."""
+        token_texts = self._token_texts
+        self._new_ids.append(id)
+        self._remaining -= token_texts.lengths[id]
+        is_end = id == token_texts.end
+        if is_end:
             self.banned_ids = [id]
-        elif id == pieces.boundary:
-            self.banned_ids = [pieces.end, id]  # type: ignore[list-item]  # where there are boundaries there are posts
+        elif id == token_texts.boundary:
+            self.banned_ids = [token_texts.end, id]  # type: ignore[list-item]  # a model with boundaries has posts
         else:
             self.banned_ids = []
-        if self._room <= 0 or (ends and self._length is None):
-            self._close()
+        if self._remaining <= 0 or (is_end and self._length is None):
+            self._finish()
 
-    def _close(self) -> None:
-        """The end of a text, or of one of its posts."""
+    def _finish(self) -> None:
+        """End the text, or one of its posts."""
         if self._length is None:
-            self._ids.pop()  # the end of the post, or the piece that no longer fits
+            self._new_ids.pop()  # the end-of-post token, or the token that exceeds the maximum length
             self._posts -= 1
-            self._taken += self._written()
-            self.active = self.stands_before_prefix = self._posts > 0
+            self._finished += self._flush()
+            self.active = self.at_post_start = self._posts > 0
         else:
-            text = self._written()
-            self._taken += text[: len(text) + self._room]
+            text = self._flush()
+            self._finished += text[: len(text) + self._remaining]
             self.active = False
-        self._taken += "\n"
+        self._finished += "\n"
 
-    def _written(self) -> str:
-        text = self._pieces.join(self._ids)
-        if self._cut and self._ids:
-            text, self._cut = text[self._cut :], 0
-        self._before += self._ids
-        self._ids = []
+    def _flush(self) -> str:
+        """Return the text of the new ids without the characters that the prefix already contains."""
+        text = self._token_texts.join(self._new_ids)
+        if self._overlap and self._new_ids:
+            text, self._overlap = text[self._overlap :], 0
+        self._old_ids += self._new_ids
+        self._new_ids = []
         return text
 
-    def take(self) -> str:
-        """What was written since this was last asked."""
-        taken, self._taken = self._taken, ""
-        return taken + self._written()
+    def drain(self) -> str:
+        """Return the text written since the last call."""
+        finished, self._finished = self._finished, ""
+        return finished + self._flush()
 
 
-def _uniform(rng: np.random.Generator) -> Iterator[float]:
+def _uniforms(rng: np.random.Generator) -> Iterator[float]:
+    """Yield the uniform numbers of `rng`, drawn UNIFORMS_PER_DRAW at a time."""
     while True:
         yield from rng.random(UNIFORMS_PER_DRAW).tolist()

@@ -261,9 +261,9 @@ class Run:
     def _sample(self) -> None:
         options = SamplingOptions(temperature=self.recipe.temperature)
         rng = rng_for(self.recipe.seed, self.trainer.steps)
-        text = "".join(TextGenerator(self._present_model(), options).text(self.prefix, rng, self.recipe.sample_length))[
-            :-1
-        ]
+        text = "".join(
+            TextGenerator(self._present_model(), options).stream(self.prefix, rng, self.recipe.sample_length)
+        )[:-1]
         heading = f"== step {self.trainer.steps}, epoch {self.state.epoch}, loss {self.state.moving_loss:.4f}"
         self.run_dir.sample(f"{heading}\n{text}\n\n")
         self.notice(text)

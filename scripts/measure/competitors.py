@@ -361,18 +361,18 @@ class OurWriter:
         self.write(10)
 
     def write(self, characters: int) -> None:
-        for _ in self.generator.text(self.prefix, self._rngs(1)[0], characters):
+        for _ in self.generator.stream(self.prefix, self._rngs(1)[0], characters):
             pass
 
     def together(self, count: int, length: int) -> float:
         rngs, start = self._rngs(count), time.perf_counter()
-        self.generator.texts(self.prefix, rngs, length=length)
+        self.generator.generate_batch(self.prefix, rngs, length=length)
         return time.perf_counter() - start
 
     def one_by_one(self, count: int, length: int) -> float:
         rngs, start = self._rngs(count), time.perf_counter()
         for rng in rngs:
-            "".join(self.generator.text(self.prefix, rng, length))
+            "".join(self.generator.stream(self.prefix, rng, length))
         return time.perf_counter() - start
 
     def _rngs(self, count: int) -> list[np.random.Generator]:

@@ -157,7 +157,7 @@ def usable(model: Model, path: Path) -> None:
     assert {name: array.shape for name, array in model.arrays.items()} == shapes
     generator = TextGenerator(model)
     try:
-        text = "".join(generator.text(generator.prefix("こん"), rng_for(1), length=20))
+        text = "".join(generator.stream(generator.prefix("こん"), rng_for(1), length=20))
     except ValueError as error:
         assert len(model.vocabulary) == model.vocabulary.num_specials, f"it writes nothing: {error}"
     else:

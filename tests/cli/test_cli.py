@@ -177,14 +177,14 @@ def test_generate_prints_what_the_library_writes(trained, capsys):
     prefix = generator.prefix("今日")
 
     def text(k: int, **amount: int) -> str:
-        return "".join(generator.text(prefix, rng_for(5, k), **amount))
+        return "".join(generator.stream(prefix, rng_for(5, k), **amount))
 
     assert main(["generate", str(trained), *arguments, "--length", "30", "--count", "3"]) == 0
     texts = [text(k, length=30) for k in range(3)]
     assert capsys.readouterr().out == "\n".join(texts) and all(len(text) == 2 + 30 + 1 for text in texts)
     assert main(["generate", str(trained / "last.safetensors"), *arguments, "--posts", "2", "--count", "2"]) == 0
     last = TextGenerator(Model.load(trained / "last.safetensors"), generator.options)
-    expected = ["".join(last.text(last.prefix("今日"), rng_for(5, k), posts=2)) for k in range(2)]
+    expected = ["".join(last.stream(last.prefix("今日"), rng_for(5, k), posts=2)) for k in range(2)]
     assert capsys.readouterr().out == "\n".join(expected)
 
 

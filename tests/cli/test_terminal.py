@@ -90,7 +90,7 @@ def expected(model: Path, seed: int, length: int) -> str:
     from gluon_lstm.sampling.generator import TextGenerator, rng_for
 
     generator = TextGenerator(Model.load(model))
-    return "".join(generator.text(generator.prefix(""), rng_for(seed), length=length))
+    return "".join(generator.stream(generator.prefix(""), rng_for(seed), length=length))
 
 
 def steers(said: bytes) -> list[str]:

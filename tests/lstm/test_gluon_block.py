@@ -121,5 +121,5 @@ def test_from_a_model_file_through_gluons_trainer_into_a_model_that_writes():
     assert not block.lstm.l1_h2h_bias.data().asnumpy().any()
 
     generator = TextGenerator(Model(config, codec, block.to_arrays()))
-    written = "".join(generator.text(generator.prefix("あいう"), rng_for(1), 12))
+    written = "".join(generator.stream(generator.prefix("あいう"), rng_for(1), 12))
     assert written == "あいうえおあいうえおあいうえお\n"

@@ -121,11 +121,11 @@ def test_the_cell_for_writing_steps_as_the_reference(variant, layers):
     zero = np.zeros((3 * layers, 5))
     hidden = reference.forward(x, zero, zero, W, config)[0]  # (T, N, H)
     cell = InferenceCell({name: array.astype(np.float32) for name, array in W.items()}, config)
-    lanes = cell.lanes(3)
+    lanes = cell.zero_state(3)
     for t, ids in enumerate(x):
         lanes.step(ids)
         if t == 2:
-            lanes = lanes.keep(np.array([2, 0, 1])).keep(np.array([1, 2, 0]))  # there and back
+            lanes = lanes.select(np.array([2, 0, 1])).select(np.array([1, 2, 0]))  # there and back
         np.testing.assert_allclose(lanes.top.T, hidden[t], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(lanes.logits().T, reference.logits(hidden[t], W), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(cell.logits(lanes.top.T), lanes.logits().T, rtol=1e-5, atol=1e-5)

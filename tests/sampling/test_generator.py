@@ -1,7 +1,7 @@
-"""What is written: as long as asked for, from the prefix as the model reads it, the same for the same seed.
+"""Text generation: length, posts, prefix, seeds, banned tokens.
 
-The models here are bigrams put into the LSTM's own 14 arrays: the hidden state names the last token and nothing else,
-so that every probability a test speaks of is known exactly.
+The models here are bigrams in the 14 arrays of an LSTM: the hidden state is a one-hot code of the last token, so every
+probability in a test is known exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import RAW_LENGTH, TextGenerator, rng_for
-from gluon_lstm.sampling.prefix import nearest
+from gluon_lstm.sampling.prefix import nearest_known
 from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.writer import MAX_POST_LENGTH
 from gluon_lstm.text import codec as codec_module
@@ -29,26 +29,26 @@ from gluon_lstm.text.vocabulary import Vocabulary
 
 CHAR, JANOME, CHARS_OF_WORDS = TextSettings("char"), TextSettings("janome"), TextSettings("janome-chars")
 RAW = TextSettings(raw=True)
-END, BOUNDARY, UNKNOWN = "<post>", "<word>", "<unk>"  # as names of special tokens, in the tables of these tests
-ALWAYS = SamplingOptions(temperature=0)
-AS_IT_IS = SamplingOptions(temperature=1)
-NEVER = -60.0  # the logit of what follows with no probability to speak of
+END, BOUNDARY, UNKNOWN = "<post>", "<word>", "<unk>"  # names of the special tokens in the tables of these tests
+GREEDY = SamplingOptions(temperature=0)
+UNSCALED = SamplingOptions(temperature=1)
+NEVER = -60.0  # logit of a token of negligible probability
 
-Table = Mapping[str, Mapping[str, float]]  # token -> what follows it, with probabilities
+Table = Mapping[str, Mapping[str, float]]  # token -> next token -> probability
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_dictionary():
-    """Janome loads its dictionary once for all tests: it takes longer than they do."""
+    """Load the dictionary of Janome once for all tests of this file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
         yield
 
 
 def bigram(text_settings: TextSettings, tokens: Sequence[str], table: Table) -> Model:
-    """A model in which token b follows token a with the probability table[a][b].
+    """Return a model in which token b follows token a with probability table[a][b].
 
-    The input and output gates are open and the forget gate is closed; the candidate of token a is 1 at place a. So
+    The input and output gates are 1 and the forget gate is 0; the candidate of token a is 1 at index a. So
     c = g is the one-hot row of a, h = tanh(1) times it, and row a of Why, divided by tanh(1), gives the logits.
     """
     specials = text_settings.specials
@@ -68,29 +68,29 @@ def bigram(text_settings: TextSettings, tokens: Sequence[str], table: Table) -> 
 
 
 def chain(text_settings: TextSettings, text: Sequence[str], *more: str) -> Model:
-    """A model in which each token of `text` is always followed by the next."""
+    """Return a model in which each token of `text` is always followed by the next."""
     nexts = {before: {after: 1.0} for before, after in zip(text, text[1:])}
     tokens = [token for token in dict.fromkeys([*text, *more]) if token not in (END, BOUNDARY, UNKNOWN)]
     return bigram(text_settings, tokens, nexts)
 
 
 def joined(pieces: Iterable[str]) -> str:
-    """The text of the pieces; should they never end, the test need not wait for that."""
+    """Return the text of the first 20,000 pieces, so that an endless stream fails the test."""
     return "".join(islice(pieces, 20_000))
 
 
-def text_of(model: Model, prefix: str = "", options: SamplingOptions = ALWAYS, seed: int = 0, k: int = 0, **amount):
+def text_of(model: Model, prefix: str = "", options: SamplingOptions = GREEDY, seed: int = 0, k: int = 0, **amount):
     generator = TextGenerator(model, options)
-    return joined(generator.text(generator.prefix(prefix), rng_for(seed, k), **amount))
+    return joined(generator.stream(generator.prefix(prefix), rng_for(seed, k), **amount))
 
 
-def tokens_after(model: Model, prefix: str, draws: int, options: SamplingOptions = AS_IT_IS) -> list[str]:
-    """The piece written first behind the prefix, in `draws` independent texts."""
+def tokens_after(model: Model, prefix: str, draws: int, options: SamplingOptions = UNSCALED) -> list[str]:
+    """Return the first token after the prefix in each of `draws` independent texts."""
     generator = TextGenerator(model, options)
     read = generator.prefix(prefix)
     firsts = []
     for k in range(draws):
-        pieces = generator.text(read, rng_for(1, k), length=1000)
+        pieces = generator.stream(read, rng_for(1, k), length=1000)
         first = next(pieces)[len(read.text) :]
         firsts.append(first or next(piece for piece in pieces if piece))
     return firsts
@@ -99,7 +99,7 @@ def tokens_after(model: Model, prefix: str, draws: int, options: SamplingOptions
 ABC = chain(CHAR, [END, "あ", "い", "う", END])
 
 
-# ---- how much
+# ---- length
 
 
 def test_a_post_ends_where_the_model_ends_it():
@@ -113,126 +113,126 @@ def test_each_post_begins_with_the_prefix():
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 8, 9, 101])
-def test_length_counts_characters_behind_the_prefix(length):
-    behind = "う\n" + "あいう\n" * 30  # an end of post is the line end it is written as
-    assert text_of(ABC, "い", length=length) == "い" + behind[:length] + "\n"
+def test_length_counts_characters_after_the_prefix(length):
+    rest = "う\n" + "あいう\n" * 30  # an end of post counts as one character, its newline
+    assert text_of(ABC, "い", length=length) == "い" + rest[:length] + "\n"
 
 
-def test_a_word_longer_than_what_is_left_is_cut():
+def test_the_last_word_is_cut_at_length():
     model = chain(JANOME, [END, "こんにちは", "今日", "は", END])
     whole = "こんにちは今日は\n" * 3
     for length in range(1, 20):
         assert text_of(model, length=length) == whole[:length] + "\n"
 
 
-def test_word_boundaries_are_no_characters():
+def test_word_boundaries_count_no_characters():
     model = chain(CHARS_OF_WORDS, [END, "今", "日", BOUNDARY, "は", END])
     assert text_of(model, posts=2) == "今日は\n今日は\n"
     for length in range(1, 9):
         assert text_of(model, length=length) == ("今日は\n" * 3)[:length] + "\n"
 
 
-def test_a_raw_text_goes_on_without_posts():
+def test_raw_text_has_no_posts():
     model = chain(RAW, ["\n", "あ", "い", "\r", "\n"])
     assert text_of(model, "あ", length=6) == "あい\r\nあい\r\n"
     assert len(text_of(model, "あ")) == 1 + RAW_LENGTH + 1
-    with pytest.raises(ValueError, match=r"--raw .* --length"):
+    with pytest.raises(ValueError, match=r"`posts`.*`length`"):
         text_of(model, posts=1)
 
 
-def test_a_post_that_never_ends_is_ended():
+def test_an_endless_post_is_cut_at_the_maximum_length():
     assert text_of(chain(CHAR, [END, "ー", "ー"]), posts=1) == "ー" * (MAX_POST_LENGTH - 1) + "\n"
 
 
 @pytest.mark.parametrize("amount", [{"posts": 1}, {"length": 5}])
-def test_word_boundaries_without_words_do_not_go_on_for_ever(amount):
-    """Nobody has taught this model better, and every command must end."""
+def test_word_boundaries_never_repeat(amount):
+    """A model that prefers endless boundaries still terminates."""
     model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {BOUNDARY: 0.9, "あ": 0.1}, "あ": {END: 1}})
-    generator = TextGenerator(model, ALWAYS)
-    pieces = list(islice(generator.text(generator.prefix(""), rng_for(0), **amount), 5000))
+    generator = TextGenerator(model, GREEDY)
+    pieces = list(islice(generator.stream(generator.prefix(""), rng_for(0), **amount), 5000))
     assert len(pieces) < 5000 and pieces[-1].endswith("\n")
 
 
-def test_a_post_is_more_than_a_word_boundary():
+def test_a_post_is_not_only_a_word_boundary():
     model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {END: 0.9, "あ": 0.1}, "あ": {END: 1}})
     assert text_of(model, posts=1) == "あ\n"
 
 
-# ---- what is never drawn
+# ---- banned tokens
 
 
-def test_the_unknown_is_never_written():
+def test_unknown_is_never_generated():
     table = {END: {UNKNOWN: 0.98, "あ": 0.02}, "あ": {UNKNOWN: 0.98, "い": 0.01, END: 0.01}, "い": {UNKNOWN: 1.0}}
-    for options in (ALWAYS, AS_IT_IS):
+    for options in (GREEDY, UNSCALED):
         assert "\ufffd" not in text_of(bigram(CHAR, ["あ", "い"], table), options=options, length=300)
 
 
 @pytest.mark.parametrize("prefix", ["", "い"])
 def test_no_post_is_empty(prefix):
-    """Not even where the model would like nothing better."""
+    """Not even where the model gives an empty post probability 0.97."""
     nexts = {END: 0.97, "あ": 0.02, "い": 0.01}
     model = bigram(CHAR, ["あ", "い"], dict.fromkeys([END, "あ", "い"], nexts))
-    for options in (ALWAYS, AS_IT_IS):
-        assert text_of(model, prefix, options, length=500).count("\n\n") == 1  # the last is no end of post
+    for options in (GREEDY, UNSCALED):
+        assert text_of(model, prefix, options, length=500).count("\n\n") == 1  # the end of the text
         posts = text_of(model, prefix, options, posts=100).split("\n")[:-1]
         assert len(posts) == 100 and all(len(post) > len(prefix) for post in posts)
 
 
 def test_only_a_special_token_ends_a_post():
     model = bigram(JANOME, ["<post>", "<unk>", "\n", "犬"], {})
-    for before, after in ((1, 2), (2, 3), (3, 4), (4, 5), (5, 1)):  # by ids: names could not tell the two <post> apart
+    for before, after in ((1, 2), (2, 3), (3, 4), (4, 5), (5, 1)):  # by id: the vocabulary has two tokens named <post>
         model.arrays["Why"][before, after] = 60
     assert text_of(model, posts=2) == "<post><unk>\n犬\n" * 2
 
 
-# ---- chance
+# ---- randomness
 
 
 DICE = {token: dict.fromkeys([END, *"あいうえお"], 1 / 6) for token in [END, *"あいうえお"]}
 
 
-def test_the_same_seed_writes_the_same_text():
+def test_the_same_seed_gives_the_same_text():
     model = bigram(CHAR, "あいうえお", DICE)
     amounts = [{"posts": 5}, {"length": 80}]
     for amount in amounts:
-        texts = [text_of(model, "あ", AS_IT_IS, seed, k, **amount) for seed in range(3) for k in range(3)]
-        again = [text_of(model, "あ", AS_IT_IS, seed, k, **amount) for seed in range(3) for k in range(3)]
+        texts = [text_of(model, "あ", UNSCALED, seed, k, **amount) for seed in range(3) for k in range(3)]
+        again = [text_of(model, "あ", UNSCALED, seed, k, **amount) for seed in range(3) for k in range(3)]
         assert texts == again
         assert len(set(texts)) == 9
 
 
-def test_a_longer_text_begins_like_a_shorter_one():
+def test_a_longer_text_begins_with_the_shorter_one():
     model = bigram(CHAR, "あいうえお", DICE)
-    longest = text_of(model, options=AS_IT_IS, length=100)
+    longest = text_of(model, options=UNSCALED, length=100)
     for length in (1, 50, 99):
-        assert text_of(model, options=AS_IT_IS, length=length) == longest[:length] + "\n"
-    posts = text_of(model, options=AS_IT_IS, posts=9)
-    assert posts.startswith(text_of(model, options=AS_IT_IS, posts=4))
+        assert text_of(model, options=UNSCALED, length=length) == longest[:length] + "\n"
+    posts = text_of(model, options=UNSCALED, posts=9)
+    assert posts.startswith(text_of(model, options=UNSCALED, posts=4))
 
 
-@pytest.mark.parametrize("options", [AS_IT_IS, SamplingOptions(0.7, top_k=4), SamplingOptions(repetition_penalty=1.5)])
+@pytest.mark.parametrize("options", [UNSCALED, SamplingOptions(0.7, top_k=4), SamplingOptions(repetition_penalty=1.5)])
 @pytest.mark.parametrize("amount", [{"posts": 1}, {"posts": 3}, {"length": 90}])
-def test_texts_side_by_side_are_those_written_alone(options, amount):
-    """Though they end at different times, and each begins anew when it likes."""
+def test_texts_of_a_batch_equal_single_texts(options, amount):
+    """The texts end, and begin new posts, at different steps."""
     tokens = ["あ", "あい", "い", "うえお"]
     words = bigram(JANOME, tokens, {before: dict.fromkeys([END, *tokens], 0.2) for before in [END, *tokens]})
     for model in (bigram(CHAR, "あいうえお", DICE), words):
         generator = TextGenerator(model, options)
         prefix = generator.prefix("あ")
-        together = generator.texts(prefix, [rng_for(5, k) for k in range(40)], **amount)
-        assert together == [joined(generator.text(prefix, rng_for(5, k), **amount)) for k in range(40)]
+        together = generator.generate_batch(prefix, [rng_for(5, k) for k in range(40)], **amount)
+        assert together == [joined(generator.stream(prefix, rng_for(5, k), **amount)) for k in range(40)]
         assert len(set(together)) > 10
 
 
 @given(st.integers(0, 2**70), st.integers(0, 50))
 @settings(deadline=None)
 def test_text_number_k_is_the_kth_spawn_of_the_seed(seed, k):
-    """The k-th child of the seed, as NumPy spawns it, however many children there are."""
+    """`rng_for` equals NumPy's `SeedSequence.spawn`, whatever the number of children."""
     child = np.random.SeedSequence(seed).spawn(k + 1)[k]
     assert rng_for(seed, k).integers(2**60) == np.random.Generator(np.random.PCG64(child)).integers(2**60)
 
 
-def test_options_reach_the_draw():
+def test_options_change_the_distribution():
     table = {END: {"あ": 0.6, "い": 0.3, "う": 0.1}, **{token: {END: 1.0} for token in "あいう"}}
     model = bigram(CHAR, "あいう", table)
 
@@ -240,31 +240,31 @@ def test_options_reach_the_draw():
         firsts = tokens_after(model, "", 600, options)
         return {token: firsts.count(token) / 600 for token in "あいう"}
 
-    assert shares(AS_IT_IS) == pytest.approx({"あ": 0.6, "い": 0.3, "う": 0.1}, abs=0.06)
+    assert shares(UNSCALED) == pytest.approx({"あ": 0.6, "い": 0.3, "う": 0.1}, abs=0.06)
     assert shares(SamplingOptions(0.5)) == pytest.approx({"あ": 36 / 46, "い": 9 / 46, "う": 1 / 46}, abs=0.06)
     assert shares(SamplingOptions(1, top_k=2)) == pytest.approx({"あ": 2 / 3, "い": 1 / 3, "う": 0}, abs=0.06)
     assert shares(SamplingOptions(1, top_p=0.5)) == {"あ": 1, "い": 0, "う": 0}
 
 
-def test_a_repetition_penalty_sees_the_prefix_and_what_was_written():
-    # Logits are negative logarithms of probabilities: a penalty of 2 squares what was there before.
+def test_repetition_penalty_covers_prefix_and_generated_tokens():
+    # Logits are logarithms of probabilities, negative: a penalty of 2 squares the probability of a repeated token.
     nexts = {"あ": 0.5, "い": 0.3, "う": 0.2}
     model = bigram(CHAR, "あいう", dict.fromkeys([END, *"あいう"], nexts))
     options = SamplingOptions(temperature=0, repetition_penalty=2.0)
-    # あ 0.25 after the prefix, so い; い 0.09 then, so あ (0.25 against う 0.2), for ever.
+    # あ has 0.25 after the prefix, so い; then い has 0.09, so あ (0.25, う 0.2) from there on.
     assert text_of(model, "あ", options, length=6) == "あいああああ" + "あ\n"
     short = SamplingOptions(temperature=0, repetition_penalty=2.0, repetition_window=1)
     assert text_of(model, "あ", short, length=6) == "あいあいあいあ\n"
 
 
-# ---- how a prefix is read
+# ---- tokenizations of a prefix
 
 
 def test_an_empty_prefix_begins_a_post():
     assert tokens_after(ABC, "", 3) == ["あ"] * 3
 
 
-def test_a_prefix_is_cleaned_as_the_posts_were():
+def test_prefix_is_cleaned_like_the_posts():
     letters = [END, "@", " ", "ガ", "!", "犬", END]
     assert text_of(chain(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
     kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", runs=0))
@@ -272,7 +272,7 @@ def test_a_prefix_is_cleaned_as_the_posts_were():
     assert text_of(chain(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
 
 
-def test_white_space_at_the_end_of_a_prefix_stays():
+def test_trailing_space_of_a_prefix_is_kept():
     model = bigram(CHAR, ["犬", " ", "猫"], {"犬": {END: 1.0}, " ": {"猫": 1.0}, "猫": {END: 1.0}})
     assert text_of(model, "犬 ") == "犬 猫\n"
 
@@ -281,7 +281,7 @@ GREETINGS = ["こん", "に", "ち", "こんにちは", "こんにちわ", "は"
 
 
 def greeting(whole: float, thanks: float = 0.5) -> Model:
-    """こんにちは or こんにちわ with probability `whole` together, こん/に/ち, which then ends, otherwise."""
+    """Return a model of こんにちは or こんにちわ (together `whole`) and of こん/に/ち/今日 (1 - `whole`)."""
     return bigram(
         JANOME,
         GREETINGS,
@@ -297,55 +297,55 @@ def greeting(whole: float, thanks: float = 0.5) -> Model:
     )
 
 
-def test_a_prefix_opens_the_word_that_the_model_finds_likely():
+def test_partial_word_is_completed_by_probability():
     assert text_of(greeting(0.999, 0.9), "こんにち") == "こんにちは\n"
     assert text_of(greeting(0.999, 0.1), "こんにち") == "こんにちわ\n"
     assert text_of(greeting(1e-9), "こんにち") == "こんにち今日\n"
     assert text_of(greeting(0.999, 0.9), "こんにち", length=2) == "こんにちは\n\n"
 
 
-def test_which_reading_is_meant_is_drawn_by_its_probability():
+def test_tokenization_is_drawn_by_probability():
     firsts = tokens_after(greeting(0.6, 0.75), "こんにち", 800)
     shares = {first: firsts.count(first) / 800 for first in set(firsts)}
     assert shares == pytest.approx({"は": 0.45, "わ": 0.15, "今日": 0.4}, abs=0.055)
 
 
-def test_a_word_of_the_vocabulary_may_be_whole_or_open():
+def test_a_known_word_may_be_complete_or_partial():
     table = {END: {"今": 0.5, "今日": 0.5}, "今": {"は": 1.0}, "今日": {END: 1.0}, "は": {END: 1.0}}
     firsts = tokens_after(bigram(JANOME, ["今", "今日", "は"], table), "今", 600)
     assert firsts.count("日") / 600 == pytest.approx(0.5, abs=0.07)
     assert firsts.count("日") + firsts.count("は") == 600
 
 
-def test_only_words_open_a_prefix_never_special_tokens():
+def test_special_tokens_never_complete_a_partial_word():
     model = bigram(JANOME, ["<", "犬"], {END: {END: 1.0, "<": 1e-6}, "<": {"犬": 1.0}, "犬": {END: 1.0}})
     assert text_of(model, "<") == "<犬\n"
 
 
-def test_with_word_boundaries_the_last_ones_may_not_be_there():
-    """こん|に|ち is how the prefix is cut; こんにちは, one word, is what the model was shown."""
+def test_trailing_word_boundaries_are_optional():
+    """The prefix is tokenized as こん|に|ち; the model was trained on こんにちは as one word."""
     tokens = list("こんにちは今日")
     letters = [END, *"こんにちは", END]
     one = {before: {after: 1.0} for before, after in zip(letters, letters[1:])}
-    assert TextGenerator(bigram(CHARS_OF_WORDS, tokens, one)).prefix("こんにち").readings[0].ids.count(2) >= 1
+    assert TextGenerator(bigram(CHARS_OF_WORDS, tokens, one)).prefix("こんにち").tokenizations[0].ids.count(2) >= 1
     assert text_of(bigram(CHARS_OF_WORDS, tokens, one), "こんにち") == "こんにちは\n"
     cut = {**one, "ん": {BOUNDARY: 1.0}, "に": {BOUNDARY: 1.0}, "ち": {"今": 1.0}, "今": {END: 1.0}}
     cut[BOUNDARY] = {"に": 0.5, "ち": 0.5}
     assert text_of(bigram(CHARS_OF_WORDS, tokens, cut), "こんにち") == "こんにち今\n"
 
 
-# ---- characters the model has never seen
+# ---- unknown characters
 
 
 def with_notices(model: Model, prefix: str, **amount) -> tuple[str, list[str]]:
     notices: list[str] = []
-    generator = TextGenerator(model, ALWAYS, notices.append)
+    generator = TextGenerator(model, GREEDY, notices.append)
     read = generator.prefix(prefix)
-    return joined(generator.text(read, rng_for(0), **amount)), notices
+    return joined(generator.stream(read, rng_for(0), **amount)), notices
 
 
 @pytest.mark.parametrize("text_settings", [CHAR, CHARS_OF_WORDS])
-def test_unseen_characters_are_named_and_writing_goes_on(text_settings):
+def test_unknown_characters_are_named_and_replaced(text_settings):
     model = chain(text_settings, [END, "あ", "い", "う", END])
     text, notices = with_notices(model, "ア犬ア")
     assert text == "ア犬アいう\n"  # read as あ, the same kana
@@ -354,7 +354,7 @@ def test_unseen_characters_are_named_and_writing_goes_on(text_settings):
     assert "'犬'" in notices[1] and "\n" not in notices[1]
 
 
-def test_unseen_characters_inside_words():
+def test_unknown_characters_inside_words():
     model = chain(JANOME, [END, "犬", "は", "猫", END], "ハ")
     text, notices = with_notices(model, "犬ば")  # は with its voicing mark
     assert text == "犬ば猫\n" and len(notices) == 1 and "'ば'" in notices[0] and "'は'" in notices[0]
@@ -366,7 +366,7 @@ def test_known_characters_need_no_notice():
     assert with_notices(spelled, "今日")[1] == []
 
 
-def test_a_model_that_knows_hardly_anything_still_writes():
+def test_a_vocabulary_of_one_symbol_still_generates():
     for text_settings in (CHAR, JANOME, CHARS_OF_WORDS, RAW):
         model = bigram(text_settings, ["👨\u200d👧"], {END: {"👨\u200d👧": 1.0}} if text_settings != RAW else {})
         text, notices = with_notices(model, "犬が好き", length=6)
@@ -390,16 +390,16 @@ def test_a_model_that_knows_hardly_anything_still_writes():
 )
 def test_the_nearest_known_character(known, character, expected):
     codec = bigram(CHAR, sorted(known), {}).codec
-    assert nearest(character, codec) in expected
+    assert nearest_known(character, codec) in expected
 
 
 @given(st.text(max_size=20), st.sampled_from([CHAR, JANOME, CHARS_OF_WORDS, RAW]))
 @settings(max_examples=30, deadline=None)
-def test_any_prefix_is_continued_by_exactly_as_much_as_asked_for(prefix, text_settings):
+def test_any_prefix_is_continued_by_exactly_length_characters(prefix, text_settings):
     table = {} if text_settings == RAW else {END: {"あ": 1.0}}
     model = bigram(text_settings, ["あ", "い", "\n", "こんにちは"], {**table, "あ": {"い": 0.5, "あ": 0.5}})
-    generator = TextGenerator(model, AS_IT_IS)
+    generator = TextGenerator(model, UNSCALED)
     read = generator.prefix(prefix)
     assert text_settings != RAW or read.text == prefix
-    text = joined(generator.text(read, rng_for(4), length=12))
+    text = joined(generator.stream(read, rng_for(4), length=12))
     assert text.startswith(read.text) and len(text) == len(read.text) + 12 + 1

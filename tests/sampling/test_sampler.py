@@ -1,4 +1,4 @@
-"""Logits to one id: the distribution is the one that is asked for, and draws follow it."""
+"""Sampling rules: distributions against their definition, draws against the distribution."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def close(p: np.ndarray, expected: list[float]) -> None:
     np.testing.assert_allclose(p, expected, rtol=1e-12, atol=0)
 
 
-# ---- by hand
+# ---- distributions known by hand
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def close(p: np.ndarray, expected: list[float]) -> None:
         (plain(top_p=0.51), [0.625, 0.375, 0, 0]),
         (plain(top_p=0.81), [10 / 19, 6 / 19, 3 / 19, 0]),
         (plain(top_p=0.96), [0.5, 0.3, 0.15, 0.05]),
-        (plain(top_k=2, top_p=0.6), [1, 0, 0, 0]),  # the share is of what top-k has left: 0.625
-        (plain(temperature=0.5, top_p=0.68), [1, 0, 0, 0]),  # and of what the temperature makes of it: 0.685
+        (plain(top_k=2, top_p=0.6), [1, 0, 0, 0]),  # top_p applies after top_k: 0.625
+        (plain(temperature=0.5, top_p=0.68), [1, 0, 0, 0]),  # and after the temperature: 0.685
         (GREEDY, [1, 0, 0, 0]),
     ],
 )
@@ -51,22 +51,22 @@ def test_temperature_two_takes_square_roots():
     close(probabilities(LOGITS, plain(temperature=2)), [root / sum(roots) for root in roots])
 
 
-def test_a_repetition_is_penalised_once_whatever_its_sign():
+def test_repetition_is_penalized_once_for_either_sign():
     z = np.array([2.0, -1.0, 0.5, 1.0])
-    penalised = [math.exp(a) for a in (2.0 / 2, -1.0 * 2, 0.5, 1.0)]
-    expected = [a / sum(penalised) for a in penalised]
+    penalized = [math.exp(a) for a in (2.0 / 2, -1.0 * 2, 0.5, 1.0)]
+    expected = [a / sum(penalized) for a in penalized]
     close(probabilities(z, plain(repetition_penalty=2.0), recent=[0, 1, 1, 0, 0]), expected)
     close(probabilities(z, plain(repetition_penalty=2.0)), [math.exp(a) / sum(map(math.exp, z)) for a in z])
 
 
-def test_only_the_window_is_penalised():
+def test_only_the_window_is_penalized():
     z = np.array([2.0, -1.0, 0.5, 1.0])
     options = plain(repetition_penalty=2.0, repetition_window=2)
     far = probabilities(z, options, recent=[0, 1, 3, 2])
     close(far, probabilities(z, plain(repetition_penalty=2.0), recent=[3, 2]).tolist())
 
 
-def test_a_window_of_nothing_penalises_nothing_or_is_refused():
+def test_an_empty_window_is_neutral_or_an_error():
     try:
         options = plain(repetition_penalty=2.0, repetition_window=0)
     except ValueError:
@@ -74,13 +74,13 @@ def test_a_window_of_nothing_penalises_nothing_or_is_refused():
     close(probabilities(LOGITS, options, recent=[0, 1, 2]), [0.5, 0.3, 0.15, 0.05])
 
 
-def test_the_logits_are_left_as_they_were():
+def test_logits_are_not_modified():
     z = LOGITS.copy()
     probabilities(z, plain(temperature=0.3, top_k=2, top_p=0.5, repetition_penalty=3.0), [1], [0, 2])
     np.testing.assert_array_equal(z, LOGITS)
 
 
-def test_greedy_takes_the_likeliest_and_of_equals_the_first():
+def test_greedy_returns_the_first_of_equal_maxima():
     z = np.array([1.0, 3.0, 3.0, 2.0])
     for options in (GREEDY, plain(top_k=1), SamplingOptions(temperature=0, top_p=0.1)):
         close(probabilities(z, options), [0, 1, 0, 0])
@@ -88,20 +88,20 @@ def test_greedy_takes_the_likeliest_and_of_equals_the_first():
     close(probabilities(z, SamplingOptions(temperature=0, repetition_penalty=2.0), recent=[1, 2]), [0, 0, 0, 1])
 
 
-def test_ties_at_the_border_keep_the_lower_ids():
+def test_ties_at_the_cutoff_keep_the_lower_ids():
     z = np.zeros(5)
     close(probabilities(z, plain(top_k=2)), [0.5, 0.5, 0, 0, 0])
     close(probabilities(z, plain(top_p=0.5)), [1 / 3, 1 / 3, 1 / 3, 0, 0])
     close(probabilities(z, plain(top_k=3), banned_ids=[0]), [0, 1 / 3, 1 / 3, 1 / 3, 0])
 
 
-def test_illegal_ids_may_be_a_mask():
+def test_banned_ids_may_be_a_mask():
     mask = np.array([True, False, True, False])
     close(probabilities(LOGITS, plain(), mask), probabilities(LOGITS, plain(), [0, 2]).tolist())
 
 
 @pytest.mark.parametrize("banned_ids", [[0, 1, 2, 3], np.ones(4, dtype=bool)])
-def test_nothing_left_to_draw_is_an_error(banned_ids):
+def test_banning_all_ids_is_an_error(banned_ids):
     for options in (plain(), GREEDY, plain(top_k=1)):
         with pytest.raises(ValueError, match="no token is left"):
             probabilities(LOGITS, options, banned_ids)
@@ -113,7 +113,7 @@ def test_nothing_left_to_draw_is_an_error(banned_ids):
 def by_definition(
     logits: list[float], options: SamplingOptions, banned_ids: set[int], recent: list[int]
 ) -> dict[int, float]:
-    """id -> probability, straight from the words: penalty, illegal ids, temperature, top-k, top-p."""
+    """Return id -> probability by the definitions: penalty, banned ids, temperature, top-k, top-p."""
     z = dict(enumerate(logits))
     for id in set(recent[-options.repetition_window :]):
         z[id] = z[id] / options.repetition_penalty if z[id] > 0 else z[id] * options.repetition_penalty
@@ -152,13 +152,13 @@ IDS = st.integers(0, 6)
     st.lists(IDS, max_size=8),
 )
 @settings(max_examples=150, deadline=None)
-def test_every_combination_is_its_definition(logits, options, banned_ids, recent):
+def test_every_combination_equals_the_definition(logits, options, banned_ids, recent):
     expected = by_definition(logits, options, banned_ids, recent)
     p = probabilities(np.array(logits), options, banned_ids, recent)
     if options.top_p is None or options.temperature == 0:
         np.testing.assert_allclose(p, [expected.get(id, 0.0) for id in range(7)], rtol=1e-9, atol=1e-300)
         return
-    # The border of the nucleus may fall either way where rounding decides: compare by what the definition asks of it.
+    # Rounding may shift the boundary of the nucleus by one token: check the conditions of the definition instead.
     without = {**vars(options), "top_p": None}
     whole = by_definition(logits, SamplingOptions(**without), banned_ids, recent)
     kept = [id for id in range(7) if p[id] > 0]
@@ -171,7 +171,7 @@ def test_every_combination_is_its_definition(logits, options, banned_ids, recent
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=9), st.floats(0.1, 3), st.integers(0, 5))
-def test_what_cuts_nothing_changes_nothing(logits, temperature, more):
+def test_neutral_options_change_nothing(logits, temperature, more):
     z = np.array(logits)
     p = probabilities(z, SamplingOptions(temperature))
     for options in (
@@ -198,7 +198,7 @@ def test_extreme_logits_and_options_never_give_nan(logits, temperature, top_k, t
         banned_ids.pop()
     options = SamplingOptions(temperature, top_k, top_p, penalty)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # nor a warning, which a user would have to read
+        warnings.simplefilter("error")  # no warnings either
         p = probabilities(np.array(logits, dtype=np.float32), options, banned_ids, [0, 1])
     assert p.dtype == np.float64 and np.isfinite(p).all() and (p >= 0).all()
     assert abs(p.sum() - 1) < 1e-9
@@ -210,7 +210,7 @@ def test_extreme_logits_and_options_never_give_nan(logits, temperature, top_k, t
 
 
 def chi_square(counts: np.ndarray, p: np.ndarray) -> float:
-    """How many standard deviations the chi-square of the counts lies above what chance gives (at most about 3)."""
+    """Return the chi-square of the counts in standard deviations above its mean (by chance at most about 3)."""
     expected = counts.sum() * p[p > 0]
     statistic = float((((counts[p > 0] - expected) ** 2) / expected).sum())
     freedom = np.count_nonzero(p) - 1
@@ -237,11 +237,11 @@ def test_draws_follow_the_distribution(options, banned_ids):
     counts = np.bincount([sample(drawn, rng) for _ in range(20_000)], minlength=10)
     assert not counts[p == 0].any()
     assert chi_square(counts, p) < 4
-    assert chi_square(counts, np.roll(p, 1)) > 100  # the test can tell another distribution
+    assert chi_square(counts, np.roll(p, 1)) > 100  # the test rejects another distribution
 
 
 class Fixed:
-    """A generator whose next uniform number is known."""
+    """Random generator that returns a fixed uniform number."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -253,7 +253,7 @@ class Fixed:
 @pytest.mark.parametrize(
     ("number", "id"), [(0.0, 1), (0.2499, 1), (0.25, 3), (0.7499, 3), (0.75, 4), (np.nextafter(1, 0), 4)]
 )
-def test_one_uniform_number_is_one_id(number, id):
+def test_a_uniform_number_selects_its_id(number, id):
     assert sample(np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0]), Fixed(number)) == id
 
 
@@ -261,7 +261,7 @@ def test_one_uniform_number_is_one_id(number, id):
     st.lists(st.one_of(st.just(0.0), st.floats(1e-12, 1)), min_size=1, max_size=40).filter(any),
     st.one_of(st.floats(0, 1, exclude_max=True), st.just(float(np.nextafter(1, 0)))),
 )
-def test_what_has_no_probability_is_never_drawn(weights, number):
+def test_probability_zero_is_never_drawn(weights, number):
     p = np.array(weights) / sum(weights)
     id = sample(p, Fixed(number))
     assert p[id] > 0
@@ -269,7 +269,7 @@ def test_what_has_no_probability_is_never_drawn(weights, number):
     assert below - 1e-9 <= number <= below + p[id] + 1e-9
 
 
-# ---- what is refused
+# ---- invalid options
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,6 @@ def test_what_has_no_probability_is_never_drawn(weights, number):
         {"repetition_window": -1},
     ],
 )
-def test_bad_values_are_refused(values):
+def test_invalid_values_are_errors(values):
     with pytest.raises(ValueError, match=str(next(iter(values.values())))):
         SamplingOptions(**values)

@@ -1,4 +1,4 @@
-"""Bits per character, against their definition written out in plain Python float64."""
+"""Bits per character against their definition in plain Python floats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def product(h: list[float], W: list[list[float]], column: int) -> float:
 
 
 class PlainLSTM:
-    """The model in lists of Python floats, one number at a time, as its equations are printed."""
+    """LSTM in lists of Python floats, one number at a time, by the equations as printed."""
 
     def __init__(self, model: Model) -> None:
         self.W = {name: array.astype(float).tolist() for name, array in model.arrays.items()}
@@ -65,15 +65,15 @@ class PlainLSTM:
         self.h = [o[u] * math.tanh(self.c[u]) for u in range(self.H)]
 
     def nats(self, id: int) -> float:
-        """What it costs to be told that `id` comes next."""
+        """Return the negative log-likelihood of `id` as the next id."""
         z = [product(self.h, self.W["Why"], column) + by for column, by in enumerate(self.W["by"])]
         return math.log(math.fsum(math.exp(a - z[id]) for a in z))
 
 
 def bpc_by_definition(model: Model, tokens: Sequence[str | int], characters: int) -> float:
-    """All nats over ln 2, and log2(1,114,112) bits for each unseen code point, over `characters`.
+    """Return all nats / ln 2 plus log2(1,114,112) bits for each unknown code point, divided by `characters`.
 
-    A token is told by its name, a special one by its id.
+    Tokens are names, special tokens ids.
     """
     lstm = PlainLSTM(model)
     if model.codec.end_of_post is not None:
@@ -86,8 +86,8 @@ def bpc_by_definition(model: Model, tokens: Sequence[str | int], characters: int
     return bits / characters
 
 
-def score_of(model: Model, ids: Sequence[int], units: int) -> Score:
-    return score(InferenceCell(model.arrays), model.codec, np.array(ids, dtype=np.int32), units)
+def score_of(model: Model, ids: Sequence[int], characters: int) -> Score:
+    return score(InferenceCell(model.arrays), model.codec, np.array(ids, dtype=np.int32), characters)
 
 
 UNK, END, BOUNDARY = 0, 1, 2
@@ -98,31 +98,31 @@ def test_bits_of_posts_with_unknowns_and_ends():
     tokens = ["あ", "い", UNK, END, "い", UNK, UNK, "\n", END, END]  # an empty post too
     ids = [2, 3, 0, 1, 3, 0, 0, 4, 1, 1]
     expected = bpc_by_definition(model, tokens, characters=3 + 4 + 0 + 3)
-    result = score_of(model, ids, units=10)
+    result = score_of(model, ids, characters=10)
     assert result.bpc == pytest.approx(expected, rel=1e-5)
-    assert (result.tokens, result.unknown, result.units) == (10, 3, 10)
+    assert (result.tokens, result.unknown, result.characters) == (10, 3, 10)
 
 
-def test_a_model_without_opinion_costs_log2_of_its_vocabulary():
+def test_a_uniform_model_costs_log2_of_the_vocabulary():
     model = random_model(RAW, ["あ", "い", "う"])
     flat = Model(model.config, model.codec, {name: 0 * array for name, array in model.arrays.items()})
-    result = score_of(flat, [1, 2, 3, 1], units=4)
+    result = score_of(flat, [1, 2, 3, 1], characters=4)
     assert result.bpc == pytest.approx(2) and result.perplexity == pytest.approx(4)
     assert result.loss == pytest.approx(math.log(4))
-    unseen = score_of(flat, [1, 0], units=2)  # <unk> like any other token, and which of Unicode it is
-    assert unseen.bpc == pytest.approx((2 + 2 + math.log2(0x110000)) / 2)
+    unknown = score_of(flat, [1, 0], characters=2)  # <unk> like any other token, and the choice of a code point
+    assert unknown.bpc == pytest.approx((2 + 2 + math.log2(0x110000)) / 2)
 
 
-def test_losing_certainty_does_not_overflow():
+def test_extreme_logits_do_not_overflow():
     model = random_model(RAW, ["あ", "い"])
     arrays = {name: 0 * array for name, array in model.arrays.items()}
     arrays["by"] = np.array([0, 3e4, -3e4], dtype=np.float32)
-    result = score_of(Model(model.config, model.codec, arrays), [2, 2], units=2)
+    result = score_of(Model(model.config, model.codec, arrays), [2, 2], characters=2)
     assert result.loss == pytest.approx(6e4) and math.isfinite(result.perplexity) and math.isfinite(result.bpc)
 
 
 @pytest.mark.parametrize("length", [1, 255, 256, 257, 512, 600])
-def test_block_borders_change_nothing(length):
+def test_block_boundaries_change_nothing(length):
     model = random_model(TextSettings(), ["あ", "い", "う"], H=3, seed=2)
     rng = np.random.default_rng(length)
     ids = rng.integers(0, 5, length).tolist()
@@ -130,12 +130,12 @@ def test_block_borders_change_nothing(length):
     assert score_of(model, ids, length).bpc == pytest.approx(bpc_by_definition(model, tokens, length), rel=1e-5)
 
 
-def test_the_size_of_a_block_changes_nothing(monkeypatch):
+def test_block_size_changes_nothing(monkeypatch):
     model = random_model(RAW, ["あ", "い", "う"], H=16)
     ids = np.random.default_rng(0).integers(0, 4, 1000)
     whole = score_of(model, ids, 1000)
     for block in (1, 7, 999, 1000, 5000):
-        monkeypatch.setattr(scoring, "BLOCK", block)
+        monkeypatch.setattr(scoring, "BLOCK_TOKENS", block)
         assert score_of(model, ids, 1000).nats == pytest.approx(whole.nats, rel=1e-6)
 
 
@@ -146,7 +146,7 @@ def test_progress_counts_every_token_once():
     assert sum(done) == 700
 
 
-# ---- evaluate: from files
+# ---- evaluate: files
 
 
 def written(path: Path, text: str) -> Path:
@@ -157,10 +157,22 @@ def written(path: Path, text: str) -> Path:
 def test_evaluate_posts_by_characters(tmp_path):
     path = written(tmp_path / "a.txt", "@taro あい！！！！！！\n\nあ犬\r\nあ犬\n")
     model = random_model(TextSettings(), ["あ", "い", "!", "@", " "])
-    tokens = ["@", " ", "あ", "い", "!", "!", "!", END, "あ", UNK, END]  # cleaned; the double and the empty one dropped
+    tokens = [
+        "@",
+        " ",
+        "あ",
+        "い",
+        "!",
+        "!",
+        "!",
+        END,
+        "あ",
+        UNK,
+        END,
+    ]  # cleaned, without duplicates
     result = evaluate(model, [path])
     assert result.bpc == pytest.approx(bpc_by_definition(model, tokens, 7 + 1 + 2 + 1), rel=1e-5)
-    assert (result.tokens, result.unknown, result.units) == (11, 1, 11)
+    assert (result.tokens, result.unknown, result.characters) == (11, 1, 11)
 
 
 def test_evaluate_cleans_as_the_model_was_trained(tmp_path):
@@ -171,7 +183,7 @@ def test_evaluate_cleans_as_the_model_was_trained(tmp_path):
 
 
 def test_evaluate_words(tmp_path):
-    """今日 is one token of two characters; 明日 is spelled; 晴 is unseen; は ends each post."""
+    """今日 is one token of two characters; 明日 is split into two; 晴 is unknown; は ends each post."""
     path = written(tmp_path / "a.txt", "今日は\n明日は\n晴\n")
     model = random_model(TextSettings("janome"), ["今日", "明", "日", "は"])
     tokens = ["今日", "は", END, "明", "日", "は", END, UNK, END]
@@ -182,7 +194,7 @@ def test_evaluate_words(tmp_path):
 def test_evaluate_characters_with_word_boundaries(tmp_path):
     path = written(tmp_path / "a.txt", "今日は\n")
     model = random_model(TextSettings("janome-chars"), ["今", "日", "は"])
-    tokens = ["今", "日", BOUNDARY, "は", END]  # a boundary costs bits and is no character
+    tokens = ["今", "日", BOUNDARY, "は", END]  # a boundary costs bits and counts no character
     assert evaluate(model, [path]).bpc == pytest.approx(bpc_by_definition(model, tokens, 4), rel=1e-5)
 
 
@@ -197,8 +209,8 @@ def test_evaluate_raw(tmp_path):
 
 
 @pytest.mark.parametrize("text_settings", [TextSettings(), TextSettings("janome"), TextSettings("janome-chars"), RAW])
-def test_the_held_back_part_scores_as_a_file_of_its_own(tmp_path, text_settings):
-    """What training validates on and what `evaluate` computes are one number."""
+def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
+    """Validation during training and `evaluate` give the same number."""
     if not (CORPORA / "open2ch_posts.txt").is_file():
         pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
     posts = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[:200]
@@ -206,19 +218,23 @@ def test_the_held_back_part_scores_as_a_file_of_its_own(tmp_path, text_settings)
     tokens = corpus.codec.vocabulary.tokens[corpus.codec.vocabulary.num_specials :]
     model = random_model(text_settings, tokens, H=8)
     validation = score_of(model, corpus.validation, corpus.validation_chars)
-    # The text itself, not the ids: those have lost what an unseen character was.
+    # From the text: the ids do not keep unknown characters.
     if text_settings.raw:
         text = "".join(post + "\n" for post in posts)[-corpus.validation_chars :]
     else:
         cleaned = prepare([tmp_path / "a.txt"], TextSettings(), CorpusOptions(validation=0))
         held = np.count_nonzero(corpus.validation == corpus.codec.end_of_post)
         text = "".join(post + "\n" for post in cleaned.codec.decode(cleaned.ids).split("\n")[:-1][-held:])
-    alone = evaluate(model, [written(tmp_path / "held.txt", text)])
+    alone = evaluate(model, [written(tmp_path / "validation.txt", text)])
     assert alone.bpc == pytest.approx(validation.bpc, rel=1e-9)
-    assert (alone.tokens, alone.unknown, alone.units) == (validation.tokens, validation.unknown, validation.units)
-    assert validation.units == len(text)  # a line end for each post
+    assert (alone.tokens, alone.unknown, alone.characters) == (
+        validation.tokens,
+        validation.unknown,
+        validation.characters,
+    )
+    assert validation.characters == len(text)  # a line end for each post
 
 
-def test_nothing_left_to_score_is_an_error(tmp_path):
+def test_no_posts_after_cleaning_is_an_error(tmp_path):
     with pytest.raises(TextError, match="nothing is left"):
         evaluate(random_model(TextSettings(), ["あ"]), [written(tmp_path / "a.txt", "\n \nRT @a: い\n")])
