@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values))
     else:
-        print(
+        count = f"{result.characters:,} characters, each end of post counted as one"
+        print(f"{result.bpc:.4f} bits per character ({count})")
             f"{result.bpc:.4f} bits per character ({result.characters:,} characters, each end of post counted as one)"
         )
         print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
