@@ -44,8 +44,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         count = f"{result.characters:,} characters, each end of post counted as one"
         print(f"{result.bpc:.4f} bits per character ({count})")
-            f"{result.bpc:.4f} bits per character ({result.characters:,} characters, each end of post counted as one)"
-        )
         print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
         print(f"{result.unknown:,} characters unknown to the model")
     return 0
