@@ -1,0 +1,64 @@
+"""Pages of docs/ against the code: the tree of modules, the table of imports, links, and tables in both languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers import DOCS, ROOT
+from test_architecture import ARROWS, EVERYONE
+
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "data" / "README.md", ROOT / "CONTRIBUTING.md"])
+BOTH = ["architecture", "gallery", "benchmarks"]  # pages in two languages with the same sections
+architecture = pytest.mark.parametrize("page", ["architecture.md", "architecture.ja.md"])
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def numbers_in_tables(page: str) -> list[str]:
+    """Return the cells of all tables that are a number, in order."""
+    return re.findall(r"\| ([\d.,]+) (?=\|)", text_of(page))
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@architecture
+def test_tree_names_every_module_and_no_other(page):
+    (tree,) = re.findall(r"^```\n(gluon_lstm/\n.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
+    named = sorted(re.findall(r"\w+\.py\b", tree))
+    modules = sorted(p.name for p in (ROOT / "gluon_lstm").rglob("*.py") if p.name != "__init__.py")
+    assert [name for name in named if name != "__init__.py"] == modules
+
+
+@architecture
+def test_import_table_is_the_one_that_is_checked(page):
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", text_of(page).split("## ")[2], re.MULTILINE))
+    listed = {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows.items() if room != "cli"}
+    rooms = {room: targets for room, targets in ARROWS.items() if room not in {*EVERYONE, "cli", "compat", "__main__"}}
+    assert listed == rooms
+    (everyone,) = re.findall(r"^`config`.*$", text_of(page), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", everyone)) == EVERYONE - {""}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_and_anchors_exist(page: Path):
+    for target, _, part in re.findall(r"\]\((?!http)([^)#]*)(#([^)]+))?\)", page.read_text(encoding="utf-8")):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        if part:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert part in map(anchor, headings), f"{target}#{part}"
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_both_languages_have_the_same_structure_and_numbers(name):
+    english, japanese = text_of(f"{name}.md"), text_of(f"{name}.ja.md")
+    for pattern in (r"^#+", r"^```", r"!\[.*\]\((.*)\)$"):
+        assert re.findall(pattern, english, re.MULTILINE) == re.findall(pattern, japanese, re.MULTILINE)
+    assert numbers_in_tables(f"{name}.md") == numbers_in_tables(f"{name}.ja.md")
