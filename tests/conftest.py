@@ -1,4 +1,4 @@
-"""Weights and windows that several tests begin from."""
+"""Fixtures shared by several tests: weights, windows, a corpus, scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gluon_lstm.config import ModelConfig
 
 @pytest.fixture
 def weights():
-    """make(V, H, scale): 14 float64 arrays, every one different, so that no two can be exchanged unnoticed."""
+    """make(V, H, scale): 14 different float64 arrays, so that swapping any two changes the results."""
 
     def make(V: int, H: int, scale: float = 0.5, seed: int = 0) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([seed, V, H])
@@ -25,7 +25,7 @@ def weights():
 
 @pytest.fixture
 def window():
-    """make(T, N, V, H): ids x, y (T, N), and a carried state h, c (N, H) that is not zero."""
+    """make(T, N, V, H): ids x, y (T, N), and a nonzero carried state h, c (N, H)."""
 
     def make(T: int, N: int, V: int, H: int, seed: int = 1) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng([seed, T, N, V, H])
@@ -39,19 +39,19 @@ def window():
 def assert_same():
     """Compare two dicts of gradients (or weights) name by name; print both arrays where they differ."""
 
-    def compare(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], rtol: float, atol: float) -> None:
-        assert list(found) == list(wanted)
-        for name, array in wanted.items():
+    def compare(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], rtol: float, atol: float) -> None:
+        assert list(found) == list(expected)
+        for name, array in expected.items():
             assert found[name].shape == array.shape, name
             if not np.allclose(found[name], array, rtol=rtol, atol=atol):
-                pytest.fail(f"{name} differs\nfound\n{found[name]}\nwanted\n{array}")
+                pytest.fail(f"{name} differs\nfound\n{found[name]}\nexpected\n{array}")
 
     return compare
 
 
 @pytest.fixture(scope="session")
 def posts_of_letters():
-    """200 different posts of five letters, in which each letter often follows its neighbour in the alphabet."""
+    """200 distinct posts of five letters, in which a letter is often followed by the next one of the alphabet."""
     rng = np.random.default_rng(0)
     made = {}
     while len(made) < 200:
@@ -64,7 +64,7 @@ def posts_of_letters():
 
 @pytest.fixture
 def script(monkeypatch):
-    """script(name): a module of scripts/, imported as when it is run."""
+    """script(name): import a module of scripts/ as when it is run."""
     monkeypatch.syspath_prepend(str(SCRIPTS / "measure"))
     yield importlib.import_module
     for path in SCRIPTS.rglob("*.py"):

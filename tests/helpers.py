@@ -18,8 +18,8 @@ def sigmoid(a):
 
 
 def reference_step(variant, x, h, c, W):
-    """One lane, one step, from the equations as printed: x (D,) with D the vocabulary, one-hot, or H."""
-    if variant == "rnn":  # notes 003, the RNN before the LSTM
+    """Return h, c of one lane after one step, from the printed equations: x (D,), with D = V (one-hot) or H."""
+    if variant == "rnn":  # the simple RNN of notes 003
         return np.tanh(x @ W["Wxh"] + h @ W["Whh"] + W["bh"]), c
     g, i, f, o = (x @ W[f"Wx{k}"] + h @ W[f"Wh{k}"] + W[f"b{k}"] for k in "gifo")
     if variant == "peephole":  # a diagonal matrix, written as the matrix

@@ -1,4 +1,4 @@
-"""Who may import whom: the arrows of the package, read from its source and tried in a fresh interpreter."""
+"""Import rules between the packages ("rooms"), checked in the source and in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
-# Which import nothing of ours; "": the version, in the package itself.
+# Modules that import nothing else of the package; "": the version, in the package itself.
 EVERYONE = {"config", "files", "progress", "system", "array_file", "signals", "options", ""}
 
-# room -> the rooms it may import from, itself always among them
+# room -> the rooms it may import from, besides itself
 ARROWS = {
     "config": set(),
     "files": set(),
@@ -41,7 +41,7 @@ ARROWS = {
     "": set(),
 }
 
-# What runs where there is no MXNet: whole rooms, and these single modules.
+# Rooms and single modules that run without MXNet.
 WITHOUT_MXNET = {"text", "model", "sampling", "report", *EVERYONE}
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing",
@@ -60,12 +60,12 @@ MODULES = {module_name(path): path for path in FILES}
 
 
 def room(module: str) -> str:
-    """text of gluon_lstm.text.corpus; "" of gluon_lstm."""
+    """Return "text" for gluon_lstm.text.corpus, "" for gluon_lstm."""
     return module.split(".")[1] if "." in module else ""
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it, and by whatever form of import."""
+    """Yield every module that a file imports, at any place in it and by any form of import."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -81,12 +81,13 @@ def imported(path: Path) -> Iterator[str]:
                 yield str(node.args[0].value)
 
 
-def ours(path: Path) -> set[str]:
+def own_imports(path: Path) -> set[str]:
+    """Return the modules of this package that a file imports."""
     return {name for name in imported(path) if name.split(".")[0] == "gluon_lstm"}
 
 
-def with_everything_behind(module: str) -> set[str]:
-    """The modules of the package that are there once `module` is imported, by whatever way."""
+def transitive_imports(module: str) -> set[str]:
+    """Return all modules of the package that importing `module` loads, itself included."""
     found, waiting = set(), [module]
     while waiting:
         name = waiting.pop()
@@ -94,24 +95,24 @@ def with_everything_behind(module: str) -> set[str]:
             continue
         found.add(name)
         parents = [name.rpartition(".")[0]] if "." in name else []
-        waiting += [*parents, *ours(MODULES[name])]
+        waiting += [*parents, *own_imports(MODULES[name])]
     return found
 
 
-def test_every_room_is_on_the_plan():
+def test_every_room_has_arrows():
     rooms = {room(module) for module in MODULES}
     assert rooms <= ARROWS.keys()
     assert {"text", "model", "lstm", "training", "sampling", "cli", "compat"} <= rooms
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_point_one_way(module):
+def test_imports_follow_the_arrows(module):
     allowed = ARROWS[room(module)] | EVERYONE | {room(module)}
-    assert {name for name in ours(MODULES[module]) if room(name) not in allowed} == set()
+    assert {name for name in own_imports(MODULES[module]) if room(name) not in allowed} == set()
 
 
-def test_imports_never_go_round_in_a_circle():
-    """Room by room: no room is reached from itself through another one."""
+def test_no_import_cycles_between_rooms():
+    """No room imports itself through another one."""
     reached = {name: set(targets) for name, targets in ARROWS.items()}
     for _ in ARROWS:
         for targets in reached.values():
@@ -119,7 +120,7 @@ def test_imports_never_go_round_in_a_circle():
     assert [name for name, targets in reached.items() if name in targets] == []
 
 
-def test_the_test_sees_an_import_that_is_not_allowed(tmp_path, monkeypatch):
+def test_import_scanner_finds_every_form_of_import(tmp_path, monkeypatch):
     (tmp_path / "gluon_lstm" / "text").mkdir(parents=True)
     path = tmp_path / "gluon_lstm" / "text" / "x.py"
     path.write_text(
@@ -142,22 +143,22 @@ def test_only_compat_imports_mxnet():
     assert importers == {"gluon_lstm.compat"}
 
 
-def test_nobody_imports_pickle():
-    """Nor what pickles: loading a pickle runs whatever somebody has put into it."""
+def test_no_module_imports_pickle():
+    """Nor libraries that pickle: loading a pickle runs arbitrary code."""
     pickling = {"pickle", "cPickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib", "multiprocessing"}
     importers = {name for name, path in MODULES.items() if any(i.split(".")[0] in pickling for i in imported(path))}
     assert importers == set()
 
 
-def test_nobody_loads_arrays_with_pickles_in_them():
+def test_no_module_allows_pickled_arrays():
     for path in FILES:
         source = path.read_text(encoding="utf-8")
         assert "allow_pickle=True" not in source and "load_states" not in source, path
 
 
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if room(m) in WITHOUT_MXNET or m in MODULES_WITHOUT_MXNET))
-def test_no_way_leads_to_mxnet(module):
-    assert "gluon_lstm.compat" not in with_everything_behind(module)
+def test_no_transitive_import_of_mxnet(module):
+    assert "gluon_lstm.compat" not in transitive_imports(module)
 
 
 def run(code: str) -> None:
@@ -165,14 +166,14 @@ def run(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_trained_model_needs_no_mxnet_and_starts_quickly():
-    """Imported in a fresh interpreter: MXNet is not even looked for, and what is heavy waits until it is needed."""
+def test_mxnet_free_modules_import_nothing_heavy():
+    """Imported in a fresh interpreter: MXNet is not even searched for, and heavy libraries are imported lazily."""
     free = sorted(m for m in MODULES if room(m) in WITHOUT_MXNET or m in MODULES_WITHOUT_MXNET)
     run(
         "import sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        assert name.split('.')[0] != 'mxnet', 'mxnet is looked for'\n"
+        "        assert name.split('.')[0] != 'mxnet', 'mxnet is searched for'\n"
         "sys.meta_path.insert(0, Watch())\n"
         f"for name in {free!r}:\n"
         "    __import__(name)\n"
@@ -183,7 +184,7 @@ def test_a_trained_model_needs_no_mxnet_and_starts_quickly():
     )
 
 
-def test_the_command_line_and_package_inits_import_nothing_heavy():
+def test_command_line_and_package_inits_import_nothing_heavy():
     inits = sorted(module for module, path in MODULES.items() if path.name == "__init__.py")
     run(
         "import sys\n"

@@ -1,4 +1,4 @@
-"""MXNet runs on this Python and this NumPy, and NumPy is left as it was found."""
+"""MXNet runs on this Python and this NumPy, and NumPy is restored after its import."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 
 def run(code):
-    """Run it in a fresh interpreter, whose NumPy nobody has touched yet, and return what it printed."""
+    """Run `code` in a fresh interpreter with an unpatched NumPy; return its output."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -42,7 +42,7 @@ def test_gluon_lstm_trains_a_step():
     assert h.shape == c.shape == (2, 3, 8)
 
 
-def test_numpy_is_left_as_it_was():
+def test_numpy_is_restored_after_the_import():
     added = run(
         "import sys, warnings\n"
         "warnings.simplefilter('ignore')\n"
@@ -56,7 +56,7 @@ def test_numpy_is_left_as_it_was():
     assert set(added) <= {"bool", "Inf"}
 
 
-def test_names_that_mxnet_reads_later_stay():
+def test_names_read_at_run_time_stay():
     from gluon_lstm.compat import mx
 
     array = mx.np.array([1.0, 2.0, 3.0])
@@ -65,7 +65,7 @@ def test_names_that_mxnet_reads_later_stay():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy 1.26, for the names it still has
-def test_lent_names_work_inside_mxnet_and_are_given_back():
+def test_patched_names_work_inside_mxnet_and_are_removed():
     from gluon_lstm.compat import mx
 
     assert np.isinf(mx.np.PINF) and np.isnan(mx.np.NaN)
@@ -77,7 +77,7 @@ def test_lent_names_work_inside_mxnet_and_are_given_back():
             mx.np.npv(0.1, [1, 2])
 
 
-def test_import_is_silent_even_where_warnings_are_errors():
+def test_import_raises_no_warnings():
     code = "import numpy\nfrom gluon_lstm.compat import mx"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -98,7 +98,7 @@ def test_import_after_a_failed_one():
     ("missing", "advice"),
     [("mxnet", "WSL2, Colab or a Linux container"), ("requests", "pip install requests")],
 )
-def test_without_mxnet_one_sentence_says_what_to_do(missing, advice):
+def test_missing_package_error_says_how_to_fix_it(missing, advice):
     message = run(
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"  # makes its import fail as if it were not installed
@@ -112,10 +112,10 @@ def test_without_mxnet_one_sentence_says_what_to_do(missing, advice):
 
 
 @pytest.mark.parametrize("before", ["", "import scipy.sparse\n"])
-def test_scipy_is_left_to_others(before):
-    """MXNet would load it, and warn with each array it makes; whoever wants it gets it, before and after."""
+def test_scipy_stays_importable(before):
+    """MXNet would import SciPy and warn with each new array; other code can import it, before and after."""
     pytest.importorskip("scipy")
-    said = run(
+    output = run(
         "import sys, warnings\n"
         "warnings.simplefilter('error', DeprecationWarning)\n"
         f"{before}"
@@ -125,4 +125,4 @@ def test_scipy_is_left_to_others(before):
         "import scipy.sparse\n"
         "print(scipy.sparse.csr_matrix((2, 3)).shape)\n"
     ).splitlines()
-    assert said == [str(bool(before)), "(2, 3)"]
+    assert output == [str(bool(before)), "(2, 3)"]

@@ -1,6 +1,6 @@
-"""A model file from anywhere: it is refused in one sentence or it is a model, and costs little time and memory.
+"""Hostile model files: refused in one sentence or a valid model, at little cost of time and memory.
 
-Whoever makes such a file can compute its checksum too, so nearly every file here has one that is right.
+An attacker can compute the checksum, so nearly every file here has a correct one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from gluon_lstm.text.vocabulary import MAX_TOKEN_LENGTH, Vocabulary
 
 SETTINGS = TextSettings("char")
 LETTERS = ["あ", "い", "\n", "\x1b", "\ud83d"]
-SECONDS = 5.0  # of the processor, which do not grow when other work runs
+SECONDS = 5.0  # maximum CPU time, which other processes do not affect
 
 
 def model_of(
@@ -60,10 +60,10 @@ def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
 
 
-def seal(file_metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
-    """A file with a checksum that is right, whatever is in it."""
-    described = {**file_metadata, "checksum": array_file.checksum(file_metadata, arrays)}
-    return save(arrays, metadata={"gluon_lstm": json.dumps(described)})
+def file_bytes(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """Return a file with a correct checksum and any contents."""
+    stored = {**metadata, "checksum": array_file.checksum(metadata, arrays)}
+    return save(arrays, metadata={"gluon_lstm": json.dumps(stored)})
 
 
 def file_of(header: str | bytes, data: bytes = b"") -> bytes:
@@ -78,23 +78,23 @@ def path(tmp_path) -> Path:
 
 
 def refusal(path: Path, content: bytes | None = None) -> str:
-    """Why the file is refused: one sentence that names it, soon, and not longer than a person reads."""
+    """Return the reason for which the file is refused: one short sentence that names it, raised in little time."""
     if content is not None:
         path.write_bytes(content)
     begun = time.process_time()
     with pytest.raises(ModelError) as caught:
         Model.load(path)
     assert time.process_time() - begun < SECONDS
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ") and "\n" not in said and len(said) < len(str(path)) + 500
-    return said.removeprefix(f"{path}: ")
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}: ") and "\n" not in sentence and len(sentence) < len(str(path)) + 500
+    return sentence.removeprefix(f"{path}: ")
 
 
-# ---- the description
+# ---- metadata
 
 
 def places(value: Any, before: tuple = ()) -> Iterator[tuple]:
-    """Where the values in a description are: ("config", "hidden") and the like."""
+    """Yield the key path of every value: ("config", "hidden") and so on."""
     if before:
         yield before
     if isinstance(value, (dict, list)):
@@ -102,12 +102,12 @@ def places(value: Any, before: tuple = ()) -> Iterator[tuple]:
             yield from places(value[key], (*before, key))
 
 
-def changed(file_metadata: dict[str, Any], place: tuple, value: Any) -> dict[str, Any]:
-    whole = copy.deepcopy(file_metadata)
-    inside = whole
+def changed(metadata: dict[str, Any], place: tuple, value: Any) -> dict[str, Any]:
+    whole = copy.deepcopy(metadata)
+    parent = whole
     for key in place[:-1]:
-        inside = inside[key]
-    inside[place[-1]] = value
+        parent = parent[key]
+    parent[place[-1]] = value
     return whole
 
 
@@ -117,14 +117,14 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(path):
-    """A model means: it says again what it was told, writes text, and comes back when it is saved."""
-    file_metadata, arrays = parts(path)
+def test_any_value_anywhere_in_the_metadata_is_refused_or_a_valid_model(path):
+    """A valid model keeps its metadata, generates text and can be saved and loaded again."""
+    metadata, arrays = parts(path)
     refused = 0
-    for place in places({key: value for key, value in file_metadata.items() if key != "checksum"}):
+    for place in places({key: value for key, value in metadata.items() if key != "checksum"}):
         for value in HOSTILE:
-            hostile = changed(file_metadata, place, value)
-            path.write_bytes(seal(hostile, arrays))
+            hostile = changed(metadata, place, value)
+            path.write_bytes(file_bytes(hostile, arrays))
             try:
                 model = Model.load(path)
             except ModelError:
@@ -132,7 +132,7 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
                 refused += 1
                 continue
             assert json.dumps(model.file_metadata()["vocabulary"]) == json.dumps(hostile["vocabulary"])
-            assert json.dumps(model.file_metadata()["about"]) == json.dumps(hostile["about"])
+            assert json.dumps(model.file_metadata()["metadata"]) == json.dumps(hostile["metadata"])
             assert model.config == ModelConfig(2)
             generator = TextGenerator(model)
             assert len("".join(generator.stream(generator.prefix("あ!!!"), rng_for(1), length=9))) >= 10
@@ -142,15 +142,15 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "said"),
+    ("place", "value", "reason"),
     [
-        (("config", "hidden"), 10**18, "--hidden"),
-        (("config", "hidden"), True, "--hidden"),
-        (("config", "hidden"), 2.0, "--hidden"),
-        (("config", "layers"), 10**9, "--layers"),
+        (("config", "hidden"), 10**18, "`hidden`"),
+        (("config", "hidden"), True, "`hidden`"),
+        (("config", "hidden"), 2.0, "`hidden`"),
+        (("config", "layers"), 10**9, "`layers`"),
         (("config", "layers"), 2, "shapes"),
-        (("config", "variant"), ["standard"], "--variant"),
-        (("config", "variant"), "x\n" * 10**6, "--variant"),
+        (("config", "variant"), ["standard"], "`variant`"),
+        (("config", "variant"), "x\n" * 10**6, "`variant`"),
         (("config", "variant"), "rnn", "shapes"),
         (("config", "x" * 10**6), 1, "unexpected keyword"),
         (("text", "raw"), 1, "raw=1"),
@@ -167,28 +167,29 @@ def test_whatever_stands_at_any_place_of_a_description_is_refused_or_a_model(pat
         (("vocabulary", 2), 3, "strings"),
         (("vocabulary", 1), "<other>", "special tokens"),
         (("vocabulary", 3), "あ", "each token once"),
-        (("specials",), 3, "special tokens"),
-        (("specials",), True, "the number"),
-        (("about",), [], "JSON object"),
-        (("format",), 2, "update gluon-lstm"),
-        (("format",), True, "names no format"),
-        (("format",), 1.0, "names no format"),
+        (("num_specials",), 3, "special tokens"),
+        (("num_specials",), True, "the number"),
+        (("metadata",), [], "`metadata`"),
+        (("format",), array_file.FORMAT + 1, "update gluon-lstm"),
+        (("format",), array_file.FORMAT - 1, "train the model again"),
+        (("format",), True, "no format number"),
+        (("format",), float(array_file.FORMAT), "no format number"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_wrong_in_a_description_is_said(path, place, value, said):
-    file_metadata, arrays = parts(path)
-    assert said in refusal(path, seal(changed(file_metadata, place, value), arrays))
+def test_error_names_the_invalid_field(path, place, value, reason):
+    metadata, arrays = parts(path)
+    assert reason in refusal(path, file_bytes(changed(metadata, place, value), arrays))
 
 
-@pytest.mark.parametrize("key", ["config", "text", "vocabulary", "specials", "about", "format"])
-def test_a_description_that_lacks_something_is_refused(path, key):
-    file_metadata, arrays = parts(path)
-    del file_metadata[key]
-    assert key in refusal(path, seal(file_metadata, arrays))
+@pytest.mark.parametrize("key", ["config", "text", "vocabulary", "num_specials", "metadata", "format"])
+def test_missing_metadata_key_is_refused(path, key):
+    metadata, arrays = parts(path)
+    del metadata[key]
+    assert key in refusal(path, file_bytes(metadata, arrays))
 
 
-def test_a_token_that_steers_a_terminal_is_a_token(path):
+def test_control_characters_and_lone_surrogates_are_valid_tokens(path):
     assert "\x1b" in Model.load(path).vocabulary and "\ud83d" in Model.load(path).vocabulary
 
 
@@ -202,14 +203,14 @@ def test_a_token_that_steers_a_terminal_is_a_token(path):
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_a_user_dictionary_that_janome_could_not_use_is_refused(path, entries):
-    file_metadata, arrays = parts(path)
-    hostile = changed(changed(file_metadata, ("text", "tokenizer"), "janome"), ("text", "user_dictionary"), entries)
-    refusal(path, seal(hostile, arrays))
+def test_invalid_user_dictionary_is_refused(path, entries):
+    metadata, arrays = parts(path)
+    hostile = changed(changed(metadata, ("text", "tokenizer"), "janome"), ("text", "user_dictionary"), entries)
+    refusal(path, file_bytes(hostile, arrays))
 
 
-def test_a_user_dictionary_of_any_size_is_looked_up_soon():
-    """Janome's own takes minutes to compile the second of these, and ends the process at the third."""
+def test_large_user_dictionaries_are_fast():
+    """Janome's own dictionary takes minutes to compile the second of these, and crashes on the third."""
     text = "あ" * 60
     for entries in (
         [f"{k:06},名詞,ヨミ" for k in range(100_000)],
@@ -226,37 +227,37 @@ def test_a_user_dictionary_of_any_size_is_looked_up_soon():
 # ---- the container
 
 
-def test_headers_that_are_none(path):
-    ours = json.dumps({"__metadata__": {"gluon_lstm": json.dumps({"format": 1})}})
-    for content, said in (
-        (b"", "ends before"),
-        (bytes(7), "ends before"),
-        (b"\xff" * 100, "ends before"),
-        (file_of("{}")[:-1], "ends before"),
+def test_invalid_headers_are_refused(path):
+    ours = json.dumps({"__metadata__": {"gluon_lstm": json.dumps({"format": array_file.FORMAT})}})
+    for content, reason in (
+        (b"", "inside its header"),
+        (bytes(7), "inside its header"),
+        (b"\xff" * 100, "inside its header"),
+        (file_of("{}")[:-1], "inside its header"),
         (file_of(" " * (array_file.MAX_HEADER_BYTES + 1)), "longer than"),
         (file_of(""), "not JSON"),
         (file_of(b'{"\xff": 1}'), "not JSON"),
-        (file_of("[]"), "no JSON object"),
+        (file_of("[]"), "not a JSON object"),
         (file_of("{} {}"), "not JSON"),
-        (file_of("{}"), "no description"),
-        (file_of('{"__metadata__": []}'), "no description"),
-        (file_of('{"__metadata__": {"gluon_lstm": {}}}'), "no description"),
-        (file_of(ours.replace('"gluon_lstm"', '"other": "", "gluon_lstm"', 1)), "no description"),
-        (file_of(ours.replace("{", '{"__metadata__": {}, ', 1)), "twice"),
-        (file_of(ours.replace('{\\"', '{\\"format\\": 2, \\"', 1)), "twice"),
+        (file_of("{}"), "no metadata"),
+        (file_of('{"__metadata__": []}'), "no metadata"),
+        (file_of('{"__metadata__": {"gluon_lstm": {}}}'), "no metadata"),
+        (file_of(ours.replace('"gluon_lstm"', '"other": "", "gluon_lstm"', 1)), "no metadata"),
+        (file_of(ours.replace("{", '{"__metadata__": {}, ', 1)), "duplicate key"),
+        (file_of(ours.replace('{\\"', '{\\"format\\": 9, \\"', 1)), "duplicate key"),
         (file_of(ours.replace("1}", "1" * 65 + "}")), "number of 65 digits"),
         (file_of(ours.replace("1}", "1." + "1" * 10**6 + "}")), "digits"),
         (file_of(ours.replace("1}", "[" * 40 + "]" * 40 + "}")), "nested too deeply"),
         (file_of(ours.replace("1}", "[" * 10**5 + "}")), "nested too deeply"),
         (file_of(ours.replace("1}", "[" + "0," * array_file.MAX_JSON_VALUES + "0]}")), "values"),
         (file_of(ours.replace("1}", "1e999}")), "no format"),
-        (file_of(ours), "lacks"),
+        (file_of(ours), "missing"),
         (file_of(ours) + b"\0", "longer or shorter"),
     ):
-        assert said in refusal(path, content), content[:200]
+        assert reason in refusal(path, content), content[:200]
 
 
-def test_arrays_that_the_table_does_not_tell_truly_of(path):
+def test_array_entries_that_contradict_the_data_are_refused(path):
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     table, data = json.loads(content[8 : 8 + size]), content[8 + size :]
@@ -268,9 +269,9 @@ def test_arrays_that_the_table_does_not_tell_truly_of(path):
         return file_of(json.dumps({**table, name: {**table[name], **entry}}), data)
 
     refusal(path, with_entry(shape=[columns * rows]))
-    for said, entries in {
-        "other types": [{"dtype": type} for type in ("F16", "BF16", "I8", "U64", "BOOL", "O", "", None, 5, [], {})],
-        "impossible shapes": [
+    for reason, entries in {
+        "other dtypes": [{"dtype": type} for type in ("F16", "BF16", "I8", "U64", "BOOL", "O", "", None, 5, [], {})],
+        "invalid shapes": [
             {"shape": shape}
             for shape in (None, 3, "ab", {}, [-rows, -columns], [True, 2], [2.0], ["2"], [[2]], [1] * 9, [0, 2**62])
         ],
@@ -278,27 +279,27 @@ def test_arrays_that_the_table_does_not_tell_truly_of(path):
             {"shape": [rows, columns + 1]}, {"shape": []}, {"shape": [0]}, {"shape": [2**24, 2**24]}, {"dtype": "F64"},
             {"data_offsets": [begin, end + 4]}, {"data_offsets": [end, begin]}, {"data_offsets": [0, 10**60]},
         ],
-        "impossible places": [
+        "invalid data_offsets": [
             {"data_offsets": place}
             for place in (None, 0, [], [0], [begin, end, end], [-4, end - 4], [begin, float(end)], [False, end])
         ],
-        "one behind the other": [{"data_offsets": [4, end + 4]}, {"data_offsets": [10**9, 10**9 + end]}],
-        "describe each array": [{"more": 1}],
+        "not contiguous": [{"data_offsets": [4, end + 4]}, {"data_offsets": [10**9, 10**9 + end]}],
+        "give dtype, shape and data_offsets": [{"more": 1}],
     }.items():  # fmt: skip
         for entry in entries:
-            assert said in refusal(path, with_entry(**entry)), entry
+            assert reason in refusal(path, with_entry(**entry)), entry
     for entry in (None, [], "", {}, {"dtype": "F32", "shape": [1]}):
-        assert "describe each array" in refusal(path, file_of(json.dumps({**table, name: entry}), data))
+        assert "give dtype, shape and data_offsets" in refusal(path, file_of(json.dumps({**table, name: entry}), data))
     many = {f"{k}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for k in range(array_file.MAX_ARRAYS + 1)}
     assert "more than" in refusal(path, file_of(json.dumps({**table, **many}), data))
     one_more = {"\ud83d": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
     assert "shapes" in refusal(path, file_of(json.dumps({**table, **one_more}), data))
     double = json.dumps(table).replace("{", "{" + json.dumps(name) + ": " + json.dumps(table[name]) + ", ", 1)
-    assert "twice" in refusal(path, file_of(double, data))
+    assert "duplicate key" in refusal(path, file_of(double, data))
 
 
-def test_arrays_of_another_type_or_name_or_number_than_the_model_has(path):
-    file_metadata, arrays = parts(path)
+def test_arrays_with_wrong_dtype_name_or_shape_are_refused(path):
+    metadata, arrays = parts(path)
     for hostile in (
         {**arrays, "Whg": arrays["Whg"].astype(np.float64)},
         {**arrays, "Whg": arrays["Whg"].astype(np.int64)},
@@ -308,20 +309,20 @@ def test_arrays_of_another_type_or_name_or_number_than_the_model_has(path):
         {**arrays, "bg": arrays["bg"][None]},
         {},
     ):
-        assert "shapes" in refusal(path, seal(file_metadata, hostile))
+        assert "shapes" in refusal(path, file_bytes(metadata, hostile))
 
 
-def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
+def test_arrays_and_metadata_round_trip(tmp_path):
     arrays = {
         "moment": np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3).T,
         "counts": np.array([2**62, -1]),
         "rate": np.array(0.1),
         "none": np.zeros((0, 3)),
     }
-    file_metadata = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
-    array_file.save(tmp_path / "state.safetensors", file_metadata, arrays)
-    told, found = array_file.load(tmp_path / "state.safetensors")
-    assert told["rng"] == 2**127 - 1 and told["nested"] == [{"a": [1, 2]}, {"1": None}]
+    metadata = {"rng": 2**127 - 1, "epoch": 3, "nested": [{"a": (1, 2)}, {1: None}], "loss": float("nan")}
+    array_file.save(tmp_path / "state.safetensors", metadata, arrays)
+    loaded, found = array_file.load(tmp_path / "state.safetensors")
+    assert loaded["rng"] == 2**127 - 1 and loaded["nested"] == [{"a": [1, 2]}, {"1": None}]
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype and found[name].shape == array.shape, name
@@ -330,7 +331,7 @@ def test_what_is_sealed_comes_back_with_its_types_and_shapes(tmp_path):
         array_file.save(tmp_path / "state.safetensors", {}, {"z": np.zeros(2, complex)})
 
 
-def test_every_changed_bit_of_the_weights_is_noticed(tmp_path):
+def test_every_flipped_bit_of_the_weights_is_detected(tmp_path):
     path = tmp_path / "model.safetensors"
     model_of(["あ"], hidden=1).save(path)
     content = path.read_bytes()
@@ -339,12 +340,12 @@ def test_every_changed_bit_of_the_weights_is_noticed(tmp_path):
     for at in range(begin, len(content)):
         for bit in range(8):
             flipped = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
-            assert "damaged: what is in it is not what was saved" in refusal(path, flipped)
+            assert "damaged: the contents do not match the checksum" in refusal(path, flipped)
 
 
 @given(st.integers(0, 10**9), st.integers(0, 7), st.integers(0, 10**9), st.integers(0, 7))
 @settings(max_examples=300, deadline=None)
-def test_two_changed_bits_anywhere_are_noticed(two_bits, at, bit, other, other_bit):
+def test_two_flipped_bits_anywhere_are_detected(two_bits, at, bit, other, other_bit):
     path, content = two_bits
     damaged = bytearray(content)
     damaged[at % len(content)] ^= 1 << bit
@@ -356,7 +357,7 @@ def test_two_changed_bits_anywhere_are_noticed(two_bits, at, bit, other, other_b
         return
     again = path.with_name("again")
     model.save(again)
-    assert again.read_bytes() == content  # they meant nothing: white space, or the same bit twice
+    assert again.read_bytes() == content  # harmless: white space, or the same bit twice
 
 
 @pytest.fixture(scope="module")
@@ -366,7 +367,7 @@ def two_bits(tmp_path_factory) -> tuple[Path, bytes]:
     return path, path.read_bytes()
 
 
-# ---- files that are none, and what the worst of them cost
+# ---- other kinds of files; time and memory of the worst headers
 
 LOADING = """
 import json, re, sys, time
@@ -375,28 +376,28 @@ for path in sys.argv[1:]:
     begun = time.process_time()
     try:
         Model.load(path)
-        said = ""
-    except (ModelError, OSError) as error:
-        said = str(error)
+        error = ""
+    except (ModelError, OSError) as refused:
+        error = str(refused)
     seconds = time.process_time() - begun
-    try:  # getrusage would count what the parent of this process has had
+    try:  # getrusage would include the peak of the parent process
         with open("/proc/self/status") as status:
             peak = 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read())[1])
     except OSError:
         peak = 0
-    print(json.dumps([said, seconds, peak]), flush=True)
+    print(json.dumps([error, seconds, peak]), flush=True)
 """
 
 
 def loaded_elsewhere(*paths: Path, seconds: float = 60) -> list[tuple[str, float, int]]:
-    """In another process: why each file was refused ("": it was not), seconds, the most bytes so far (0: unknown)."""
+    """Load files in another process; return (error or "", CPU seconds, peak memory so far or 0) for each."""
     command = [sys.executable, "-c", LOADING, *map(str, paths)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True, env=environment)
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -406,12 +407,12 @@ def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "run" / LAST)
     names = ["pipe", "zero", "null", "loop", "run"]
     results = loaded_elsewhere(*(tmp_path / name for name in names))
-    for name, (said, seconds, _) in zip(names, results):
-        assert str(tmp_path / name) in said and seconds < SECONDS
-    assert all("a device or a pipe" in said for said, *_ in results[:3])
+    for name, (error, seconds, _) in zip(names, results):
+        assert str(tmp_path / name) in error and seconds < SECONDS
+    assert all("a device or a pipe" in error for error, *_ in results[:3])
 
 
-def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
+def test_hostile_headers_cost_little_memory_and_time(tmp_path):
     most, room = array_file.MAX_JSON_VALUES, array_file.MAX_METADATA_BYTES // 2
     inner = {
         "lists": "[" + "[0]," * (most // 2 - 20) + "0]",
@@ -425,36 +426,36 @@ def test_the_worst_headers_cost_little_memory_and_time(tmp_path):
     }
     paths = []
     for name, text in inner.items():
-        file_metadata = '{"format": 1, "about": ' + text + "}"
+        metadata = f'{{"format": {array_file.FORMAT}, "metadata": ' + text + "}"
         paths.append(tmp_path / name)
-        header = json.dumps({"__metadata__": {"gluon_lstm": file_metadata}}, ensure_ascii=False)
+        header = json.dumps({"__metadata__": {"gluon_lstm": metadata}}, ensure_ascii=False)
         paths[-1].write_bytes(file_of(header))
         assert paths[-1].stat().st_size < array_file.MAX_HEADER_BYTES + 8, name
     paths.append(tmp_path / "table")
     paths[-1].write_bytes(file_of("{" + ",".join(f'"{k:x}":{{}}' for k in range(most // 2 - 20)) + "}"))
-    for said, seconds, peak in loaded_elsewhere(*paths):
-        assert said and len(said) < 1000
+    for error, seconds, peak in loaded_elsewhere(*paths):
+        assert error and len(error) < 1000
         assert seconds < SECONDS
         assert peak < 1_000_000_000
 
 
-def test_loading_takes_little_more_memory_than_the_file_is_long(tmp_path):
+def test_loading_needs_little_more_memory_than_the_file_size(tmp_path):
     model_of().save(tmp_path / "small")
     model_of([chr(0x4E00 + k) for k in range(5000)], hidden=800).save(tmp_path / "large")
     size = (tmp_path / "large").stat().st_size
-    (_, _, before), (said, _, after) = loaded_elsewhere(tmp_path / "small", tmp_path / "large")
-    assert size > 80_000_000 and said == ""
+    (_, _, before), (error, _, after) = loaded_elsewhere(tmp_path / "small", tmp_path / "large")
+    assert size > 80_000_000 and error == ""
     assert after == 0 or 0.9 * size < after - before < 1.2 * size
 
 
 # ---- saving
 
 
-def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+def test_metadata_too_large_to_load_is_not_saved(tmp_path):
     path = tmp_path / "model.safetensors"
 
     def tokens(number: int) -> list[str]:
-        return [f"{'あ' * 990}{k:010}" for k in range(number)]  # 7 bytes for each あ
+        return [f"{'あ' * 990}{k:010}" for k in range(number)]  # JSON needs 7 bytes for each あ
 
     full = array_file.MAX_METADATA_BYTES // (990 * 7 + 10 + 6)
     model_of(tokens(full - 5), hidden=1).save(path)
@@ -462,32 +463,32 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     before = path.read_bytes()
     large = model_of(tokens(full + 5), hidden=1)
     for refuse in (large.check_size, lambda: large.save(path)):
-        with pytest.raises(ValueError, match="--max-vocab"):
+        with pytest.raises(ValueError, match="`max_vocab`"):
             refuse()
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_vocabulary_of_too_many_tokens_is_not_saved():
+def test_vocabulary_with_too_many_tokens_is_not_saved():
     letters = [f"{k:x}" for k in range(array_file.MAX_JSON_VALUES)]
     shapes = ModelConfig(1).shapes(len(letters) + 2)
     arrays = dict.fromkeys(shapes, np.zeros(0))
-    with pytest.raises(ValueError, match="--max-vocab"):
+    with pytest.raises(ValueError, match="`max_vocab`"):
         Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_size()
 
 
-def test_a_token_too_long_for_a_model_file_is_spelled():
+def test_token_too_long_for_a_model_file_is_split_into_characters():
     long, word = "あ" * (MAX_TOKEN_LENGTH + 1), "い" * MAX_TOKEN_LENGTH
     vocabulary = Vocabulary.from_counts({long: 5, word: 4}, SETTINGS.specials, characters={"あ": 9, long: 1})
     assert vocabulary.tokens == ["<unk>", "<post>", "あ", word]
     assert vocabulary.ids(long, list) == [2] * (MAX_TOKEN_LENGTH + 1)
 
 
-# ---- models that are whole, and meant badly
+# ---- intact but malicious models
 
 
 @pytest.fixture
 def noisy() -> Iterator[None]:
-    """Every warning is an error."""
+    """Turn warnings into errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -495,8 +496,8 @@ def noisy() -> Iterator[None]:
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
-    """A text is written and scored, for as many steps as are needed for cells to grow."""
+def test_largest_allowed_weights_never_overflow(tmp_path, noisy, variant, layers):
+    """Texts are generated and scored over many steps, so that the cell state grows."""
     model = model_of(variant=variant, layers=layers)
     rng = np.random.default_rng(5)
     for signs in (lambda shape: np.ones(shape), lambda shape: rng.choice([-1.0, 1.0], shape)):
@@ -514,23 +515,23 @@ def test_the_largest_weights_overflow_nowhere(tmp_path, noisy, variant, layers):
 
 @pytest.mark.parametrize("value", [1.1e20, -1.1e20, 3e38, -3e38, np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("name", ["Wxg", "Whf", "bo", "Why", "by"])
-def test_larger_weights_are_refused(path, noisy, value, name):
-    file_metadata, arrays = parts(path)
+def test_weights_above_the_maximum_are_refused(path, noisy, value, name):
+    metadata, arrays = parts(path)
     arrays[name] = arrays[name].copy()
     arrays[name].flat[-1] = value
-    assert "finite numbers" in refusal(path, seal(file_metadata, arrays))
+    assert "not finite" in refusal(path, file_bytes(metadata, arrays))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("options", [SamplingOptions(), SamplingOptions(0), SamplingOptions(top_k=2)])
-def test_logits_that_are_no_numbers_are_said(noisy, bad, options):
+def test_nan_and_infinite_logits_are_refused(noisy, bad, options):
     z = np.float32([[0, 0], [1, bad], [2, 0]])
     with pytest.raises(ValueError, match=NOT_FINITE):
         sample_batch(z, options, [0.5, 0.5])
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-30, 1e30, 1e39, 1e308])
-def test_every_temperature_is_one(noisy, temperature):
+def test_extreme_temperatures_work(noisy, temperature):
     for options in (SamplingOptions(temperature), SamplingOptions(temperature, repetition_penalty=1e308)):
         z = np.float32([[-np.inf, -np.inf], [1, 3], [2, -1]])
         ids = sample_batch(z, options, [0.9, 0.9], [[], []])
@@ -540,7 +541,7 @@ def test_every_temperature_is_one(noisy, temperature):
 @pytest.mark.parametrize(
     ("arguments", "longest"), [([], 1001), (["--posts", "3"], 3003), (["--length", "50"], 51), (["--count", "3"], 3005)]
 )
-def test_a_model_that_never_ends_a_post_is_ended(tmp_path, capsys, arguments, longest):
+def test_posts_have_a_maximum_length(tmp_path, capsys, arguments, longest):
     model = model_of(["あ", "い", "\x1b"])
     arrays = {**model.arrays, "by": model.arrays["by"].copy()}
     arrays["by"][1] = -MAX_WEIGHT
@@ -552,16 +553,16 @@ def test_a_model_that_never_ends_a_post_is_ended(tmp_path, capsys, arguments, lo
     assert 50 < len(capsys.readouterr().out) <= longest
 
 
-def test_a_model_that_can_write_nothing_says_so(tmp_path, capsys):
+def test_model_without_usable_tokens_is_reported(tmp_path, capsys):
     for settings_, letters in ((SETTINGS, []), (TextSettings(raw=True), []), (TextSettings("janome-chars"), [])):
         model_of(letters, settings_).save(tmp_path / "mute")
         assert main(["generate", str(tmp_path / "mute")]) == 2
-        said = capsys.readouterr()
-        assert said.out == "" and said.err.count("\n") == 1 and "no token is left" in said.err
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and "no token is left" in err
 
 
-def test_words_that_open_in_many_ways_cost_little(tmp_path, capsys):
-    """Each reading of a prefix is followed, and each needs an id for every word that it does not begin."""
+def test_ambiguous_prefix_costs_little_time(tmp_path, capsys):
+    """Every tokenization of a prefix is scored, and each needs the ids of all words that it does not begin."""
     letters = ["犬", "犬" * 900, *(f"w{k}" for k in range(100_000))]
     model_of(letters, TextSettings("janome"), hidden=1).save(tmp_path / "model")
     begun = time.process_time()
@@ -572,7 +573,7 @@ def test_words_that_open_in_many_ways_cost_little(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("share", [None, "0.05", [], {}, True, -1, 5, 1e300, float("nan")])
-def test_a_report_believes_nothing_a_model_says_of_its_training(tmp_path, share):
+def test_report_ignores_invalid_training_metadata(tmp_path, share):
     posts = tmp_path / "posts.txt"
     posts.write_text("あいあい\nいいあ\n" * 3, encoding="utf-8")
     for text_settings in (SETTINGS, TextSettings(raw=True)):
@@ -583,7 +584,7 @@ def test_a_report_believes_nothing_a_model_says_of_its_training(tmp_path, share)
         "".join(sample.text for sample in found.samples).encode()  # so that it can stand in a page
 
 
-def test_a_report_shows_halves_of_characters_as_replaced(tmp_path):
+def test_report_replaces_lone_surrogates(tmp_path):
     (tmp_path / "posts.txt").write_text("あいあい\nいいあ\n", encoding="utf-8")
     model_of(["\ud83d"], scale=0).save(tmp_path / "a")
     found = memorization(tmp_path / "a", [tmp_path / "posts.txt"], ReadingOptions(), 5, 1)

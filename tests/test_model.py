@@ -1,4 +1,4 @@
-"""A model file: what is saved is what comes back, or the file is refused by name; and it needs no MXNet."""
+"""Model files: they round-trip to the last bit or are refused by name, and need no MXNet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from gluon_lstm import array_file
 from gluon_lstm.config import ARRAY_NAMES, ModelConfig
 from gluon_lstm.files import atomic_write
 from gluon_lstm.model import BEST, LAST, Model, ModelError
@@ -34,7 +35,7 @@ KINDS = [
 
 
 def random_model(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int = 0) -> Model:
-    """A model that nothing was taught, with a line end, <post> spelled out and an emoji among its tokens."""
+    """Return an untrained model whose tokens include a newline, the text "<post>", an emoji and a lone surrogate."""
     tokens = [*text_settings.specials, "あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]
     V = len(tokens)
     rng = np.random.default_rng(seed)
@@ -63,14 +64,14 @@ def text_of(model: Model, length: int = 60) -> str:
 
 
 def parts(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """Our own description in a model file, and its arrays."""
+    """Return the metadata and the arrays of a model file."""
     size = struct.unpack("<Q", content[:8])[0]
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
 
 
-def with_header(content: bytes, **changes: object) -> bytes:
-    header, arrays = parts(content)
-    return save(arrays, metadata={"gluon_lstm": json.dumps({**header, **changes})})
+def with_metadata(content: bytes, **changes: object) -> bytes:
+    metadata, arrays = parts(content)
+    return save(arrays, metadata={"gluon_lstm": json.dumps({**metadata, **changes})})
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def saved(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("text_settings", KINDS, ids=["char", "janome", "janome-chars", "raw"])
-def test_what_is_saved_comes_back_and_writes_the_same_text(tmp_path, text_settings):
+def test_saved_model_generates_the_same_text(tmp_path, text_settings):
     model = random_model(text_settings, H=5)
     model.save(tmp_path / "a.safetensors")
     again = Model.load(tmp_path / "a.safetensors")
@@ -90,14 +91,14 @@ def test_what_is_saved_comes_back_and_writes_the_same_text(tmp_path, text_settin
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
-def test_arrays_are_saved_as_float32_in_row_order(tmp_path):
+def test_arrays_are_saved_as_float32_in_c_order(tmp_path):
     model = random_model()
-    turned = {name: np.asfortranarray(array.astype(np.float64)) for name, array in model.arrays.items()}
-    Model(model.config, model.codec, turned, model.metadata).save(tmp_path / "a.safetensors")
+    converted = {name: np.asfortranarray(array.astype(np.float64)) for name, array in model.arrays.items()}
+    Model(model.config, model.codec, converted, model.metadata).save(tmp_path / "a.safetensors")
     assert same(Model.load(tmp_path / "a.safetensors"), model)
 
 
-def test_a_run_folder_means_its_best_weights_else_its_last(tmp_path):
+def test_run_directory_loads_best_weights_else_last(tmp_path):
     with pytest.raises(ModelError, match=str(tmp_path)):
         Model.load(tmp_path)
     last, best = random_model(seed=1), random_model(seed=2)
@@ -111,14 +112,14 @@ def test_a_run_folder_means_its_best_weights_else_its_last(tmp_path):
 
 
 def refused(path: Path, content: bytes) -> None:
-    """The file must be refused as no whole model, in one sentence with its name."""
+    """Assert that the file is refused as a model in one sentence that names it."""
     path.write_bytes(content)
     with pytest.raises(ModelError) as caught:
         Model.load(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_every_cut_is_refused(saved):
+def test_truncated_file_is_refused(saved):
     content = saved.read_bytes()
     for size in (0, 1, 7, 8, 9, 100, *range(200, len(content), 50), len(content) - 1):
         refused(saved, content[:size])
@@ -129,18 +130,18 @@ def test_every_cut_is_refused(saved):
     "content",
     ["これはモデルではない\n".encode() * 50, b"\x89PNG\r\n\x1a\n" + bytes(99), bytes(9999), b"\xff" * 99, b'{"a": 1}'],
 )
-def test_other_files_are_refused(tmp_path, content):
+def test_files_of_other_kinds_are_refused(tmp_path, content):
     refused(tmp_path / "other.safetensors", content)
 
 
-def test_safetensors_of_someone_else_are_refused(saved):
+def test_foreign_safetensors_files_are_refused(saved):
     _, arrays = parts(saved.read_bytes())
     for metadata in (None, {}, {"format": "pt"}, {"gluon_lstm": ""}, {"gluon_lstm": "3"}, {"gluon_lstm": "{}"}):
         refused(saved, save(arrays, metadata=metadata))
-    refused(saved, save(arrays, metadata={"gluon_lstm": "[" * 200_000}))  # deeper than JSON is read
+    refused(saved, save(arrays, metadata={"gluon_lstm": "[" * 200_000}))  # nested deeper than the JSON parser allows
 
 
-def test_a_missing_file_says_so_in_the_words_of_the_system(tmp_path):
+def test_missing_file_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         Model.load(tmp_path / "none.safetensors")
 
@@ -148,7 +149,8 @@ def test_a_missing_file_says_so_in_the_words_of_the_system(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format", 2),
+        ("format", array_file.FORMAT + 1),
+        ("format", array_file.FORMAT - 1),
         ("format", None),
         ("config", {"hidden": 4}),
         ("config", {"hidden": "3"}),
@@ -163,29 +165,29 @@ def test_a_missing_file_says_so_in_the_words_of_the_system(tmp_path):
         ("vocabulary", ["<unk>", "<post>", *"いろはにほへとち"]),
         ("vocabulary", ["<unk>", "<post>", 1, 2, 3, 4, 5, 6, 7, 8]),
         ("vocabulary", ["<unk>", "<post>", *"いろはにほへとと"]),
-        ("specials", 1),
-        ("specials", 3),
-        ("specials", "2"),
-        ("specials", -8),
-        ("about", {"steps": 8}),
+        ("num_specials", 1),
+        ("num_specials", 3),
+        ("num_specials", "2"),
+        ("num_specials", -8),
+        ("metadata", {"steps": 8}),
         ("checksum", "0" * 64),
         ("checksum", None),
     ],
 )
-def test_a_changed_description_is_refused(saved, key, value):
-    refused(saved, with_header(saved.read_bytes(), **{key: value}))
+def test_changed_metadata_is_refused(saved, key, value):
+    refused(saved, with_metadata(saved.read_bytes(), **{key: value}))
 
 
-def test_a_description_that_lacks_something_is_refused(saved):
-    header, arrays = parts(saved.read_bytes())
-    for key in header:
-        rest = {name: value for name, value in header.items() if name != key}
+def test_missing_metadata_key_is_refused(saved):
+    metadata, arrays = parts(saved.read_bytes())
+    for key in metadata:
+        rest = {name: value for name, value in metadata.items() if name != key}
         refused(saved, save(arrays, metadata={"gluon_lstm": json.dumps(rest)}))
 
 
-def test_a_missing_or_changed_array_is_refused(saved):
-    header, arrays = parts(saved.read_bytes())
-    metadata = {"gluon_lstm": json.dumps(header)}
+def test_missing_or_changed_array_is_refused(saved):
+    described, arrays = parts(saved.read_bytes())
+    metadata = {"gluon_lstm": json.dumps(described)}
     for name in ARRAY_NAMES:
         refused(saved, save({other: arrays[other] for other in ARRAY_NAMES if other != name}, metadata=metadata))
         refused(saved, save({**arrays, name: arrays[name][..., :-1]}, metadata=metadata))
@@ -194,21 +196,21 @@ def test_a_missing_or_changed_array_is_refused(saved):
     refused(saved, save({**arrays, "Wxg": arrays["Wxi"], "Wxi": arrays["Wxg"]}, metadata=metadata))
 
 
-def test_weights_of_a_type_that_numpy_lacks_are_refused(saved):
-    """bfloat16, as other tools write it: half as many bytes for each number."""
+def test_bfloat16_weights_are_refused(saved):
+    """NumPy has no bfloat16, which other tools write: half as many bytes per number."""
     content = saved.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
-    description = json.loads(content[8 : 8 + size])
+    header = json.loads(content[8 : 8 + size])
     for name in ARRAY_NAMES:
-        description[name]["dtype"] = "BF16"
-        description[name]["data_offsets"] = [n // 2 for n in description[name]["data_offsets"]]
-    head = json.dumps(description).encode()
-    refused(saved, struct.pack("<Q", len(head)) + head + content[8 + size :][: (len(content) - 8 - size) // 2])
+        header[name]["dtype"] = "BF16"
+        header[name]["data_offsets"] = [n // 2 for n in header[name]["data_offsets"]]
+    encoded = json.dumps(header).encode()
+    refused(saved, struct.pack("<Q", len(encoded)) + encoded + content[8 + size :][: (len(content) - 8 - size) // 2])
 
 
 @pytest.mark.parametrize("name", ["Wxg", "Who", "bf", "Why", "by"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_weights_that_are_no_numbers_are_refused(tmp_path, name, value):
+def test_nan_and_infinite_weights_are_refused(tmp_path, name, value):
     model = random_model()
     arrays = {**model.arrays, name: model.arrays[name].copy()}
     arrays[name].flat[-1] = value
@@ -217,7 +219,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("name", ARRAY_NAMES)
-def test_whole_files_with_wrong_shapes_are_refused(tmp_path, name):
+def test_intact_file_with_wrong_shapes_is_refused(tmp_path, name):
     model = random_model()
     arrays = {**model.arrays, name: model.arrays[name][:-1]}
     Model(model.config, model.codec, arrays).save(tmp_path / "a.safetensors")
@@ -234,8 +236,8 @@ def refused_or_equal(path: Path, content: bytes, model: Model) -> None:
         assert same(loaded, model)
 
 
-def test_no_single_changed_byte_passes(saved):
-    """One bit of every byte, of the description and of the weights: damage is refused, or it has changed nothing."""
+def test_single_changed_byte_is_refused_or_harmless(saved):
+    """Flip one bit of every byte, of header and weights: the file is refused, or the model is unchanged."""
     model, content = Model.load(saved), saved.read_bytes()
     for at in range(len(content)):
         changed = bytes([content[at] ^ (1 << at % 8)])
@@ -243,7 +245,7 @@ def test_no_single_changed_byte_passes(saved):
 
 
 def mutations(content: bytes) -> st.SearchStrategy[bytes]:
-    place = st.integers(0, len(content) - 1)
+    position = st.integers(0, len(content) - 1)
 
     def mutate(a: int, b: int, how: str, new: bytes) -> bytes:
         start, end = sorted((a, b))
@@ -257,12 +259,12 @@ def mutations(content: bytes) -> st.SearchStrategy[bytes]:
 
     how = st.sampled_from(["replace", "insert", "remove", "double", "swap"])
     digits = st.sampled_from([b"0", b"1", b"-", b"null", b"[]", b"NaN", b"1e999", b"F16", b"BF16", b"\\u0061", b'"'])
-    return st.builds(mutate, place, place, how, st.one_of(digits, st.binary(min_size=1, max_size=8)))
+    return st.builds(mutate, position, position, how, st.one_of(digits, st.binary(min_size=1, max_size=8)))
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> tuple[Path, bytes, Model]:
-    """A file to damage, what is in it, and what that means. (Hypothesis has no use for a new one each time.)"""
+    """A file to mutate, its bytes and its model; shared by all examples of Hypothesis."""
     path = tmp_path_factory.mktemp("small") / "model.safetensors"
     random_model(H=1).save(path)
     return path, path.read_bytes(), Model.load(path)
@@ -270,7 +272,7 @@ def small(tmp_path_factory) -> tuple[Path, bytes, Model]:
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_mutated_file_is_refused_or_equal(small, data):
+def test_mutated_file_is_refused_or_equal(small, data):
     path, content, model = small
     refused_or_equal(path, data.draw(mutations(content)), model)
 
@@ -280,7 +282,7 @@ def test_a_mutated_file_is_refused_or_equal(small, data):
 
 @pytest.fixture
 def target(tmp_path) -> Iterator[Path]:
-    """A file with something old in it; whatever a test does, nothing may be left beside it."""
+    """A file with old content; no other file may remain in its directory after the test."""
     path = tmp_path / "a.txt"
     path.write_text("old", encoding="utf-8")
     yield path
@@ -288,7 +290,7 @@ def target(tmp_path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
-def test_a_failed_write_leaves_the_old_file(target, error):
+def test_failed_write_keeps_the_old_file(target, error):
     with pytest.raises(error), atomic_write(target) as file:
         file.write("half of the ne")
         file.flush()
@@ -298,7 +300,7 @@ def test_a_failed_write_leaves_the_old_file(target, error):
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file(target, monkeypatch, function):
+def test_full_disk_keeps_the_old_file(target, monkeypatch, function):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -308,14 +310,14 @@ def test_a_full_disk_leaves_the_old_file(target, monkeypatch, function):
     assert target.read_text(encoding="utf-8") == "old"
 
 
-def test_a_write_that_goes_well_replaces_the_file(target):
+def test_completed_write_replaces_the_file(target):
     with atomic_write(target) as file:
         file.write("犬\nneu\n")
         assert target.read_text(encoding="utf-8") == "old"
     assert target.read_bytes() == "犬\nneu\n".encode()
 
 
-def test_a_model_that_cannot_be_saved_leaves_the_old_one(tmp_path):
+def test_failed_save_keeps_the_old_model(tmp_path):
     path = tmp_path / "a.safetensors"
     model = random_model()
     model.save(path)
@@ -327,7 +329,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_old_one(tmp_path):
     assert same(Model.load(path), model) and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_folder_that_is_not_there_is_the_systems_error(tmp_path):
+def test_missing_directory_raises_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         random_model().save(tmp_path / "none" / "a.safetensors")
     (tmp_path / "folder").mkdir()
@@ -339,7 +341,7 @@ def test_a_folder_that_is_not_there_is_the_systems_error(tmp_path):
 # ---- without MXNet
 
 
-def test_a_model_loads_and_writes_where_there_is_no_mxnet(saved):
+def test_model_generates_without_mxnet(saved):
     code = (
         "import sys\n"
         "sys.modules['mxnet'] = None\n"  # its import fails as if it were not installed

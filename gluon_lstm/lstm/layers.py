@@ -139,7 +139,7 @@ class TimeLSTM(_Layer):
     def set_state(self, h: np.ndarray, c: np.ndarray | None = None) -> None:
         """Start the next window from h and c (N, H); None: c of zeros. Raises ValueError unless stateful."""
         if not self.stateful:
-            raise ValueError("a TimeLSTM starts each window from zeros unless it is created with `stateful` True")
+            raise ValueError("this TimeLSTM starts each window from zeros: create it with stateful=True to set a state")
         H = len(self.params[1])
         h = self._array("h", h, N=None, H=H)
         c = self._array("c", np.zeros_like(h) if c is None else c, N=len(h), H=H)

@@ -1,4 +1,4 @@
-"""The layers of notes 001 say what the equations say, their gradients are slopes, and the gates find their places."""
+"""The layers of notes 001: values and gradients against the reference, finite differences, PyTorch and MXNet."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
 from gluon_lstm.lstm import reference
 from gluon_lstm.lstm.layers import LSTM, NOTES_GATE_ORDER, TimeLSTM, fuse_gates, reorder_gates, split_gates
 
-EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
-SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; the first are those of the notes
+EPSILON = 1e-5  # step of central differences, which are then exact to about ten digits in float64
+SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; first the sizes of the notes
 WINDOWS = [(2, 4, 3, 3), (1, 1, 1, 1), (3, 1, 4, 2), (1, 6, 2, 3)]  # N, T, D, H
 orders = st.permutations(GATES).map("".join)
 
@@ -31,28 +31,28 @@ def weights_of(D, H, **options):
     return normal((D, 4 * H), (H, 4 * H), (4 * H,), **options)
 
 
-def slopes(L, array):
-    """dL/d(array), one number at a time; L is a function of nothing that reads the array."""
+def finite_differences(L, array):
+    """Return dL/d(array), entry by entry; L takes no arguments and reads the array."""
     found = np.empty_like(array)
-    for place in np.ndindex(array.shape):
-        value, losses = array[place], []
+    for index in np.ndindex(array.shape):
+        value, losses = array[index], []
         for sign in (1, -1):
-            array[place] = value + sign * EPSILON
+            array[index] = value + sign * EPSILON
             losses.append(L())
-        array[place] = value
-        found[place] = (losses[0] - losses[1]) / (2 * EPSILON)
+        array[index] = value
+        found[index] = (losses[0] - losses[1]) / (2 * EPSILON)
     return found
 
 
-def assert_are_slopes(L, gradients, arrays):
+def assert_match_finite_differences(L, gradients, arrays):
     for gradient, array in zip(gradients, arrays):
-        np.testing.assert_allclose(gradient, slopes(L, array), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(gradient, finite_differences(L, array), rtol=1e-6, atol=1e-9)
 
 
 # One time step
 
 
-def test_one_step_worked_out_on_paper():
+def test_one_step_computed_by_hand():
     """With N = D = H = 1, x = 2 and h_prev = -1; f, g, i, o come out as 3/4, 3/5, 1/4, 1/2."""
     log2, log3 = np.log(2), np.log(3)  # sigmoid(log 3) = 3/4, sigmoid(-log 3) = 1/4, tanh(log 2) = 3/5
     Wx = np.array([[log3, log2, -log3, 1.0]])
@@ -65,18 +65,18 @@ def test_one_step_worked_out_on_paper():
     h, c = layer.forward(np.array([[2.0]]), np.array([[-1.0]]), np.array([[c_prev]]))
     assert (h.item(), c.item()) == pytest.approx((0.3, log2), rel=1e-14)
 
-    # dh = 1, dc = 0.1: ds = 0.1 + 1 * 1/2 * (1 - 9/25) = 0.42, and behind each gate's own slope
+    # dh = 1, dc = 0.1: dL/dc = 0.1 + 1 * 1/2 * (1 - 9/25) = 0.42, times the derivative of each gate
     dA = np.array([0.42 * c_prev * 3 / 16, 0.42 / 4 * 16 / 25, 0.42 * 0.6 * 3 / 16, 0.6 / 4])
     dx, dh_prev, dc_prev = layer.backward(np.array([[1.0]]), np.array([[0.1]]))
     assert dx.item() == pytest.approx(dA[0] * log3 + dA[1] * log2 - dA[2] * log3 + dA[3], rel=1e-13)
     assert dh_prev.item() == pytest.approx(dA[0] * log3 + dA[1] * 0.5 + dA[3] * 3, rel=1e-13)
     assert dc_prev.item() == pytest.approx(0.42 * 0.75, rel=1e-13)
-    for grad, wanted in zip(layer.grads, ([2 * dA], [-dA], dA)):
-        np.testing.assert_allclose(grad, wanted, rtol=1e-13)
+    for grad, expected in zip(layer.grads, ([2 * dA], [-dA], dA)):
+        np.testing.assert_allclose(grad, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize(("N", "V", "H"), SIZES)
-def test_a_step_is_that_of_the_reference(weights, window, N, V, H):
+def test_step_matches_the_reference(weights, window, N, V, H):
     W, (x, _, h_prev, c_prev) = weights(V, H), window(1, N, V, H)
     _, h, c, _ = reference.forward(x, h_prev, c_prev, W, ModelConfig(H))
     h_next, c_next = LSTM(*fuse_gates(W)).forward(np.eye(V)[x[0]], h_prev, c_prev)
@@ -85,7 +85,7 @@ def test_a_step_is_that_of_the_reference(weights, window, N, V, H):
 
 
 @pytest.mark.parametrize(("N", "D", "H"), SIZES)
-def test_gradients_of_a_step_are_slopes(N, D, H):
+def test_step_gradients_match_finite_differences(N, D, H):
     params = weights_of(D, H)
     inputs = normal((N, D), (N, H), (N, H), seed=1)
     dh_next, dc_next = normal((N, H), (N, H), seed=2)
@@ -96,8 +96,8 @@ def test_gradients_of_a_step_are_slopes(N, D, H):
 
     layer = LSTM(*params)
     layer.forward(*inputs)
-    through = layer.backward(dh_next, dc_next)
-    assert_are_slopes(L, (*layer.grads, *through), (*params, *inputs))
+    input_gradients = layer.backward(dh_next, dc_next)
+    assert_match_finite_differences(L, (*layer.grads, *input_gradients), (*params, *inputs))
 
 
 # A window
@@ -105,7 +105,7 @@ def test_gradients_of_a_step_are_slopes(N, D, H):
 
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize(("N", "T", "D", "H"), WINDOWS)
-def test_gradients_of_a_window_are_slopes(N, T, D, H, stateful):
+def test_window_gradients_match_finite_differences(N, T, D, H, stateful):
     params = weights_of(D, H)
     xs, h, c = normal((N, T, D), (N, H), (N, H), seed=1)
     (dhs,) = normal((N, T, H), seed=2)
@@ -120,33 +120,33 @@ def test_gradients_of_a_window_are_slopes(N, T, D, H, stateful):
     gradients, arrays = [layer.backward(dhs), *layer.grads], [xs, *params]
     if stateful:
         gradients, arrays = [*gradients, layer.dh, layer.dc], [*arrays, h, c]
-    assert_are_slopes(lambda: (run()[1] * dhs).sum(), gradients, arrays)
+    assert_match_finite_differences(lambda: (run()[1] * dhs).sum(), gradients, arrays)
 
 
 @pytest.mark.parametrize(("N", "T", "V", "H"), WINDOWS)
-def test_the_model_has_the_gradients_of_the_reference(weights, window, assert_same, N, T, V, H):
-    """All that `reference` does, with the layer in place of its steps: one-hot rows, a carried state, the loss."""
+def test_language_model_gradients_match_the_reference(weights, window, assert_same, N, T, V, H):
+    """The whole language model of `reference`, with the layer for its steps: one-hot rows, carried state, loss."""
     W, (x, y, h, c) = weights(V, H), window(T, N, V, H)
-    _, h_last, c_last, wanted = reference.loss_and_gradients(x, y, h, c, W)
+    _, h_last, c_last, expected = reference.loss_and_gradients(x, y, h, c, W)
     layer = TimeLSTM(*fuse_gates(W), stateful=True)
     layer.set_state(h, c)
     hs = layer.forward(np.eye(V)[x.T])  # (N, T, H)
     dz = (np.exp(reference.log_softmax(reference.logits(hs, W))) - np.eye(V)[y.T]) / (T * N)
     layer.backward(dz @ W["Why"].T)
     gates = ARRAY_NAMES[:12]
-    assert_same(split_gates(*layer.grads), {name: wanted[name] for name in gates}, rtol=1e-10, atol=1e-14)
+    assert_same(split_gates(*layer.grads), {name: expected[name] for name in gates}, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(layer.h, h_last, rtol=1e-12)
     np.testing.assert_allclose(layer.c, c_last, rtol=1e-12)
 
 
-def test_a_stateful_layer_goes_on_where_it_ended():
+def test_stateful_layer_continues_from_the_last_state():
     params, (xs, h, c, dhs) = weights_of(3, 4), normal((2, 7, 3), (2, 4), (2, 4), (2, 7, 4), seed=1)
     whole, parts = TimeLSTM(*params, stateful=True), TimeLSTM(*params, stateful=True)
     for layer in (whole, parts):
         layer.set_state(h, c)
     hs = whole.forward(xs)
     np.testing.assert_allclose(np.concatenate([parts.forward(xs[:, :3]), parts.forward(xs[:, 3:])], axis=1), hs)
-    # the gradient ends where the window begins: it is that of a window with just this state
+    # backpropagation is truncated at the window: same gradients as a new layer with this state
     other = TimeLSTM(*params, stateful=True)
     for t in range(3):
         h, c = LSTM(*params).forward(xs[:, t], h, c)
@@ -154,15 +154,15 @@ def test_a_stateful_layer_goes_on_where_it_ended():
     other.forward(xs[:, 3:])
     for layer in (parts, other):
         layer.backward(dhs[:, 3:])
-    for found, wanted in zip((*parts.grads, parts.dh, parts.dc), (*other.grads, other.dh, other.dc)):
-        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    for found, expected in zip((*parts.grads, parts.dh, parts.dc), (*other.grads, other.dh, other.dc)):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_the_state_can_be_set_and_forgotten():
+def test_state_can_be_set_and_reset():
     params, (xs, h, c) = weights_of(3, 4), normal((2, 5, 3), (2, 4), (2, 4), seed=1)
     fresh = TimeLSTM(*params)
     from_zeros = fresh.forward(xs)
-    assert np.array_equal(fresh.forward(xs), from_zeros)  # not stateful: the second window too
+    assert np.array_equal(fresh.forward(xs), from_zeros)  # not stateful: the second window starts from zeros too
     layer = TimeLSTM(*params, stateful=True)
     assert np.array_equal(layer.forward(xs), from_zeros)
     assert np.abs(layer.forward(xs) - from_zeros).max() > 1e-2
@@ -176,11 +176,11 @@ def test_the_state_can_be_set_and_forgotten():
     assert np.abs(layer.forward(xs) - without_c).max() > 1e-2
 
 
-# What both promise
+# Properties of both layers
 
 
 def run(layers, N=3, T=2, dtype="float64", scale=1.0):
-    """An LSTM and a TimeLSTM, forward and backward: all that they give, the gradients as copies."""
+    """Run an LSTM and a TimeLSTM forward and backward; return all results, the gradients as copies."""
     one, window = layers
     D, H = len(one.params[0]), len(one.params[1])
     x, h, c, xs, dhs = normal((N, D), (N, H), (N, H), (N, T, D), (N, T, H), dtype=dtype)
@@ -189,35 +189,35 @@ def run(layers, N=3, T=2, dtype="float64", scale=1.0):
     return [*given, *(grad.copy() for layer in layers for grad in layer.grads)]
 
 
-def test_parameters_and_gradients_stay_the_same_arrays():
+def test_parameters_and_gradients_keep_their_identity():
     params = weights_of(4, 3)
     layers = LSTM(*params), TimeLSTM(*params)
     grads = [grad for layer in layers for grad in layer.grads]
     first = run(layers)
-    assert all(np.array_equal(*pair) for pair in zip(run(layers), first))  # nothing is added to what was in them
+    assert all(np.array_equal(*pair) for pair in zip(run(layers), first))  # overwritten, not accumulated
     for param in params:
         param *= 0.5  # as an optimizer does
-    wanted = run((LSTM(*params), TimeLSTM(*params)))
-    assert all(np.array_equal(*pair) for pair in zip(run(layers), wanted))
-    assert all(np.abs(array - old).max() > 1e-3 for array, old in zip(wanted, first))
+    expected = run((LSTM(*params), TimeLSTM(*params)))
+    assert all(np.array_equal(*pair) for pair in zip(run(layers), expected))
+    assert all(np.abs(array - old).max() > 1e-3 for array, old in zip(expected, first))
     for array, kept in zip((grad for layer in layers for grad in layer.grads), grads):
         assert array is kept
 
 
 @pytest.mark.parametrize("inputs", ["float64", "float32", "int64"])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
-def test_the_type_of_the_weights_is_kept(dtype, inputs):
+def test_dtype_of_the_weights_is_kept(dtype, inputs):
     params = weights_of(4, 3, dtype=dtype)
     exact = [param.astype("float64") for param in params]
-    given, wanted = (run((LSTM(*weights), TimeLSTM(*weights)), dtype=inputs) for weights in (params, exact))
-    for found, array in zip(given, wanted):
+    given, expected = (run((LSTM(*weights), TimeLSTM(*weights)), dtype=inputs) for weights in (params, exact))
+    for found, array in zip(given, expected):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, array, rtol=0, atol=50 * max(np.finfo(dtype).eps, 1e-16))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_gate_overflows(dtype):
-    """exp(-a) does, at 709, in float32 at 88."""
+def test_gates_never_overflow(dtype):
+    """exp(-a) overflows at 709, in float32 at 88."""
     params = weights_of(4, 3, dtype=dtype)
     with np.errstate(all="raise", under="ignore"):
         given = run((LSTM(*params), TimeLSTM(*params)), dtype=dtype, scale=1e4)
@@ -236,19 +236,19 @@ def test_no_gate_overflows(dtype):
         ((10, 20), (20, 5), (20,), r"Wh has the shape \(20, 5\).* H = 5"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(kind, Wx, Wh, b, message):
+def test_weights_with_wrong_shapes_are_refused(kind, Wx, Wh, b, message):
     with pytest.raises(ValueError, match=message):
         kind(np.zeros(Wx), np.zeros(Wh), np.zeros(b))
 
 
 @pytest.mark.parametrize("types", [("int64",) * 3, ("float32", "float64", "float32"), ("complex128",) * 3])
-def test_weights_that_are_not_of_one_floating_point_type_are_refused(types):
+def test_mixed_or_integer_dtypes_are_refused(types):
     """Integer weights would have integer gradients."""
-    with pytest.raises(ValueError, match=f"Wx, Wh, b are {', '.join(types)}: expected floating-point numbers of one"):
+    with pytest.raises(ValueError, match=f"Wx, Wh, b are {', '.join(types)}: expected one floating-point"):
         LSTM(*(array.astype(dtype) for array, dtype in zip(weights_of(3, 2), types)))
 
 
-def test_inputs_that_do_not_fit_are_refused():
+def test_inputs_with_wrong_shapes_are_refused():
     one, window = LSTM(*weights_of(10, 5)), TimeLSTM(*weights_of(10, 5), stateful=True)
     x, h = np.zeros((4, 10)), np.zeros((4, 5))
     for call, message in [
@@ -274,7 +274,7 @@ def test_inputs_that_do_not_fit_are_refused():
             call()
 
 
-def test_what_cannot_be_done_yet_is_said():
+def test_backward_before_forward_and_set_state_unless_stateful_are_refused():
     one, window = LSTM(*weights_of(3, 2)), TimeLSTM(*weights_of(3, 2))
     dh = np.zeros((1, 2))
     for call in (lambda: one.backward(dh, dh), lambda: window.backward(dh[None])):
@@ -284,12 +284,12 @@ def test_what_cannot_be_done_yet_is_said():
         window.set_state(dh)
 
 
-# The gates in other orders, and under the names of a model
+# Gate orders, and the names of a model
 
 
 @settings(max_examples=60, deadline=None)
 @given(orders, orders, orders, st.lists(st.integers(1, 3), max_size=2), st.integers(1, 4))
-def test_gates_are_found_again_in_any_order(source, middle, target, before, H):
+def test_reorder_gates_is_invertible_and_composes(source, middle, target, before, H):
     (gates,) = normal((4, *before, H))
     by_name = dict(zip(GATES, gates))
     one, other = (np.concatenate([by_name[k] for k in order], axis=-1) for order in (source, target))
@@ -298,7 +298,7 @@ def test_gates_are_found_again_in_any_order(source, middle, target, before, H):
     assert np.array_equal(reorder_gates(other, target, source), one)
 
 
-def test_a_reordered_array_is_a_copy():
+def test_reorder_gates_returns_a_copy():
     (packed,) = normal((2, 8))
     assert not any(
         np.shares_memory(reorder_gates(packed, "fgio", "".join(order)), packed) for order in permutations(GATES)
@@ -307,21 +307,21 @@ def test_a_reordered_array_is_a_copy():
 
 @settings(max_examples=40, deadline=None)
 @given(orders, st.integers(1, 5), st.integers(1, 4), st.sampled_from(["float32", "float64"]))
-def test_packed_and_unpacked_weights_are_the_same(order, D, H, dtype):
+def test_fuse_gates_and_split_gates_are_inverse(order, D, H, dtype):
     params = weights_of(D, H, dtype=dtype)
-    unpacked = split_gates(*params, order)
-    assert tuple(unpacked) == ARRAY_NAMES[:12]
-    for role, packed in zip(("Wx", "Wh", "b"), params):
+    arrays = split_gates(*params, order)
+    assert tuple(arrays) == ARRAY_NAMES[:12]
+    for role, fused in zip(("Wx", "Wh", "b"), params):
         for k, gate in enumerate(order):
-            assert np.array_equal(unpacked[f"{role}{gate}"], packed[..., k * H : (k + 1) * H])
-    for packed, param in zip(fuse_gates(unpacked, order), params):
-        assert packed.dtype == dtype and np.array_equal(packed, param)
-    for packed, param in zip(fuse_gates(unpacked), params):
-        assert np.array_equal(packed, reorder_gates(param, order, NOTES_GATE_ORDER))
+            assert np.array_equal(arrays[f"{role}{gate}"], fused[..., k * H : (k + 1) * H])
+    for fused, param in zip(fuse_gates(arrays, order), params):
+        assert fused.dtype == dtype and np.array_equal(fused, param)
+    for fused, param in zip(fuse_gates(arrays), params):
+        assert np.array_equal(fused, reorder_gates(param, order, NOTES_GATE_ORDER))
 
 
 @pytest.mark.parametrize("order", ["", "fgi", "fgioo", "ffgi", "abcd"])
-def test_an_order_of_other_gates_is_refused(weights, order):
+def test_invalid_gate_order_is_refused(weights, order):
     for call in (
         lambda: reorder_gates(np.zeros(8), order, "fgio"),
         lambda: reorder_gates(np.zeros(8), "fgio", order),
@@ -332,11 +332,11 @@ def test_an_order_of_other_gates_is_refused(weights, order):
             call()
 
 
-def test_arrays_that_hold_no_gates_are_refused(weights):
+def test_arrays_without_four_gates_are_refused(weights):
     W = weights(3, 2)
-    with pytest.raises(ValueError, match=r"packed has the shape \(3, 6\): expected \(..., 4H\)"):
+    with pytest.raises(ValueError, match=r"the fused array has the shape \(3, 6\): expected \(..., 4H\)"):
         reorder_gates(np.zeros((3, 6)), "fgio", "ifgo")
-    with pytest.raises(ValueError, match="lack Whf, bo"):
+    with pytest.raises(ValueError, match="Whf, bo"):
         fuse_gates({name: array for name, array in W.items() if name not in ("Whf", "bo")})
     with pytest.raises(ValueError, match=r"Wxo has the shape \(3, 1\): expected \(3, 2\)"):
         fuse_gates({**W, "Wxo": W["Wxo"][:, :1]})
@@ -344,42 +344,42 @@ def test_arrays_that_hold_no_gates_are_refused(weights):
         split_gates(np.zeros((3, 8)), np.zeros((3, 8)), np.zeros(8))
 
 
-# Beside the LSTMs of others
+# Other implementations
 
 
 def ours(params, xs, h, c, dhs):
-    """Values, then gradients with the weights as PyTorch and MXNet have them: i f g o, transposed, one bias."""
+    """Return values, then gradients, those of the weights in the layout of PyTorch and MXNet: i f g o, transposed."""
     layer = TimeLSTM(*params, stateful=True)
     layer.set_state(h, c)
     hs = layer.forward(xs)
-    return [hs, layer.h, layer.c, layer.backward(dhs), layer.dh, layer.dc, *theirs_from(layer.grads)]
+    return [hs, layer.h, layer.c, layer.backward(dhs), layer.dh, layer.dc, *to_other_layout(layer.grads)]
 
 
-def theirs_from(params):
+def to_other_layout(params):
     return [reorder_gates(param, "fgio", "ifgo").T for param in params]
 
 
-def assert_agree(found, wanted, dtype):
-    assert len(found) == len(wanted)
-    for array, other in zip(found, wanted):
+def assert_agree(found, expected, dtype):
+    assert len(found) == len(expected)
+    for array, other in zip(found, expected):
         np.testing.assert_allclose(array, other, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)
 
 
 @pytest.fixture(params=["float32", "float64"])
 def case(request):
-    """The sizes of the notes, over six steps: type, packed weights, xs, h, c, dL/dhs."""
+    """The sizes of the notes, over six steps: dtype, fused weights, xs, h, c, dL/dhs."""
     N, T, D, H = 4, 6, 10, 5
     arrays = normal((N, T, D), (N, H), (N, H), (N, T, H), seed=1, dtype=request.param)
     return request.param, weights_of(D, H, dtype=request.param), *arrays
 
 
-def test_values_and_gradients_are_those_of_pytorch(case):
+def test_values_and_gradients_match_pytorch(case):
     torch = pytest.importorskip("torch")
     dtype, params, *arrays = case
-    Wx, Wh, b = theirs_from(params)
+    Wx, Wh, b = to_other_layout(params)
     lstm = torch.nn.LSTM(Wx.shape[1], Wh.shape[1], batch_first=True, dtype=getattr(torch, dtype))
     named = dict(lstm.named_parameters())
-    with torch.no_grad():  # of its two biases only the sum counts
+    with torch.no_grad():  # only the sum of its two biases matters
         for name, value in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), (Wx, Wh, 3 * b, -2 * b)):
             named[name].copy_(torch.from_numpy(value.copy()))
     xs, h, c, dhs = map(torch.from_numpy, arrays)
@@ -389,19 +389,19 @@ def test_values_and_gradients_are_those_of_pytorch(case):
     hs.backward(dhs)
     gradients = [tensor.grad for tensor in (xs, h, c, *named.values())]
     theirs = [tensor.detach().numpy() for tensor in (hs, h_last[0], c_last[0], *gradients)]
-    wanted = ours(params, *arrays)
-    assert_agree(theirs, [*wanted, wanted[-1]], dtype)
+    expected = ours(params, *arrays)
+    assert_agree(theirs, [*expected, expected[-1]], dtype)
 
 
-def test_values_and_gradients_are_those_of_mxnet(case):
+def test_values_and_gradients_match_mxnet(case):
     mx = pytest.importorskip("gluon_lstm.compat", exc_type=ImportError).mx
 
     dtype, params, *arrays = case
-    Wx, Wh, b = theirs_from(params)
+    Wx, Wh, b = to_other_layout(params)
     lstm = mx.gluon.rnn.LSTM(Wh.shape[1], layout="NTC", input_size=Wx.shape[1], dtype=dtype)
     lstm.initialize()
     weights = [lstm.l0_i2h_weight, lstm.l0_h2h_weight, lstm.l0_i2h_bias, lstm.l0_h2h_bias]
-    for weight, value in zip(weights, (Wx, Wh, 3 * b, -2 * b)):  # of its two biases only the sum counts
+    for weight, value in zip(weights, (Wx, Wh, 3 * b, -2 * b)):  # only the sum of its two biases matters
         weight.set_data(mx.nd.array(value, dtype=dtype))
     xs, h, c, dhs = (mx.nd.array(array, dtype=dtype) for array in arrays)
     inputs = [xs, h.expand_dims(0), c.expand_dims(0)]
@@ -412,14 +412,14 @@ def test_values_and_gradients_are_those_of_mxnet(case):
     hs.backward(dhs)
     dxs, dh, dc = (array.grad for array in inputs)
     theirs = [hs, h_last[0], c_last[0], dxs, dh[0], dc[0], *(weight.grad() for weight in weights)]
-    wanted = ours(params, *arrays)
-    assert_agree([array.asnumpy() for array in theirs], [*wanted, wanted[-1]], dtype)
+    expected = ours(params, *arrays)
+    assert_agree([array.asnumpy() for array in theirs], [*expected, expected[-1]], dtype)
 
 
-# The page about the notes
+# docs/notes-001.md
 
 
-def test_the_session_in_the_page_about_the_notes_is_true():
+def test_session_in_notes_001_page_runs():
     page = (DOCS / "notes-001.md").read_text(encoding="utf-8")
     session = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
     parsed = doctest.DocTestParser().get_doctest(session, {}, "docs/notes-001.md", None, 0)

@@ -1,4 +1,4 @@
-"""The float64 reference says what the equations of notes 003 say, and its gradients are the slopes of its loss."""
+"""The float64 reference matches the equations of notes 003, and its gradients match finite differences."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
 from gluon_lstm.lstm import reference
 
-EPSILON = 1e-5  # central differences in float64 are then good to about ten digits
+EPSILON = 1e-5  # step of central differences, which are then exact to about ten digits in float64
 
 
 def slow(x, y, h, c, W):
-    """Loss and last state as notes 003 print them, lane by lane and step by step, with dense one-hot rows."""
+    """Return loss and last state as printed in notes 003, lane by lane and step by step, with dense one-hot rows."""
     T, N = x.shape
     V = len(W["by"])
     h, c = h.copy(), c.copy()
@@ -36,22 +36,22 @@ def slow(x, y, h, c, W):
     return loss / (T * N), h, c
 
 
-def slopes(x, y, h, c, W):
-    """dL/dW of `slow`, one number at a time."""
+def finite_differences(x, y, h, c, W):
+    """Return dL/dW of `slow`, entry by entry."""
     grads = {name: np.empty_like(array) for name, array in W.items()}
     for name, array in W.items():
-        for place in np.ndindex(array.shape):
+        for index in np.ndindex(array.shape):
             losses = []
             for sign in (1, -1):
                 moved = array.copy()
-                moved[place] += sign * EPSILON
+                moved[index] += sign * EPSILON
                 losses.append(slow(x, y, h, c, {**W, name: moved})[0])
-            grads[name][place] = (losses[0] - losses[1]) / (2 * EPSILON)
+            grads[name][index] = (losses[0] - losses[1]) / (2 * EPSILON)
     return grads
 
 
 @pytest.mark.parametrize(("T", "N", "V", "H"), [(4, 3, 5, 4), (1, 1, 2, 1), (7, 1, 3, 2), (2, 6, 4, 3)])
-def test_loss_and_state_are_those_of_the_equations(weights, window, T, N, V, H):
+def test_loss_and_state_match_the_equations(weights, window, T, N, V, H):
     arguments = (*window(T, N, V, H), weights(V, H))
     loss, h, c, _ = reference.loss_and_gradients(*arguments)
     slow_loss, slow_h, slow_c = slow(*arguments)
@@ -61,26 +61,26 @@ def test_loss_and_state_are_those_of_the_equations(weights, window, T, N, V, H):
 
 
 @pytest.mark.parametrize(("T", "N", "V", "H"), [(4, 3, 5, 3), (1, 1, 2, 1), (5, 1, 3, 2)])
-def test_gradients_are_the_slopes_of_the_loss(weights, window, assert_same, T, N, V, H):
+def test_gradients_match_finite_differences(weights, window, assert_same, T, N, V, H):
     arguments = (*window(T, N, V, H), weights(V, H))
-    assert_same(reference.loss_and_gradients(*arguments)[3], slopes(*arguments), rtol=1e-6, atol=1e-9)
+    assert_same(reference.loss_and_gradients(*arguments)[3], finite_differences(*arguments), rtol=1e-6, atol=1e-9)
 
 
-def test_an_id_that_comes_again_in_a_batch_gathers_all_its_gradients(weights, window, assert_same):
+def test_repeated_ids_accumulate_gradients(weights, window, assert_same):
     x, y, h, c = window(3, 4, 5, 3)
     x[:] = 2
     x[1, :2] = 4
     W = weights(5, 3)
     grads = reference.loss_and_gradients(x, y, h, c, W)[3]
-    assert_same(grads, slopes(x, y, h, c, W), rtol=1e-6, atol=1e-9)
+    assert_same(grads, finite_differences(x, y, h, c, W), rtol=1e-6, atol=1e-9)
     for k in GATES:
-        assert not grads[f"Wx{k}"][[0, 1, 3]].any()  # ids that are not read
+        assert not grads[f"Wx{k}"][[0, 1, 3]].any()  # ids that do not occur
         np.testing.assert_allclose(grads[f"Wx{k}"].sum(axis=0), grads[f"b{k}"], rtol=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_the_slope_in_any_direction_is_the_gradient(T, N, V, H, seed):
+def test_directional_derivative_matches_the_gradient(T, N, V, H, seed):
     rng = np.random.default_rng(seed)
     shapes = ModelConfig(H).shapes(V)
     W = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
@@ -98,8 +98,8 @@ def test_the_slope_in_any_direction_is_the_gradient(T, N, V, H, seed):
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(GATES, 2)))
 @pytest.mark.parametrize("role", ["Wx", "Wh", "b"])
-def test_no_two_gates_can_be_exchanged(weights, window, role, one, other):
-    """What the comparisons above rest on: with these sizes and weights a mistaken gate shows in the third digit."""
+def test_swapping_two_gates_changes_the_results(weights, window, role, one, other):
+    """The tests above can detect swapped gates: with these sizes and weights they change the third digit."""
     arguments, W = window(4, 3, 5, 4), weights(5, 4)
     swapped = {**W, f"{role}{one}": W[f"{role}{other}"], f"{role}{other}": W[f"{role}{one}"]}
     loss, h, c, _ = reference.loss_and_gradients(*arguments, W)
@@ -107,7 +107,7 @@ def test_no_two_gates_can_be_exchanged(weights, window, role, one, other):
     assert max(abs(loss - other_loss), abs(h - other_h).max(), abs(c - other_c).max()) > 1e-2
 
 
-def test_two_windows_with_the_state_carried_are_one(weights, window):
+def test_two_windows_with_carried_state_equal_one(weights, window):
     x, y, h, c = window(6, 3, 5, 4)
     W = weights(5, 4)
     whole = reference.loss_and_gradients(x, y, h, c, W)
@@ -118,18 +118,18 @@ def test_two_windows_with_the_state_carried_are_one(weights, window):
     np.testing.assert_allclose(second[2], whole[2], rtol=1e-12)
 
 
-def test_weights_of_zero_know_nothing(window):
+def test_zero_weights_predict_uniformly(window):
     W = {name: np.zeros(shape) for name, shape in ModelConfig(4).shapes(7).items()}
     x, y, h, c = window(3, 2, 7, 4)
     loss, _, last_c, grads = reference.loss_and_gradients(x, y, h, c, W)
     assert loss == pytest.approx(np.log(7), rel=1e-14)
-    np.testing.assert_allclose(last_c, c / 8, rtol=1e-14)  # the forget gate stands half open, three times
+    np.testing.assert_allclose(last_c, c / 8, rtol=1e-14)  # the forget gate is 1/2, three times
     share = np.bincount(y.ravel(), minlength=7) / y.size
     np.testing.assert_allclose(grads["by"], 1 / 7 - share, rtol=1e-12, atol=1e-15)
 
 
-def test_nothing_overflows_where_the_notes_print_nan(weights, window):
-    """exp(z) and exp(-a) overflow at 710; a loss of thousands of nats is still a number."""
+def test_no_overflow_where_the_notes_print_nan(weights, window):
+    """exp(z) and exp(-a) overflow at 710; a loss of thousands of nats is still finite."""
     x, y, h, c = window(3, 2, 5, 4)
     with np.errstate(all="raise", under="ignore"):
         loss, _, _, grads = reference.loss_and_gradients(x, y, h, c, weights(5, 4, scale=1e4))
@@ -137,7 +137,7 @@ def test_nothing_overflows_where_the_notes_print_nan(weights, window):
     assert all(np.isfinite(array).all() for array in grads.values())
 
 
-def test_what_is_passed_in_stays_as_it_was(weights, window):
+def test_arguments_are_not_modified(weights, window):
     arguments, W = window(3, 2, 5, 4), weights(5, 4)
     before = [array.copy() for array in (*arguments, *W.values())]
     reference.loss_and_gradients(*arguments, W)

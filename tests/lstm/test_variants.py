@@ -1,4 +1,4 @@
-"""Every variant of the cell, in one layer or several: its paper's equations, the slopes of its loss, all codes."""
+"""Every variant of the cell, in one or several layers: equations, gradients, all implementations, commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from test_agreement import not_met, state_gradients
 from gluon_lstm.cli.main import main
 from gluon_lstm.config import ARRAY_NAMES, VARIANTS, ModelConfig, WindowSize
 from gluon_lstm.lstm import fused, initializers, reference, scratch
-from gluon_lstm.lstm.agreement import check_agreement, random_case, relative_difference
+from gluon_lstm.lstm.agreement import NUMERICAL, check_agreement, random_case, relative_difference
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model, ModelError
@@ -26,23 +26,19 @@ variants = pytest.mark.parametrize("variant", list(VARIANTS))
 layers = pytest.mark.parametrize("layers", [1, 2, 3])
 
 
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
 def slow(x, y, h, c, W, config, input_mask=None, hidden_mask=None):
-    """Loss and last state, lane by lane, step by step, layer by layer."""
+    """Return loss and last state, computed lane by lane, step by step, layer by layer."""
     (T, N), L, V = x.shape, config.layers, len(W["by"])
     h, c = h.reshape(L, N, -1).copy(), c.reshape(L, N, -1).copy()
     loss = 0.0
     for n in range(N):
         for t in range(T):
-            below = np.eye(V)[x[t, n]] * (1 if input_mask is None else input_mask[t, n])
+            layer_input = np.eye(V)[x[t, n]] * (1 if input_mask is None else input_mask[t, n])
             for k in range(L):
-                own = {name[: -len(f"_{k + 1}")] if k else name: W[name] for name in W if layer_of(name) == k + 1}
-                h[k, n], c[k, n] = reference_step(config.variant, below, h[k, n], c[k, n], own)
-                below = h[k, n] * (1 if hidden_mask is None else hidden_mask.reshape(L, T, N, -1)[k, t, n])
-            z = below @ W["Why"] + W["by"]
+                W_k = {name[: -len(f"_{k + 1}")] if k else name: W[name] for name in W if layer_of(name) == k + 1}
+                h[k, n], c[k, n] = reference_step(config.variant, layer_input, h[k, n], c[k, n], W_k)
+                layer_input = h[k, n] * (1 if hidden_mask is None else hidden_mask.reshape(L, T, N, -1)[k, t, n])
+            z = layer_input @ W["Why"] + W["by"]
             loss -= z[y[t, n]] - np.log(np.exp(z).sum())
     return loss / (T * N), np.concatenate(h), np.concatenate(c)
 
@@ -51,8 +47,8 @@ def layer_of(name):
     return int(name.split("_")[1]) if "_" in name else 1
 
 
-def problem(variant, layers, sizes=(2, 4, 3, 5), seed=0, dropout=0.4):
-    """In float64: ids, a carried state, weights, masks."""
+def arguments_of(variant, layers, sizes=(2, 4, 3, 5), seed=0, dropout=0.4):
+    """Return random arguments of `reference.loss_and_gradients` in float64: ids, carried state, weights, masks."""
     p = random_case(WindowSize(*sizes), np.random.default_rng([seed, layers]), True, dropout, variant, layers)
     W = {name: array.astype(np.float64) for name, array in p.W.items()}
     return p.x, p.y, p.h.astype(np.float64), p.c.astype(np.float64), W, p.config, p.input_mask, p.hidden_mask
@@ -61,8 +57,8 @@ def problem(variant, layers, sizes=(2, 4, 3, 5), seed=0, dropout=0.4):
 @variants
 @layers
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_the_reference_says_what_the_papers_say(variant, layers, dropout):
-    arguments = problem(variant, layers, dropout=dropout)
+def test_reference_matches_the_equations_of_the_papers(variant, layers, dropout):
+    arguments = arguments_of(variant, layers, dropout=dropout)
     loss, h, c, _ = reference.loss_and_gradients(*arguments)
     slow_loss, slow_h, slow_c = slow(*arguments)
     assert loss == pytest.approx(slow_loss, rel=1e-12) and loss == reference.loss(*arguments)
@@ -73,20 +69,20 @@ def test_the_reference_says_what_the_papers_say(variant, layers, dropout):
 @variants
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_its_gradients_are_the_slopes_of_that_loss_in_every_place(variant, layers, dropout, assert_same):
-    arguments = problem(variant, layers, sizes=(2, 3, 2, 3), dropout=dropout)
+def test_every_gradient_entry_matches_finite_differences(variant, layers, dropout, assert_same):
+    arguments = arguments_of(variant, layers, sizes=(2, 3, 2, 3), dropout=dropout)
     W = arguments[4]
-    slopes = {}
+    expected = {}
     for name, array in W.items():
-        slopes[name] = np.empty_like(array)
-        for place in np.ndindex(array.shape):
+        expected[name] = np.empty_like(array)
+        for index in np.ndindex(array.shape):
             losses = []
-            for moved in (array[place] + EPSILON, array[place] - EPSILON):
+            for moved in (array[index] + EPSILON, array[index] - EPSILON):
                 changed = array.copy()
-                changed[place] = moved
+                changed[index] = moved
                 losses.append(slow(*arguments[:4], {**W, name: changed}, *arguments[5:])[0])
-            slopes[name][place] = (losses[0] - losses[1]) / (2 * EPSILON)
-    assert_same(reference.loss_and_gradients(*arguments)[3], slopes, rtol=1e-6, atol=1e-9)
+            expected[name][index] = (losses[0] - losses[1]) / (2 * EPSILON)
+    assert_same(reference.loss_and_gradients(*arguments)[3], expected, rtol=1e-6, atol=1e-9)
 
 
 @variants
@@ -94,30 +90,30 @@ def test_its_gradients_are_the_slopes_of_that_loss_in_every_place(variant, layer
     ("sizes", "layers"), [((1, 1, 1, 1), 1), ((3, 5, 7, 11), 1), ((3, 5, 7, 11), 3), ((2, 17, 5, 9), 2)], ids=str
 )
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_all_cells_agree(variant, layers, sizes, dropout):
+def test_all_implementations_agree_on_every_variant(variant, layers, sizes, dropout):
     rng = np.random.default_rng(1)
     rows = check_agreement(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
     assert not_met(rows) == []
-    cells = {"scratch", "slopes"} if variant == "peephole-full" else {"scratch", "fast", "packed", "slopes"}
-    assert {row.implementation for row in rows} == cells
+    implementations = {"scratch", NUMERICAL} | (set() if variant == "peephole-full" else {"fast", "fused"})
+    assert {row.implementation for row in rows} == implementations
 
 
 @variants
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("cell", [fast.loss, fused.loss], ids=["fast", "packed"])
-def test_gradients_reach_the_state_and_come_from_it(variant, layers, cell):
+@pytest.mark.parametrize("implementation", [fast.loss, fused.loss], ids=["fast", "fused"])
+def test_gradients_flow_to_and_from_the_state(variant, layers, implementation):
     if variant == "peephole-full":
-        pytest.skip("scratch alone has it")
+        pytest.skip("only scratch implements it")
     p = random_case(WindowSize(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
-    for found, true in zip(state_gradients(cell, p), state_gradients(scratch.loss, p, "float64")):
-        assert relative_difference(found, true, 0.05) < 2e-5
+    for found, expected in zip(state_gradients(implementation, p), state_gradients(scratch.loss, p, "float64")):
+        assert relative_difference(found, expected, 0.05) < 2e-5
 
 
 @variants
 @layers
-def test_the_cell_for_writing_steps_as_the_reference(variant, layers):
-    """Texts side by side, each with a token of its own at each step."""
-    x, _, _, _, W, config, _, _ = problem(variant, layers, sizes=(3, 6, 5, 7))
+def test_inference_cell_matches_the_reference(variant, layers):
+    """A batch of texts with different tokens at each step."""
+    x, _, _, _, W, config, _, _ = arguments_of(variant, layers, sizes=(3, 6, 5, 7))
     zero = np.zeros((3 * layers, 5))
     hidden = reference.forward(x, zero, zero, W, config)[0]  # (T, N, H)
     cell = InferenceCell({name: array.astype(np.float32) for name, array in W.items()}, config)
@@ -125,39 +121,39 @@ def test_the_cell_for_writing_steps_as_the_reference(variant, layers):
     for t, ids in enumerate(x):
         lanes.step(ids)
         if t == 2:
-            lanes = lanes.select(np.array([2, 0, 1])).select(np.array([1, 2, 0]))  # there and back
+            lanes = lanes.select(np.array([2, 0, 1])).select(np.array([1, 2, 0]))  # a permutation and its inverse
         np.testing.assert_allclose(lanes.top.T, hidden[t], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(lanes.logits().T, reference.logits(hidden[t], W), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(cell.logits(lanes.top.T), lanes.logits().T, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["peephole", "peephole-full"])
-def test_peepholes_of_zero_see_nothing(variant):
-    """What the two have beyond the standard cell is the peepholes alone."""
-    x, y, h, c, W, config, *_ = problem(variant, 2)
+def test_zero_peepholes_equal_the_standard_cell(variant):
+    """Both variants differ from the standard cell by the peephole terms alone."""
+    x, y, h, c, W, config, *_ = arguments_of(variant, 2)
     W = {name: 0 * array if name.startswith("Wc") else array for name, array in W.items()}
     standard = {name: array for name, array in W.items() if not name.startswith("Wc")}
     found = reference.loss_and_gradients(x, y, h, c, W, config)
-    wanted = reference.loss_and_gradients(x, y, h, c, standard, replace(config, variant="standard"))
-    assert found[0] == wanted[0]
-    for name, grad in wanted[3].items():
+    expected = reference.loss_and_gradients(x, y, h, c, standard, replace(config, variant="standard"))
+    assert found[0] == expected[0]
+    for name, grad in expected[3].items():
         np.testing.assert_allclose(found[3][name], grad, rtol=1e-12)
 
 
-def test_a_diagonal_is_a_full_matrix_with_nothing_beside_it():
-    x, y, h, c, W, config, *_ = problem("peephole", 2)
+def test_diagonal_peepholes_equal_diagonal_matrices():
+    x, y, h, c, W, config, *_ = arguments_of("peephole", 2)
     full = {name: np.diag(array) if name.startswith("Wc") else array for name, array in W.items()}
     diagonal = reference.loss_and_gradients(x, y, h, c, W, config)
     matrix = reference.loss_and_gradients(x, y, h, c, full, replace(config, variant="peephole-full"))
     assert diagonal[0] == pytest.approx(matrix[0], rel=1e-13)
     for name, grad in diagonal[3].items():
-        wanted = np.diag(matrix[3][name]) if name.startswith("Wc") else matrix[3][name]
-        np.testing.assert_allclose(grad, wanted, rtol=1e-11, atol=1e-15)
+        expected = np.diag(matrix[3][name]) if name.startswith("Wc") else matrix[3][name]
+        np.testing.assert_allclose(grad, expected, rtol=1e-11, atol=1e-15)
 
 
 @variants
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_model_file_keeps_the_variant_and_every_array(tmp_path, variant, layers):
+def test_model_file_keeps_variant_and_arrays(tmp_path, variant, layers):
     config = ModelConfig(3, variant, layers)
     codec = Codec(TextSettings(), Vocabulary(["<unk>", "<post>", "あ", "い"], 2))
     arrays = initializers.standard(config, 4, np.random.default_rng(0))
@@ -168,7 +164,7 @@ def test_a_model_file_keeps_the_variant_and_every_array(tmp_path, variant, layer
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], array)
 
-    for name in arrays:  # none may be missing, and none may be there that is not asked for
+    for name in arrays:  # a missing array is refused
         rest = {other: array for other, array in load_file(tmp_path / "a.safetensors").items() if other != name}
         save_file(rest, tmp_path / "b.safetensors")
         with pytest.raises(ModelError):
@@ -181,7 +177,7 @@ def test_the_standard_model_has_the_14_arrays_of_the_notes():
     ) == ARRAY_NAMES  # fmt: skip
 
 
-def test_layers_have_names_of_their_own():
+def test_arrays_of_higher_layers_have_suffixes():
     shapes = ModelConfig(3, "peephole", 2).shapes(7)
     assert shapes["Wxg"] == (7, 3) and shapes["Wxg_2"] == (3, 3)
     assert shapes["Wci"] == shapes["Wco_2"] == (3,)
@@ -192,11 +188,11 @@ def test_layers_have_names_of_their_own():
 
 
 @variants
-def test_a_layer_shows_its_arrays_under_the_names_of_the_equations(variant):
+def test_layer_exposes_arrays_under_equation_names(variant):
     config = ModelConfig(3, variant, 2)
     W = Parameters(initializers.standard(config, 5, np.random.default_rng(0)), config=config)
-    shown = [getattr(layer, name) for k, layer in enumerate(W.layers, 1) for name in config.names(k)]
-    assert [id(array) for array in shown] == [id(array) for array in W][:-2]  # all but Why and by, and no copies
+    exposed = [getattr(layer, name) for k, layer in enumerate(W.layers, 1) for name in config.names(k)]
+    assert [id(array) for array in exposed] == [id(array) for array in W][:-2]  # all but Why and by; not copied
 
 
 @pytest.mark.parametrize(
@@ -207,19 +203,19 @@ def test_a_layer_shows_its_arrays_under_the_names_of_the_equations(variant):
         (["--hidden", "0"], "--hidden 0: use at least 1"),
     ],
 )
-def test_what_cannot_be_trained_is_said_in_one_sentence(tmp_path, capsys, arguments, sentence):
+def test_untrainable_configuration_is_refused_in_one_sentence(tmp_path, capsys, arguments, sentence):
     assert main(["train", "no.txt", "--out", str(tmp_path / "run"), *arguments]) == 2
     assert capsys.readouterr().err == f"gluon-lstm: {sentence}\n"
 
 
-def test_the_fast_cell_refuses_full_peepholes():
+def test_fast_implementation_refuses_full_peepholes():
     p = random_case(WindowSize(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
     with pytest.raises(ValueError, match="`variant` peephole-full"):
         fast.loss(p.x, p.y, None, None, Parameters(p.W, config=p.config))
 
 
 @variants
-def test_every_variant_trains_writes_and_is_evaluated(tmp_path, capsys, variant):
+def test_every_variant_trains_generates_and_evaluates(tmp_path, capsys, variant):
     text = tmp_path / "posts.txt"
     text.write_text("今日はいい天気です\n明日もいい天気でしょう\n昨日は雨でした\n" * 30, encoding="utf-8")
     cell = ["--cell", "scratch"] if variant == "peephole-full" else []
@@ -233,7 +229,7 @@ def test_every_variant_trains_writes_and_is_evaluated(tmp_path, capsys, variant)
     assert Model.load(run).config == ModelConfig(8, variant, 2)
 
 
-def test_agree_knows_variants_and_layers(capsys):
+def test_agree_command_accepts_variants_and_layers(capsys):
     sizes = ["--batch-size", "2", "--seq-len", "3", "--hidden", "3", "--vocab-size", "4"]
     assert main(["agree", *sizes, "--variant", "peephole", "--layers", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
