@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from gluon_lstm.options import check, option
 
-GATES = "gifo"  # candidate, input, forget and output gate, in the order of notes 003
+GATES = "gifo"  # candidate, input, forget and output gate, in the order of notes 003: one array each
+FUSED_GATE_ORDER = "ifog"  # gate order of this package's fused arrays (..., 4H): the three sigmoids first, contiguous
+NOTES_GATE_ORDER = "fgio"  # gate order of the fused arrays of notes 001
+GLUON_GATE_ORDER = "ifgo"  # gate order of the fused arrays of `gluon.rnn.LSTM` and of PyTorch
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class CellConfig:
 
     @property
     def fused_gate_order(self) -> str:
-        """The order of the gates in a fused array (..., 4H): the three sigmoids first, contiguous."""
-        return self.gates if self.gates == "h" else "ifog"
+        """The order of the gates in a fused array of this cell."""
+        return self.gates if self.gates == "h" else FUSED_GATE_ORDER
 
 
 VARIANTS = {

@@ -229,6 +229,7 @@ def test_large_user_dictionaries_are_fast():
 
 def test_invalid_headers_are_refused(path):
     ours = json.dumps({"__metadata__": {"gluon_lstm": json.dumps({"format": array_file.FORMAT})}})
+    end = f"{array_file.FORMAT}}}"
     for content, reason in (
         (b"", "inside its header"),
         (bytes(7), "inside its header"),
@@ -245,12 +246,12 @@ def test_invalid_headers_are_refused(path):
         (file_of(ours.replace('"gluon_lstm"', '"other": "", "gluon_lstm"', 1)), "no metadata"),
         (file_of(ours.replace("{", '{"__metadata__": {}, ', 1)), "duplicate key"),
         (file_of(ours.replace('{\\"', '{\\"format\\": 9, \\"', 1)), "duplicate key"),
-        (file_of(ours.replace("1}", "1" * 65 + "}")), "number of 65 digits"),
-        (file_of(ours.replace("1}", "1." + "1" * 10**6 + "}")), "digits"),
-        (file_of(ours.replace("1}", "[" * 40 + "]" * 40 + "}")), "nested too deeply"),
-        (file_of(ours.replace("1}", "[" * 10**5 + "}")), "nested too deeply"),
-        (file_of(ours.replace("1}", "[" + "0," * array_file.MAX_JSON_VALUES + "0]}")), "values"),
-        (file_of(ours.replace("1}", "1e999}")), "no format"),
+        (file_of(ours.replace(end, "1" * 65 + "}")), "number of 65 digits"),
+        (file_of(ours.replace(end, "1." + "1" * 10**6 + "}")), "digits"),
+        (file_of(ours.replace(end, "[" * 40 + "]" * 40 + "}")), "nested too deeply"),
+        (file_of(ours.replace(end, "[" * 10**5 + "}")), "nested too deeply"),
+        (file_of(ours.replace(end, "[" + "0," * array_file.MAX_JSON_VALUES + "0]}")), "values"),
+        (file_of(ours.replace(end, "1e999}")), "no format"),
         (file_of(ours), "missing"),
         (file_of(ours) + b"\0", "longer or shorter"),
     ):

@@ -109,11 +109,12 @@ def gradients(
     import numpy as np
 
     from gluon_lstm.lstm import reference
+    from gluon_lstm.numerics import log_softmax
 
     T, N = x.shape
     zero = np.zeros((N, config.hidden))
     hidden, _, _, (tape,) = reference.forward(x, zero, zero, W, config)
-    dz = np.exp(reference.log_softmax(reference.logits(hidden[-1], W)))  # (N, V)
+    dz = np.exp(log_softmax(reference.logits(hidden[-1], W)))  # (N, V)
     dz[np.arange(N), y] -= 1
     dz /= N
     dhidden = np.zeros_like(hidden)

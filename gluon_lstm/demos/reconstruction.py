@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_lstm.lstm.reference import sigmoid
+from gluon_lstm.numerics import sigmoid
 
 ERRORS = {
     "steps": "weights of its own for every time step",

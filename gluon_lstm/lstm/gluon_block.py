@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.config import ARRAY_NAMES, ModelConfig, array_name, require_arrays
-from gluon_lstm.model import Model
+from gluon_lstm.config import ARRAY_NAMES, GLUON_GATE_ORDER, ModelConfig, array_name, require_arrays
 
-GLUON_GATE_ORDER = "ifgo"  # gate order in the fused parameters of `gluon.rnn.LSTM`
 gluon = mx.gluon
 
 
@@ -43,17 +41,13 @@ class LSTMLanguageModel(gluon.HybridBlock):  # type: ignore[misc, name-defined]
             getattr(self.lstm, f"l{k}_h2h_bias").grad_req = "null"
 
     @classmethod
-    def from_model(cls, model: Model, ctx: Any = None) -> LSTMLanguageModel:
-        """Return the block of a model file."""
-        return cls.from_arrays(model.arrays, model.config, ctx)
-
-    @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, np.ndarray], config: ModelConfig | None = None, ctx: Any = None
     ) -> LSTMLanguageModel:
         """Return a block with the weights `arrays` on the device `ctx` (None: the CPU).
 
-        `config`: None for the standard model of the 14 arrays. Raises ValueError that names missing arrays.
+        `config`: None for the standard model of the 14 arrays. For a Model: `from_arrays(model.arrays, model.config)`.
+        Raises ValueError that names missing arrays.
         """
         require_arrays(config.shapes(1) if config else ARRAY_NAMES, arrays)
         H, V = arrays["Why"].shape

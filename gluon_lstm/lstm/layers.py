@@ -20,14 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gluon_lstm.config import GATES, require_arrays
+from gluon_lstm.config import GATES, NOTES_GATE_ORDER, require_arrays
+from gluon_lstm.numerics import reorder_gates, sigmoid
 
-NOTES_GATE_ORDER = "fgio"  # gate order in the fused weights of notes 001
 ROLES = ("Wx", "Wh", "b")  # the fused arrays of a layer
-
-
-def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 0.5 * np.tanh(0.5 * a) + 0.5
 
 
 class _StepCache(NamedTuple):
@@ -45,7 +41,7 @@ class _StepCache(NamedTuple):
 def _step(A: np.ndarray, h_prev: np.ndarray, c_prev: np.ndarray) -> tuple[np.ndarray, np.ndarray, _StepCache]:
     """Return h, c and the cache for `_step_backward`, from the pre-activations A (N, 4H) and the previous state."""
     f, g, i, o = np.split(A, 4, axis=1)
-    f, g, i, o = _sigmoid(f), np.tanh(g), _sigmoid(i), _sigmoid(o)
+    f, g, i, o = sigmoid(f), np.tanh(g), sigmoid(i), sigmoid(o)
     c = f * c_prev + g * i
     tanh_c = np.tanh(c)
     return o * tanh_c, c, _StepCache(h_prev, c_prev, f, g, i, o, tanh_c)
@@ -192,23 +188,6 @@ class TimeLSTM(_Layer):
         dA = dA.reshape(N * T, 4 * H)
         self._write_gradients(xs.reshape(N * T, D), h_prev.reshape(N * T, H), dA)
         return (dA @ Wx.T).reshape(N, T, D)
-
-
-def reorder_gates(fused: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Return a copy of `fused` (..., 4H) with its gates in the order `target` instead of `source`.
-
-    "fgio" is the order of notes 001, "ifgo" that of PyTorch and MXNet (whose weights are transposed, and whose two
-    biases add up to b), "ifog" that of the fast implementations. Raises ValueError unless both name the four gates.
-    """
-    for order in (source, target):
-        if sorted(order) != sorted(GATES):
-            raise ValueError(
-                f"gate order {order!r}: name each of the gates f, g, i, o once, as in {NOTES_GATE_ORDER!r}"
-            )
-    if fused.ndim == 0 or fused.shape[-1] % 4:
-        raise ValueError(f"the fused array has the shape {fused.shape}: expected (..., 4H), four gates")
-    gates = fused.reshape(*fused.shape[:-1], 4, fused.shape[-1] // 4)  # (..., 4H) -> (..., 4, H)
-    return gates[..., [source.index(k) for k in target], :].reshape(fused.shape)
 
 
 def fuse_gates(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gluon_lstm.config import PEEPHOLE_GATES, CellConfig, ModelConfig, array_name
+from gluon_lstm.numerics import log_softmax, sigmoid
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,11 +38,6 @@ class LayerCache(NamedTuple):
     x: np.ndarray  # input: ids (T, N), or rows (T, N, D), of higher layers (T, N, H)
     input_mask: np.ndarray | None  # (T, N, 1), layer 1 only
     steps: list[StepCache]
-
-
-def sigmoid(a: np.ndarray) -> np.ndarray:
-    """Return the elementwise sigmoid, without overflow."""
-    return 0.5 * np.tanh(0.5 * a) + 0.5
 
 
 def input_projection(x: np.ndarray, Wx: np.ndarray) -> np.ndarray:
@@ -98,12 +94,6 @@ def step_backward(
 def logits(h: np.ndarray, W: Arrays) -> np.ndarray:
     """Return the logits (..., V) of hidden states (..., H)."""
     return h @ W["Why"] + W["by"]
-
-
-def log_softmax(z: np.ndarray) -> np.ndarray:
-    """Return the log-softmax over the last axis, without overflow."""
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def average_cross_entropy(logp: np.ndarray, y: np.ndarray) -> float:

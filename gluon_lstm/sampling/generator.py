@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from gluon_lstm.model import Model
+from gluon_lstm.numerics import log_softmax
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.prefix import Prefix, Tokenization
@@ -117,13 +118,13 @@ class TextGenerator:
             state.step([self.codec.end_of_post])
         logp = 0.0
         for id in tokenization.ids:
-            logp += float(_log_softmax(state.logits()[:, 0])[id])
+            logp += float(log_softmax(state.logits()[:, 0].astype(np.float64))[id])
             state.step([id])
         excluded_ids = None
         if tokenization.partial_word:
             completes = self._completions(tokenization.partial_word)
             excluded_ids = np.flatnonzero(~completes)
-            logp_words = _log_softmax(state.logits()[:, 0])[completes]
+            logp_words = log_softmax(state.logits()[:, 0].astype(np.float64))[completes]
             logp += float(np.logaddexp.reduce(logp_words)) if len(logp_words) else -np.inf
         return Start(tokenization, logp, state.h[:, 0], state.c[:, 0], excluded_ids)
 
@@ -133,9 +134,3 @@ class TextGenerator:
         longer = [len(token) > len(partial_word) and token.startswith(partial_word) for token in vocabulary.tokens]
         longer[: vocabulary.num_specials] = [False] * vocabulary.num_specials
         return np.array(longer)
-
-
-def _log_softmax(z: np.ndarray) -> np.ndarray:
-    """Return the log-softmax of logits z (V,) in float64."""
-    z = z.astype(np.float64) - z.max()
-    return z - np.log(np.exp(z).sum())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gluon_lstm.config import PEEPHOLE_GATES, ModelConfig
+from gluon_lstm.numerics import sigmoid_of_half
 
 
 class InferenceCell:
@@ -110,7 +111,7 @@ class BatchState:
         if layer.cell.peepholes:
             i += layer.peephole(c, "i")
             f += layer.peephole(c, "f")
-            o += layer.peephole(_sigmoid_of_half(f) * c + _sigmoid_of_half(i) * np.tanh(g), "o")  # the new c
+            o += layer.peephole(sigmoid_of_half(f) * c + sigmoid_of_half(i) * np.tanh(g), "o")  # the new c
         np.tanh(self._A, out=self._A)
         self._sigmoid_gates *= 0.5
         self._sigmoid_gates += 0.5
@@ -127,8 +128,3 @@ class BatchState:
         z = np.dot(self.cell.Why, self.top, out=self._z)
         z += self.cell.by
         return z
-
-
-def _sigmoid_of_half(half: np.ndarray) -> np.ndarray:
-    """Return sigmoid(a), given a / 2."""
-    return np.tanh(half) * 0.5 + 0.5

@@ -103,7 +103,7 @@ def test_block_trained_by_gluon_trainer_generates_text():
     codec = Codec(TextSettings(raw=True), Vocabulary(["<unk>", *letters], 1))
     config = ModelConfig(12, layers=2)
     model = Model(config, codec, initializers.standard(config, 6, np.random.default_rng(0)))
-    block = LSTMLanguageModel.from_model(model)
+    block = LSTMLanguageModel.from_arrays(model.arrays, model.config)
     block.hybridize()
     trainer = mx.gluon.Trainer(block.collect_params(), "adam", {"learning_rate": 0.03})
     text = np.array(codec.ids("あ") + codec.ids("い") + codec.ids("う") + codec.ids("え") + codec.ids("お"))

@@ -12,9 +12,10 @@ from helpers import DOCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.config import ARRAY_NAMES, GATES, ModelConfig
+from gluon_lstm.config import ARRAY_NAMES, GATES, NOTES_GATE_ORDER, ModelConfig
 from gluon_lstm.lstm import reference
-from gluon_lstm.lstm.layers import LSTM, NOTES_GATE_ORDER, TimeLSTM, fuse_gates, reorder_gates, split_gates
+from gluon_lstm.lstm.layers import LSTM, TimeLSTM, fuse_gates, split_gates
+from gluon_lstm.numerics import log_softmax, reorder_gates
 
 EPSILON = 1e-5  # step of central differences, which are then exact to about ten digits in float64
 SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; first the sizes of the notes
@@ -131,7 +132,7 @@ def test_language_model_gradients_match_the_reference(weights, window, assert_sa
     layer = TimeLSTM(*fuse_gates(W), stateful=True)
     layer.set_state(h, c)
     hs = layer.forward(np.eye(V)[x.T])  # (N, T, H)
-    dz = (np.exp(reference.log_softmax(reference.logits(hs, W))) - np.eye(V)[y.T]) / (T * N)
+    dz = (np.exp(log_softmax(reference.logits(hs, W))) - np.eye(V)[y.T]) / (T * N)
     layer.backward(dz @ W["Why"].T)
     gates = ARRAY_NAMES[:12]
     assert_same(split_gates(*layer.grads), {name: expected[name] for name in gates}, rtol=1e-10, atol=1e-14)
@@ -299,9 +300,9 @@ def test_reorder_gates_is_invertible_and_composes(source, middle, target, before
 
 
 def test_reorder_gates_returns_a_copy():
-    (packed,) = normal((2, 8))
+    (fused,) = normal((2, 8))
     assert not any(
-        np.shares_memory(reorder_gates(packed, "fgio", "".join(order)), packed) for order in permutations(GATES)
+        np.shares_memory(reorder_gates(fused, "fgio", "".join(order)), fused) for order in permutations(GATES)
     )
 
 

@@ -196,16 +196,14 @@ def test_layer_exposes_arrays_under_equation_names(variant):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--variant", "peephole-full"], "--variant peephole-full: the fast cell does not have it; use --cell scratch"),
-        (["--layers", "0"], "--layers 0: use at least 1"),
-        (["--hidden", "0"], "--hidden 0: use at least 1"),
-    ],
+    ("arguments", "field"),
+    [(["--variant", "peephole-full"], "variant"), (["--layers", "0"], "layers"), (["--hidden", "0"], "hidden")],
 )
-def test_untrainable_configuration_is_refused_in_one_sentence(tmp_path, capsys, arguments, sentence):
+def test_untrainable_configuration_is_refused_in_one_sentence(tmp_path, capsys, arguments, field):
     assert main(["train", "no.txt", "--out", str(tmp_path / "run"), *arguments]) == 2
-    assert capsys.readouterr().err == f"gluon-lstm: {sentence}\n"
+    error = capsys.readouterr().err
+    assert error.startswith("gluon-lstm: ") and error.count("\n") == 1
+    assert field in error and arguments[1] in error
 
 
 def test_fast_implementation_refuses_full_peepholes():
