@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.report.analysis import AnalysisOptions
-    from gluon_lstm.report.build import CLEANING, ReportOptions, report
-    from gluon_lstm.report.render import short
+    from gluon_lstm.report.build import CLEANING, ReportOptions, build_report
+    from gluon_lstm.report.render import render_text
     from gluon_lstm.report.words import Selection
 
     analysis = AnalysisOptions(
@@ -54,6 +54,6 @@ def run(args: argparse.Namespace) -> int:
         chosen.setdefault("summary", None)
     selection = Selection.read(args.word_classes, args.stop_words)
     options = ReportOptions(analysis=analysis, selection=selection, compare=args.compare, **chosen)
-    print(short(report(args.files, args.out, options, args.notice, progress), options.language))
+    print(render_text(build_report(args.files, args.out, options, args.notice, progress), options.language))
     args.notice(f"{args.out / 'report.html'}: the whole report")
     return 0

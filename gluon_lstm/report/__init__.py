@@ -1,1 +1,1 @@
-"""What people look at: the words of posts, what sets them apart, a summary, pictures, how original a model is."""
+"""Report on posts: word counts, keyness, summary, plots, and memorization of a model."""

@@ -1,11 +1,11 @@
-"""The libraries of the extra `report`, which are imported only where they are used."""
+"""Optional libraries of the extra `report`, each imported only in the function that uses it."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
-# as they are imported -> as they are installed
+# import name -> distribution name
 LIBRARIES = {
     "sklearn": "scikit-learn",
     "networkx": "networkx",
@@ -16,17 +16,20 @@ LIBRARIES = {
 
 
 def check_libraries() -> None:
-    """ImportError, with the command that helps, when one is missing."""
+    """Raise ImportError with the pip command when a library of the extra is missing."""
     missing = [package for name, package in LIBRARIES.items() if find_spec(name) is None]
     if missing:
         command = f"pip install {' '.join(LIBRARIES.values())}"
-        raise ImportError(f"a report needs {', '.join(missing)}, which the extra `report` brings: {command}")
+        raise ImportError(f"a report needs {', '.join(missing)}, part of the extra `report`: {command}")
 
 
 def font_file() -> Path:
-    """IPAexGothic, a Japanese font; the package that holds it is not imported, for that would change matplotlib."""
+    """Return the path of the Japanese font IPAexGothic in matplotlib-fontja.
+
+    The package is not imported: its import changes the settings of matplotlib. Raises ImportError when it is missing.
+    """
     spec = find_spec("matplotlib_fontja")
     if spec is None or spec.origin is None:
         check_libraries()
-        raise ImportError("the font of matplotlib-fontja is not there: install it again")
+        raise ImportError("the font of matplotlib-fontja is missing: reinstall it")
     return Path(spec.origin).parent / "fonts" / "ipaexg.ttf"

@@ -1,4 +1,4 @@
-"""What is in files of posts, found out and written down: report.html, report.json, words.csv and the pictures."""
+"""Report on files of posts: report.html, report.json, words.csv and the plots."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report import plots
 from gluon_lstm.report._dependencies import check_libraries
 from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
-from gluon_lstm.report.cooccurrence import pairs
-from gluon_lstm.report.findings import activity, samples, words_and_summary, words_apart
+from gluon_lstm.report.cooccurrence import strongest_pairs
+from gluon_lstm.report.findings import activity_findings, keyness_findings, memorization_findings, word_findings
 from gluon_lstm.report.memorization import memorization
-from gluon_lstm.report.render import LANGUAGES, page, texts_in
-from gluon_lstm.report.words import ALL, CONTENT, Selection, Table, tables
+from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
+from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.corpus import Paths
 
-PICTURES = ("wordcloud", "words", "network", "activity")
-DAYS = "days"  # the folder of the results by day
-DAY_SUMMARY = 5  # posts, where a summary is not measured in characters
-DAY_WORDS = 5  # distinctive words beside a day in the index
+PLOTS = ("wordcloud", "words", "network", "activity")
+DAYS_DIR = "days"  # subdirectory of the day pages
+MAX_DAY_SUMMARY_POSTS = 5  # maximum posts in the summary of a day
+MAX_DAY_WORDS = 5  # maximum distinctive words of a day in the index
 
 
 CLEANING = CleaningOptions(mentions="keep")  # mentions are counted
@@ -36,7 +36,7 @@ CLEANING = CleaningOptions(mentions="keep")  # mentions are counted
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report holds. `compare` are files, `model` a model file or the folder of a run; mentions are kept."""
+    """Contents of a report. `compare` are files of other posts. Raises ValueError for an invalid value."""
 
     analysis: AnalysisOptions = field(default_factory=lambda: AnalysisOptions(cleaning=CLEANING))
     selection: Selection = field(default_factory=Selection.read)
@@ -54,112 +54,115 @@ class ReportOptions:
         check(self)
 
 
-def report(
+def build_report(
     paths: Paths, out: Path, options: ReportOptions | None = None, notice: Notice = ignore, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Write the report on the posts in `paths` to the folder `out`, and return what report.json holds.
+    """Write the report on the posts in `paths` to the directory `out`; return the values of report.json.
 
-    Raises ImportError when a library of the extra is missing, TextError for posts that cannot be read, ValueError for
-    options that cannot be met (`daily` without dates), ModelError and OSError.
+    Raises ImportError when a library of the extra is missing, TextError for unreadable posts, ValueError for `daily`
+    without dates, ModelError and OSError.
     """
     check_libraries()
     options = options or ReportOptions()
     analysis = analyse(paths, options.analysis, notice, progress)
     if options.daily and np.isnat(analysis.dates).all():
         raise ValueError(
-            "--daily: no post has a date; they are in Twitter archives, or in fields and columns named date or the like"
+            "`daily`: no post has a date; use posts with dates (Twitter archives, or a column or field such as `date`)"
         )
     other = analyse(options.compare, options.analysis, notice, progress) if options.compare else None
-    originals = None
+    measured = None
     if options.model is not None:
         reading = options.analysis.reading
-        originals = memorization(options.model, paths, reading, options.samples, options.seed, notice, progress)
+        measured = memorization(options.model, paths, reading, options.samples, options.seed, notice, progress)
 
-    found = tables(analysis, options.selection)
+    tables = word_tables(analysis, options.selection)
     with progress("ranking", len(analysis), "posts") as advance:
-        everything = np.arange(len(analysis))
-        amounts = options.top, options.summary, options.summary_chars
+        all_posts = np.arange(len(analysis))
+        limits = options.top, options.summary, options.summary_chars
         findings = {
             "files": [Path(path).name for path in paths],
-            **words_and_summary(analysis, found, everything, *amounts),
+            **word_findings(analysis, tables, all_posts, *limits),
         }
         if other is not None:
-            there = tables(other, options.selection)[ALL]
-            findings["distinctive"] = words_apart(
-                found[ALL], there, options.top, [path.name for path in options.compare]
+            other_words = word_tables(other, options.selection)[ALL_WORDS]
+            findings["distinctive"] = keyness_findings(
+                tables[ALL_WORDS], other_words, options.top, [path.name for path in options.compare]
             )
-        if originals is not None:
-            findings["model"] = samples(originals)
-        findings["network"] = [pair._asdict() for pair in pairs(found[CONTENT])]
-        findings["activity"] = activity(analysis.dates)
+        if measured is not None:
+            findings["model"] = memorization_findings(measured)
+        findings["network"] = [pair._asdict() for pair in strongest_pairs(tables[CONTENT_WORDS])]
+        findings["activity"] = activity_findings(analysis.dates)
         advance(len(analysis))
-    drawn = _pictures(analysis, found, options, progress)
+    pngs = _draw_plots(analysis, tables, options, progress)
 
     out.mkdir(parents=True, exist_ok=True)
-    days = list(_write_days(out, analysis, found, options, progress)) if options.daily else []
+    days = list(_write_day_pages(out, analysis, tables, options, progress)) if options.daily else []
     if days:
         findings["days"] = [day for day, _ in days]
     index = [
-        {"day": day["day"], "link": f"{DAYS}/{day['day']}.html", "posts": day["posts"], "words": words}
+        {"day": day["day"], "link": f"{DAYS_DIR}/{day['day']}.html", "posts": day["posts"], "words": words}
         for day, words in days
     ]
-    links = [("#days", texts_in(options.language)["days"])] if days else []
-    _write_text(out / "report.html", page(findings, drawn, options.language, links=links, days=index))
+    links = [("#days", load_labels(options.language)["days"])] if days else []
+    _write_text(out / "report.html", render_html(findings, pngs, options.language, links=links, days=index))
     _write_text(out / "report.json", json.dumps(findings, ensure_ascii=False, indent=1) + "\n")
-    _write_words(out / "words.csv", found)
-    for name in PICTURES:
-        if name in drawn:
-            _write_picture(out / f"{name}.png", drawn[name])
+    _write_words_csv(out / "words.csv", tables)
+    for name in PLOTS:
+        if name in pngs:
+            _write_png(out / f"{name}.png", pngs[name])
         else:
-            (out / f"{name}.png").unlink(missing_ok=True)  # of an earlier report; it would seem to belong to this one
+            (out / f"{name}.png").unlink(missing_ok=True)  # stale plot of an earlier report
     return findings
 
 
-def _pictures(
-    analysis: Analysis, found: Mapping[str, Table], options: ReportOptions, progress: Progress
+def _draw_plots(
+    analysis: Analysis, tables: Mapping[str, WordTable], options: ReportOptions, progress: Progress
 ) -> dict[str, bytes]:
-    """The pictures that there is something for, as PNG."""
-    texts, content = texts_in(options.language), found[CONTENT]
-    by_part = {name: found[name].rows(10 * plots.BARS) for name in options.selection.parts_of_speech}
+    """Return the plots as PNG by name, without those that would be empty."""
+    labels, content = load_labels(options.language), tables[CONTENT_WORDS]
+    by_part_of_speech = {
+        name: tables[name].rows(10 * plots.BARS_PER_PANEL) for name in options.selection.parts_of_speech
+    }
     counts = dict(zip(content.words, content.counts.tolist()))
     draw = {
-        "wordcloud": lambda: plots.word_cloud(content.rows(10 * plots.CLOUD_WORDS)),
-        "words": lambda: plots.bars(by_part, texts["tables"]),
-        "network": lambda: plots.network(pairs(content), counts),
-        "activity": lambda: plots.activity(analysis.dates, texts),
+        "wordcloud": lambda: plots.word_cloud(content.rows(10 * plots.MAX_CLOUD_WORDS)),
+        "words": lambda: plots.bars(by_part_of_speech, labels["tables"]),
+        "network": lambda: plots.network(strongest_pairs(content), counts),
+        "activity": lambda: plots.activity(analysis.dates, labels),
     }
-    drawn = {}
-    with progress("drawing", len(draw), "pictures") as advance:
-        for name, picture in draw.items():
-            png = picture()
+    pngs = {}
+    with progress("drawing", len(draw), "plots") as advance:
+        for name, plot in draw.items():
+            png = plot()
             advance(1)
             if png is not None:
-                drawn[name] = png
-    return drawn
+                pngs[name] = png
+    return pngs
 
 
-def _write_days(
-    out: Path, analysis: Analysis, found: Mapping[str, Table], options: ReportOptions, progress: Progress
+def _write_day_pages(
+    out: Path, analysis: Analysis, tables: Mapping[str, WordTable], options: ReportOptions, progress: Progress
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """Write a page a day, with what sets it apart from the other days; what was found, and its distinctive words."""
-    texts, folder = texts_in(options.language), out / DAYS
-    folder.mkdir(exist_ok=True)
+    """Write a page for each day; yield the findings of the day and its words distinctive against the other days."""
+    labels, directory = load_labels(options.language), out / DAYS_DIR
+    directory.mkdir(exist_ok=True)
     day_of = analysis.dates.astype("datetime64[D]")
     days = np.unique(day_of[~np.isnat(day_of)])
-    most = None if options.summary is None else min(options.summary, DAY_SUMMARY)
-    amounts = options.top, most, options.summary_chars
+    summary_posts = None if options.summary is None else min(options.summary, MAX_DAY_SUMMARY_POSTS)
+    limits = options.top, summary_posts, options.summary_chars
     with progress("by day", len(days), "days") as advance:
         for day in days:
             posts, others = np.flatnonzero(day_of == day), np.flatnonzero(~np.isnat(day_of) & (day_of != day))
-            findings = {"day": str(day), **words_and_summary(analysis, found, posts, *amounts)}
-            here, there = found[ALL].of(posts), found[ALL].of(others)
-            findings["distinctive"] = words_apart(here, there, options.top, [texts["other_days"]])
-            cloud = plots.word_cloud(found[CONTENT].of(posts).rows(10 * plots.CLOUD_WORDS), 800, 450)
-            drawn = {} if cloud is None else {"wordcloud": cloud}
-            links = [("../report.html", texts["whole_report"])]
-            html = page(findings, drawn, options.language, f"{texts['title']}: {day}", links)
-            _write_text(folder / f"{day}.html", html)
-            yield findings, [row["word"] for row in findings["distinctive"]["here"][:DAY_WORDS]]
+            findings = {"day": str(day), **word_findings(analysis, tables, posts, *limits)}
+            here, there = (tables[ALL_WORDS].select_posts(which) for which in (posts, others))
+            findings["distinctive"] = keyness_findings(here, there, options.top, [labels["other_days"]])
+            content = tables[CONTENT_WORDS].select_posts(posts)
+            cloud = plots.word_cloud(content.rows(10 * plots.MAX_CLOUD_WORDS), 800, 450)
+            pngs = {} if cloud is None else {"wordcloud": cloud}
+            links = [("../report.html", labels["whole_report"])]
+            html = render_html(findings, pngs, options.language, f"{labels['title']}: {day}", links)
+            _write_text(directory / f"{day}.html", html)
+            yield findings, [row["word"] for row in findings["distinctive"]["here"][:MAX_DAY_WORDS]]
             advance(1)
 
 
@@ -168,17 +171,17 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _write_picture(path: Path, png: bytes) -> None:
+def _write_png(path: Path, png: bytes) -> None:
     with atomic_write(path, "wb") as file:
         file.write(png)
 
 
-def _write_words(path: Path, found: Mapping[str, Table]) -> None:
-    """Every word of every table. With a byte order mark: Excel takes the file for UTF-8 then."""
+def _write_words_csv(path: Path, tables: Mapping[str, WordTable]) -> None:
+    """Write all rows of all tables as CSV, with a byte order mark, from which Excel detects UTF-8."""
     with atomic_write(path) as file:
         file.write("\ufeff")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["table", "word", "count", "posts", "share"])
-        for name, table in found.items():
-            if name != CONTENT:
+        for name, table in tables.items():
+            if name != CONTENT_WORDS:
                 writer.writerows([name, row.word, row.count, row.posts, f"{row.share:.6f}"] for row in table.rows())

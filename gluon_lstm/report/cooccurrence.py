@@ -1,4 +1,4 @@
-"""Which words are in the same posts: the strongest pairs, as few as can be read."""
+"""Co-occurrence of words in posts: the pairs with the highest Jaccard index."""
 
 from __future__ import annotations
 
@@ -6,40 +6,44 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_lstm.report.words import Table
+from gluon_lstm.report.words import WordTable
 
-NODES, EDGES, DEGREE = 60, 60, 4  # the most frequent words that are looked at, pairs kept, and those of one word
-LEAST_POSTS = 2  # that two words share
+MAX_NODES = 60  # words considered: those in the most posts
+MAX_EDGES = 60  # pairs returned
+MAX_DEGREE = 4  # pairs per word
+MIN_POSTS = 2  # posts that contain both words of a pair
 
 
 class Pair(NamedTuple):
-    """Two words, the posts that have both, and the Jaccard index: those over the posts that have one of them."""
+    """Two words that occur in the same posts."""
 
     one: str
     other: str
-    posts: int
-    jaccard: float
+    posts: int  # posts that contain both
+    jaccard: float  # posts that contain both / posts that contain at least one
 
 
-def pairs(table: Table, nodes: int = NODES, edges: int = EDGES, degree: int = DEGREE) -> list[Pair]:
-    """The pairs of the words in most posts with the highest Jaccard index, highest first.
+def strongest_pairs(
+    table: WordTable, nodes: int = MAX_NODES, edges: int = MAX_EDGES, degree: int = MAX_DEGREE
+) -> list[Pair]:
+    """Return at most `edges` pairs of the `nodes` words in the most posts, by descending Jaccard index.
 
-    No word is in more than `degree` of them: a few words that go with everything would hide all else.
+    A word is in at most `degree` pairs, so that a few words that occur everywhere do not fill the list.
     """
     top = np.argsort(-table.posts, kind="stable")[:nodes]
     if not len(top):
         return []
     in_post = (table.X[:, top] > 0).astype(np.int64)  # (posts, nodes)
-    both = (in_post.T @ in_post).toarray()  # (nodes, nodes)
-    alone = both.diagonal()
-    index = both / np.maximum(alone[:, None] + alone[None, :] - both, 1)
-    i, j = np.nonzero(np.triu(both >= LEAST_POSTS, k=1))
-    order = np.argsort(-index[i, j], kind="stable")
+    shared = (in_post.T @ in_post).toarray()  # (nodes, nodes)
+    in_posts = shared.diagonal()
+    jaccard = shared / np.maximum(in_posts[:, None] + in_posts[None, :] - shared, 1)
+    i, j = np.nonzero(np.triu(shared >= MIN_POSTS, k=1))
+    order = np.argsort(-jaccard[i, j], kind="stable")
     word = [table.words[k] for k in top.tolist()]
     kept: list[Pair] = []
     degrees = np.zeros(len(top), dtype=int)
     for a, b in zip(i[order], j[order]):
         if len(kept) < edges and max(degrees[a], degrees[b]) < degree:
             degrees[[a, b]] += 1
-            kept.append(Pair(word[a], word[b], int(both[a, b]), float(index[a, b])))
+            kept.append(Pair(word[a], word[b], int(shared[a, b]), float(jaccard[a, b])))
     return kept

@@ -1,4 +1,4 @@
-"""What is found in posts, as plain values: what report.json holds, and the page and the terminal show."""
+"""Contents of report.json as plain values; the HTML page and the terminal text show the same."""
 
 from __future__ import annotations
 
@@ -10,49 +10,51 @@ import numpy as np
 
 from gluon_lstm.report.analysis import Analysis
 from gluon_lstm.report.keyness import keywords
-from gluon_lstm.report.memorization import SIZES, Memorization
+from gluon_lstm.report.memorization import NGRAM_SIZES, Memorization
 from gluon_lstm.report.summary import summarize
-from gluon_lstm.report.words import CONTENT, Table
+from gluon_lstm.report.words import CONTENT_WORDS, WordTable
 
 
-def words_and_summary(
+def word_findings(
     analysis: Analysis,
-    found: Mapping[str, Table],
+    tables: Mapping[str, WordTable],
     posts: np.ndarray,
     top: int,
-    most: int | None,
-    characters: int | None,
+    summary_posts: int | None,
+    summary_characters: int | None,
 ) -> dict[str, Any]:
-    """Of some of the posts (their indices, ascending): the `top` words of each table, and the summary.
+    """Return the `top` words of each table and the summary of some posts, given by their ascending indices.
 
-    The summary has at most `most` posts and `characters` code points.
+    The summary has at most `summary_posts` posts and `summary_characters` code points (None: no limit).
     """
     dates = analysis.dates[posts]
     known = dates[~np.isnat(dates)]
-    content = found[CONTENT].of(posts)
+    content = tables[CONTENT_WORDS].select_posts(posts)
     lengths = analysis.lengths[posts]
-    chosen = summarize(content.X, lengths, most, characters)
+    chosen = summarize(content.X, lengths, summary_posts, summary_characters)
     return {
         "posts": len(posts),
         "characters": int(lengths.sum()),
         "first_date": str(known.min().astype("datetime64[D]")) if len(known) else None,
         "last_date": str(known.max().astype("datetime64[D]")) if len(known) else None,
         "tables": {
-            name: [asdict(row) for row in table.of(posts).rows(top)] for name, table in found.items() if name != CONTENT
+            name: [asdict(row) for row in table.select_posts(posts).rows(top)]
+            for name, table in tables.items()
+            if name != CONTENT_WORDS
         },
         "summary": [{"post": int(posts[k]), "text": analysis.text(int(posts[k]))} for k in chosen],
     }
 
 
-def words_apart(here: Table, there: Table, top: int, names: Sequence[str]) -> dict[str, Any]:
-    """What is distinctive of either side; `names` say what is there."""
+def keyness_findings(here: WordTable, there: WordTable, top: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return the `top` words distinctive of `here` and of `there`; `names` are the sources of `there`."""
     more_here, more_there = keywords(here, there, top)
     rows = {"here": [row._asdict() for row in more_here], "there": [row._asdict() for row in more_there]}
     return {"compared_with": ", ".join(names), **rows}
 
 
-def activity(dates: np.ndarray) -> dict[str, Any]:
-    """Posts by day, and by hour of the day; without dates both are empty."""
+def activity_findings(dates: np.ndarray) -> dict[str, Any]:
+    """Return the number of posts by day and by hour of the day; both are empty without dates."""
     known = dates[~np.isnat(dates)]
     days, counts = np.unique(known.astype("datetime64[D]"), return_counts=True)
     hours = np.bincount((known - known.astype("datetime64[D]")).astype(np.int64) // 3600, minlength=24)
@@ -62,14 +64,14 @@ def activity(dates: np.ndarray) -> dict[str, Any]:
     }
 
 
-def samples(originals: Memorization) -> dict[str, Any]:
-    """What a model wrote, and how much of it is not its own."""
+def memorization_findings(measured: Memorization) -> dict[str, Any]:
+    """Return the samples of a model and how much of them is copied from the corpus."""
     return {
-        "copies": originals.copies,
-        "validation_posts": originals.validation_posts,
+        "copies": measured.copies,
+        "validation_posts": measured.validation_posts,
         "n_grams": [
-            {"n": n, "samples": originals.sample_shares.get(n), "validation": originals.validation_shares.get(n)}
-            for n in SIZES
+            {"n": n, "samples": measured.sample_shares.get(n), "validation": measured.validation_shares.get(n)}
+            for n in NGRAM_SIZES
         ],
-        "samples": [asdict(sample) for sample in originals.samples],
+        "samples": [asdict(sample) for sample in measured.samples],
     }

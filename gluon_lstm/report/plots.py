@@ -1,4 +1,4 @@
-"""The pictures of a report, as PNG: drawn with a font that has Japanese, and no character which that font lacks."""
+"""Plots of a report as PNG, in a Japanese font; words with characters that the font lacks are left out."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ import numpy as np
 
 from gluon_lstm.report._dependencies import font_file
 from gluon_lstm.report.cooccurrence import Pair
-from gluon_lstm.report.words import Row
+from gluon_lstm.report.words import WordCount
 
-INK, LINE, ACCENT = "#1f2430", "#c9ced8", "#2f6f9f"
-PALETTE = ("#2f6f9f", "#b4552d", "#3f7d4e", "#7a4fa3", "#8a6d1f", "#a83a5b")  # each 4.5 to 1 or more on white
-DPI = 120
-BARS = 15  # of each part of speech
-CLOUD_WORDS = 120
+TEXT_COLOR, LINE_COLOR, ACCENT_COLOR = "#1f2430", "#c9ced8", "#2f6f9f"
+PALETTE = ("#2f6f9f", "#b4552d", "#3f7d4e", "#7a4fa3", "#8a6d1f", "#a83a5b")  # contrast with white at least 4.5 to 1
+DPI = 120  # resolution of the plots
+BARS_PER_PANEL = 15  # words per part of speech
+MAX_CLOUD_WORDS = 120  # words in a word cloud
 
 
 @cache
-def drawable() -> frozenset[int]:
-    """The code points that the font has a glyph for."""
+def font_code_points() -> frozenset[int]:
+    """Return the code points for which the font has a glyph."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(str(font_file())).get_charmap())
 
 
 def can_draw(text: str) -> bool:
-    """Whether every character of a text has a glyph; an emoji has none."""
-    return all(ord(character) in drawable() for character in text)
+    """Return whether the font has a glyph for each character; it has none for emoji."""
+    return all(ord(character) in font_code_points() for character in text)
 
 
-def plain(text: str) -> str:
-    """The text as matplotlib draws it letter by letter: a dollar sign would open a formula."""
+def escape_mathtext(text: str) -> str:
+    """Return the text with dollar signs escaped: matplotlib would read a formula."""
     return text.replace("$", r"\$")
 
 
-def word_cloud(rows: Sequence[Row], width: int = 1200, height: int = 700) -> bytes | None:
-    """The words, the larger the more frequent; None when none can be drawn."""
+def word_cloud(rows: Sequence[WordCount], width: int = 1200, height: int = 700) -> bytes | None:
+    """Return a word cloud, font size by count; None when no word can be drawn."""
     from wordcloud import WordCloud
 
     counts = {row.word: row.count for row in rows if can_draw(row.word)}
@@ -53,7 +53,7 @@ def word_cloud(rows: Sequence[Row], width: int = 1200, height: int = 700) -> byt
         height=height,
         background_color="white",
         prefer_horizontal=1,
-        max_words=CLOUD_WORDS,
+        max_words=MAX_CLOUD_WORDS,
         relative_scaling=0.6,
         max_font_size=int(0.23 * height),
         margin=6,
@@ -62,13 +62,13 @@ def word_cloud(rows: Sequence[Row], width: int = 1200, height: int = 700) -> byt
     )
     out = io.BytesIO()
     image = cloud.generate_from_frequencies(counts).to_image()
-    image.quantize(64).save(out, format="PNG", optimize=True)  # six colours and their edges, in a quarter of the bytes
+    image.quantize(64).save(out, format="PNG", optimize=True)  # six colours and their edges: a quarter of the bytes
     return out.getvalue()
 
 
-def bars(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> bytes | None:
-    """A panel of bars for each table that has words; None when none has."""
-    panels = {name: [row for row in rows if can_draw(row.word)][:BARS] for name, rows in tables.items()}
+def bars(tables: Mapping[str, Sequence[WordCount]], titles: Mapping[str, str]) -> bytes | None:
+    """Return a panel of bars for each table that has words; None when no word can be drawn."""
+    panels = {name: [row for row in rows if can_draw(row.word)][:BARS_PER_PANEL] for name, rows in tables.items()}
     panels = {name: rows for name, rows in panels.items() if rows}
     if not panels:
         return None
@@ -78,16 +78,16 @@ def bars(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> byte
         grid = figure.subplots(lines, columns, squeeze=False).ravel()
         for k, (name, rows) in enumerate(panels.items()):
             axes, color = grid[k], PALETTE[k % len(PALETTE)]
-            places = np.arange(len(rows))
-            axes.barh(places, [row.count for row in rows], color=color, height=0.72)
-            axes.set_yticks(places, [plain(row.word[:12]) for row in rows])
-            axes.set_ylim(BARS - 0.4, -0.6)  # a short table has bars as thick as those beside it
+            y = np.arange(len(rows))
+            axes.barh(y, [row.count for row in rows], color=color, height=0.72)
+            axes.set_yticks(y, [escape_mathtext(row.word[:12]) for row in rows])
+            axes.set_ylim(BARS_PER_PANEL - 0.4, -0.6)  # bars equally thick in all panels
             axes.set_xlim(0, max(row.count for row in rows) * 1.16)
-            for place, row in zip(places, rows):
+            for k_row, row in zip(y, rows):
                 axes.annotate(
-                    f"{row.count:,}", (row.count, place), (4, 0), textcoords="offset points", va="center", fontsize=9
+                    f"{row.count:,}", (row.count, k_row), (4, 0), textcoords="offset points", va="center", fontsize=9
                 )
-            axes.set_title(plain(titles.get(name, name)), loc="left", color=color)
+            axes.set_title(escape_mathtext(titles.get(name, name)), loc="left", color=color)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
             axes.tick_params(length=0, labelbottom=False)
         for axes in grid[len(panels) :]:
@@ -96,7 +96,7 @@ def bars(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str]) -> byte
 
 
 def network(pairs: Sequence[Pair], counts: Mapping[str, int]) -> bytes | None:
-    """Words as dots, as large as they are frequent, and lines between those that are in the same posts."""
+    """Return the co-occurrence network: dots sized by `counts`, lines by Jaccard index; None without drawable pairs."""
     import networkx as nx
     from matplotlib.patheffects import withStroke
 
@@ -107,19 +107,20 @@ def network(pairs: Sequence[Pair], counts: Mapping[str, int]) -> bytes | None:
             graph.add_edge(pair.one, pair.other, weight=pair.jaccard)
     if not graph:
         return None
-    place = _layout(graph)
+    positions = _layout(graph)
     strongest = max(weight for *_, weight in graph.edges(data="weight"))
     most = max(counts[word] for word in graph)
     with _figure(10, 8.5) as (figure, png):
         axes = figure.add_subplot()
         for one, other, weight in graph.edges(data="weight"):
             share = weight / strongest
-            line = axes.plot(*zip(place[one], place[other]), color=ACCENT, zorder=1)[0]
+            line = axes.plot(*zip(positions[one], positions[other]), color=ACCENT_COLOR, zorder=1)[0]
             line.set(linewidth=0.8 + 4 * share, alpha=0.25 + 0.45 * share, solid_capstyle="round")
         for word in graph:
+            x, y = positions[word]
             size = counts[word] / most
-            axes.scatter(*place[word], s=60 + 900 * size, color="#dbe7f1", edgecolors=ACCENT, linewidths=0.8, zorder=2)
-            label = axes.text(*place[word], plain(word), fontsize=13 + 6 * size, ha="center", va="center", zorder=3)
+            axes.scatter(x, y, s=60 + 900 * size, color="#dbe7f1", edgecolors=ACCENT_COLOR, linewidths=0.8, zorder=2)
+            label = axes.text(x, y, escape_mathtext(word), fontsize=13 + 6 * size, ha="center", va="center", zorder=3)
             label.set_path_effects(halo)
         axes.margins(0.06)
         axes.set_axis_off()
@@ -127,40 +128,43 @@ def network(pairs: Sequence[Pair], counts: Mapping[str, int]) -> bytes | None:
 
 
 def _layout(graph: Any) -> dict[str, np.ndarray]:
-    """Where each word stands: each part that hangs together by itself, the parts in rows, no two words too near."""
+    """Return the position (2,) of each word: connected components laid out separately, in rows, labels kept apart."""
     import networkx as nx
 
-    parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
-    place: dict[str, np.ndarray] = {}
+    components = sorted(nx.connected_components(graph), key=lambda component: (-len(component), min(component)))
+    positions: dict[str, np.ndarray] = {}
     x = y = height = 0.0
-    row = 1.3 * sum(len(part) for part in parts) ** 0.5
-    for part in parts:
-        inner = nx.kamada_kawai_layout(graph.subgraph(sorted(part)), weight=None)
-        at = np.array(list(inner.values())) * len(part) ** 0.5 / 2
+    row_width = 1.3 * len(graph) ** 0.5
+    for component in components:
+        inner = nx.kamada_kawai_layout(graph.subgraph(sorted(component)), weight=None)
+        at = np.array(list(inner.values())) * len(component) ** 0.5 / 2
         at -= at.min(axis=0)
-        wide, high = at.max(axis=0)
-        if x and x + wide > row:
+        width, tallness = at.max(axis=0)
+        if x and x + width > row_width:
             x, y, height = 0.0, y - height - 1, 0.0
-        place.update(zip(inner, at + np.array([x, y - high])))
-        x, height = x + wide + 1, max(height, high)
-    return dict(zip(place, _apart(np.array(list(place.values())))))
+        positions.update(zip(inner, at + np.array([x, y - tallness])))
+        x, height = x + width + 1, max(height, tallness)
+    return dict(zip(positions, _separate_labels(np.array(list(positions.values())))))
 
 
-def _apart(places: np.ndarray, width: float = 0.75, height: float = 0.45) -> np.ndarray:
-    """The same places (n, 2), moved until no two are inside an ellipse of the size of a label."""
-    places = places / (width, height)
+def _separate_labels(positions: np.ndarray, width: float = 0.75, height: float = 0.45) -> np.ndarray:
+    """Return positions (n, 2) moved apart until no two are within an ellipse of the size of a label."""
+    positions = positions / (width, height)
     for _ in range(200):
-        between = places[:, None] - places[None, :]  # (n, n, 2)
-        distance = np.sqrt((between**2).sum(axis=2)) + np.eye(len(places)) + 1e-9
+        between = positions[:, None] - positions[None, :]  # (n, n, 2)
+        distance = np.sqrt((between**2).sum(axis=2)) + np.eye(len(positions)) + 1e-9
         push = np.maximum(1 - distance, 0) / distance
         if not push.any():
             break
-        places = places + 0.5 * (push[:, :, None] * between).sum(axis=1)
-    return places * (width, height)
+        positions = positions + 0.5 * (push[:, :, None] * between).sum(axis=1)
+    return positions * (width, height)
 
 
 def activity(dates: np.ndarray, titles: Mapping[str, str]) -> bytes | None:
-    """Posts by day, and by hour where the dates have one; None when no post has a date. `dates` is datetime64[s]."""
+    """Return the number of posts by day, and by hour if the dates have one; None without dates.
+
+    `dates` (posts,) is datetime64[s], NaT for a post without a date.
+    """
     known = dates[~np.isnat(dates)]
     if not len(known):
         return None
@@ -173,9 +177,9 @@ def activity(dates: np.ndarray, titles: Mapping[str, str]) -> bytes | None:
         first = days.min().astype(object)
         at = np.arange(len(by_day)) + first.toordinal()
         if len(at) < 200:
-            grid[0].bar(at, by_day, color=ACCENT, width=0.85)
-        else:  # years: one outline, where so many bars would take long and be thinner than a dot
-            grid[0].fill_between(at, by_day, step="mid", color=ACCENT, linewidth=0.6)
+            grid[0].bar(at, by_day, color=ACCENT_COLOR, width=0.85)
+        else:  # many days: one outline, since bars would be slow and thinner than a pixel
+            grid[0].fill_between(at, by_day, step="mid", color=ACCENT_COLOR, linewidth=0.6)
             grid[0].set_ylim(bottom=0)
         ticks = np.unique(np.linspace(0, len(at) - 1, min(len(at), 7)).round().astype(int))
         grid[0].set_xticks(at[ticks], [str(days.min() + np.timedelta64(int(tick), "D")) for tick in ticks])
@@ -189,14 +193,17 @@ def activity(dates: np.ndarray, titles: Mapping[str, str]) -> bytes | None:
         for axes in grid:
             axes.spines[["top", "right"]].set_visible(False)
             axes.yaxis.get_major_locator().set_params(integer=True)
-            axes.grid(axis="y", color=LINE, alpha=0.5)
+            axes.grid(axis="y", color=LINE_COLOR, alpha=0.5)
             axes.set_axisbelow(True)
     return png()
 
 
 @contextmanager
 def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
-    """A figure of so many inches, and what gives it as PNG once it is drawn; the settings of matplotlib stay as are."""
+    """Yield a figure of `width` by `height` inches and a function that returns its PNG after the block.
+
+    The settings of matplotlib are restored.
+    """
     import matplotlib
     from matplotlib import font_manager
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -208,9 +215,9 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
     settings = {
         "font.family": font_manager.FontProperties(fname=path).get_name(),
         "axes.unicode_minus": False,
-        **{f"{part}.color": INK for part in ("text", "xtick", "ytick")},
-        "axes.edgecolor": LINE,
-        "axes.labelcolor": INK,
+        **{f"{part}.color": TEXT_COLOR for part in ("text", "xtick", "ytick")},
+        "axes.edgecolor": LINE_COLOR,
+        "axes.labelcolor": TEXT_COLOR,
     }
     out = io.BytesIO()
     with matplotlib.rc_context(settings):

@@ -1,13 +1,13 @@
-"""The posts that say best what all of them say: LexRank.
+"""Extractive summary of posts by LexRank.
 
 Erkan & Radev, "LexRank: Graph-based Lexical Centrality as Salience in Text Summarization", JAIR 22 (2004), in its
-continuous form (section 3.3): posts are nodes, cosines of their TF-IDF vectors the weights of the edges, and the rank
-p of a post is that of a random walk,
+continuous form (section 3.3): posts are nodes, edges are weighted by the cosine of TF-IDF vectors, and the rank p of a
+post is its probability in a random walk,
 
     p(u) = d / N + (1 - d) sum over v of  cos(u, v) / (sum over z of cos(z, v))  p(v)
 
-The cosines are V V' with a row of unit length in V for each post. The walk needs products with that matrix alone,
-which are V (V' x): neither a dense nor a sparse matrix of posts by posts is ever made, and no threshold is to choose.
+The cosine matrix is V V' with a row of unit length in V for each post. Power iteration multiplies with it as V (V' x),
+so the matrix of posts by posts is never built, and no threshold on the cosines is needed.
 """
 
 from __future__ import annotations
@@ -16,55 +16,55 @@ from typing import Any
 
 import numpy as np
 
-JUMP = 0.15  # d: how often the walk goes on anywhere
-PRECISION = 1e-9  # the ranks, which add up to 1, are settled when they change by less in all
-ALIKE = 0.5  # cosine from which of two posts one is enough
-TELLING = 3  # different words that a post of a summary has, where there are such
+DAMPING = 0.15  # d: probability of a jump to a random post
+TOLERANCE = 1e-9  # power iteration ends when the L1 change of the ranks is smaller
+MAX_SIMILARITY = 0.5  # cosine from which one of two posts is left out
+MIN_WORDS = 3  # minimum of different words in a post of the summary, if any post has as many
 
 
 def tf_idf(X: Any) -> Any:
-    """Counts (posts, words) as TF-IDF rows of length 1, (posts, words) CSR; a post without words stays 0."""
+    """Return TF-IDF rows of unit length, (posts, words) CSR, of counts X (posts, words); a post without words is 0."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
     return TfidfTransformer(sublinear_tf=True).fit_transform(X) if min(X.shape) else X.astype(np.float64)
 
 
 def lexrank(V: Any) -> np.ndarray:
-    """The rank of each post, (posts,) float64; they add up to 1. `V` has rows of length 1, or 0."""
+    """Return the rank of each post, (posts,) float64 with sum 1. Rows of `V` have length 1 or 0."""
     N = V.shape[0]
     if not N:
         return np.zeros(0)
     degree = V @ (V.T @ np.ones(N))
-    degree[degree == 0] = 1  # a post without words: nothing leads there but the jump
+    degree[degree == 0] = 1  # a post without words has no edges
     empty = np.diff(V.indptr) == 0
     p = np.full(N, 1 / N)
     while True:
-        # what stands at a post without words goes on anywhere
-        after = JUMP / N + (1 - JUMP) * (V @ (V.T @ (p / degree)) + p[empty].sum() / N)
-        if np.abs(after - p).sum() < PRECISION:
-            return after
-        p = after
+        # the walk continues from a post without words at a random post
+        updated = DAMPING / N + (1 - DAMPING) * (V @ (V.T @ (p / degree)) + p[empty].sum() / N)
+        if np.abs(updated - p).sum() < TOLERANCE:
+            return updated
+        p = updated
 
 
-def summarize(X: Any, lengths: np.ndarray, most: int | None, characters: int | None = None) -> list[int]:
-    """The posts of a summary, in their original order.
+def summarize(X: Any, lengths: np.ndarray, limit: int | None, characters: int | None = None) -> list[int]:
+    """Return the indices of the posts of a summary, ascending.
 
-    The highest ranks first, none nearly like one before; at most `most` posts, and of at most `characters` code points
-    in all (a post that no longer fits is passed over). `lengths` (posts,) are the code points of the posts.
+    Posts are chosen by descending rank, without those similar to a chosen one: at most `limit` posts with at most
+    `characters` code points in total (a post that does not fit is skipped). `lengths` (posts,) are in code points.
     """
     V = tf_idf(X)
     rank = lexrank(V)
     words = np.diff(X.indptr)
-    least = TELLING if (words >= TELLING).any() else 1
-    free = words >= least
+    min_words = MIN_WORDS if (words >= MIN_WORDS).any() else 1
+    candidate = words >= min_words  # (posts,)
     chosen: list[int] = []
-    left = characters
+    remaining = characters
     for post in np.argsort(-rank, kind="stable").tolist():
-        if most is not None and len(chosen) == most:
+        if limit is not None and len(chosen) == limit:
             break
-        if not free[post] or (left is not None and lengths[post] > left):
+        if not candidate[post] or (remaining is not None and lengths[post] > remaining):
             continue
         chosen.append(post)
-        left = None if left is None else left - int(lengths[post])
-        free &= np.asarray((V @ V[post].T).todense()).ravel() < ALIKE
+        remaining = None if remaining is None else remaining - int(lengths[post])
+        candidate &= np.asarray((V @ V[post].T).todense()).ravel() < MAX_SIMILARITY
     return sorted(chosen)

@@ -1,4 +1,4 @@
-"""What a model took over word for word, against brute force; and models that copy, or cannot."""
+"""Memorization against brute force, and models that copy one post."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model, ModelError
-from gluon_lstm.report.memorization import SIZES, longest_overlap, memorization, n_gram_shares
+from gluon_lstm.report.memorization import NGRAM_SIZES, longest_overlap, memorization, n_gram_shares
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -21,7 +21,7 @@ TEXT = st.text("ab犬\n", max_size=14)
 
 @settings(max_examples=200, deadline=None)
 @given(text=TEXT, corpus=TEXT)
-def test_the_longest_overlap_against_every_part(text, corpus):
+def test_longest_overlap_against_brute_force(text, corpus):
     parts = [(a, b) for a in range(len(text)) for b in range(a + 1, len(text) + 1) if text[a:b] in corpus]
     longest = max((b - a for a, b in parts), default=0)
     start, length = longest_overlap(text, corpus)
@@ -31,9 +31,9 @@ def test_the_longest_overlap_against_every_part(text, corpus):
 
 @settings(max_examples=100, deadline=None)
 @given(texts=st.lists(TEXT, max_size=4), corpus=st.lists(TEXT, max_size=4))
-def test_shares_of_n_grams_against_every_part(texts, corpus):
+def test_n_gram_shares_against_brute_force(texts, corpus):
     shares = n_gram_shares(texts, corpus)
-    for n in SIZES:
+    for n in NGRAM_SIZES:
         grams = [text[k : k + n] for text in texts for k in range(len(text) - n + 1)]
         assert (n in shares) == bool(grams)
         if grams:
@@ -41,19 +41,19 @@ def test_shares_of_n_grams_against_every_part(texts, corpus):
 
 
 def parrot(path: Path, post: str, raw: bool = False) -> Path:
-    """A model that writes `post` and nothing else: its characters are all different, and each leads to the next."""
+    """Save a model that always generates `post`: its characters are all different, and each leads to the next."""
     settings = TextSettings(raw=raw)
     specials = settings.specials
     vocabulary = Vocabulary([*specials, *post], len(specials))
     V = H = len(vocabulary)
     arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(H).shapes(V).items()}
-    arrays["Wxg"] = (40 * np.eye(V, H)).astype(np.float32)  # the state says which token was read last
+    arrays["Wxg"] = (40 * np.eye(V, H)).astype(np.float32)  # the state is a one-hot code of the last token
     arrays["bi"] += 40
     arrays["bo"] += 40
     arrays["bf"] -= 40
     following = np.roll(np.arange(V), -1)
     begins = len(specials)
-    following[V - 1] = 1 if not raw else begins  # the end of the post, or from the beginning
+    following[V - 1] = 1 if not raw else begins  # the end of the post, or the first character again
     following[:begins] = begins
     arrays["Why"][np.arange(V), following] = 400
     Model(ModelConfig(H), Codec(settings, vocabulary), arrays).save(path)
@@ -69,25 +69,25 @@ def posts_file(folder: Path, posts: list[str]) -> Path:
     return folder / "posts.txt"
 
 
-def test_a_parrot_is_found_out(tmp_path):
+def test_copies_are_detected(tmp_path):
     model, posts = parrot(tmp_path / "parrot.safetensors", POST), posts_file(tmp_path, REAL)
     found = memorization(model, [posts], ReadingOptions(), 6, 1)
     assert [sample.text for sample in found.samples] == [POST] * 6
     assert found.copies == 6 and all((s.start, s.length) == (0, len(POST)) for s in found.samples)
     assert found.validation_posts == 2
-    assert found.sample_shares == dict.fromkeys(SIZES, 1)
+    assert found.sample_shares == dict.fromkeys(NGRAM_SIZES, 1)
     assert found.validation_shares[3] < 1
 
 
-def test_what_is_held_back_is_not_what_was_learned_from(tmp_path):
-    """The only post it copies is the last one, which was held back: it cannot have it from there."""
+def test_validation_posts_are_not_in_the_training_text(tmp_path):
+    """The model copies the last post only, which is in the validation set."""
     model = parrot(tmp_path / "parrot.safetensors", POST)
     posts = posts_file(tmp_path, ["ねこ"] * 30 + [POST])
     found = memorization(model, [posts], ReadingOptions(), 2, 1)
     assert found.copies == 0 and found.sample_shares[3] == 0
 
 
-def test_a_raw_model_is_asked_for_pieces(tmp_path):
+def test_raw_model(tmp_path):
     model = parrot(tmp_path / "parrot.safetensors", "あいうえお\n", raw=True)
     (tmp_path / "a.txt").write_text("あいうえお\n" * 200, encoding="utf-8")
     found = memorization(model, [tmp_path / "a.txt"], ReadingOptions(), 2, 1)
@@ -95,7 +95,7 @@ def test_a_raw_model_is_asked_for_pieces(tmp_path):
     assert found.validation_shares[8] == 1
 
 
-def test_what_cannot_be_compared(tmp_path):
+def test_invalid_text_or_model(tmp_path):
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(TextError, match="nothing is left"):
         memorization(parrot(tmp_path / "p.safetensors", POST), [tmp_path / "empty.txt"], ReadingOptions(), 1, 1)

@@ -1,4 +1,4 @@
-"""A report: its files agree with each other, posts are data in them and never markup, odd posts make no odd report."""
+"""Report: consistent files, escaped posts, unusual posts, invalid options."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import BEST, Model
 from gluon_lstm.report import build as module
 from gluon_lstm.report.analysis import AnalysisOptions
-from gluon_lstm.report.build import ReportOptions, report
-from gluon_lstm.report.render import LANGUAGES, page, short, texts_in
+from gluon_lstm.report.build import ReportOptions, build_report
+from gluon_lstm.report.render import LANGUAGES, load_labels, render_html, render_text
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
@@ -35,7 +35,7 @@ POSTS = [
 
 
 class Checker(html.parser.HTMLParser):
-    """Keeps tags and text of a page; fails on a tag that is not closed in its turn."""
+    """HTML parser that keeps tags and text, and fails on tags closed in the wrong order."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,7 +76,7 @@ def plain_file(folder: Path, *posts: str, name: str = "posts.jsonl") -> Path:
 
 
 def checked(path: Path) -> Checker:
-    """The page, well formed, with nothing fetched from elsewhere and nothing run."""
+    """Return the parsed page; assert that it is well formed, without scripts and external resources."""
     found = Checker(path.read_text(encoding="utf-8"))
     assert not {"script", "link", "iframe", "object", "b"} & {tag for tag, _ in found.tags}
     for tag, attributes in found.tags:
@@ -91,14 +91,14 @@ def checked(path: Path) -> Checker:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[Path, dict]:
-    """The folder of a report with everything but a model, and what was found."""
+    """Return the directory of a report with all options but a model, and its findings."""
     folder = tmp_path_factory.mktemp("whole")
     other = plain_file(folder, "鳥が飛ぶ", "鳥が鳴く", EVIL + "魚", name="other.jsonl")
     options = ReportOptions(compare=[other], daily=True, language="ja")
-    return folder / "out", report([posts_file(folder)], folder / "out", options)
+    return folder / "out", build_report([posts_file(folder)], folder / "out", options)
 
 
-def test_every_file_is_there_and_says_the_same(whole):
+def test_all_files_agree(whole):
     out, findings = whole
     assert sorted(path.name for path in out.iterdir()) == [
         "activity.png", "days", "network.png", "report.html", "report.json", "wordcloud.png", "words.csv", "words.png",
@@ -116,7 +116,7 @@ def test_every_file_is_there_and_says_the_same(whole):
         assert any(attributes.get("src", "").endswith(png) for _, attributes in page.tags)
 
 
-def test_what_was_found(whole):
+def test_findings(whole):
     _, findings = whole
     tables = {name: {row["word"]: row["count"] for row in rows} for name, rows in findings["tables"].items()}
     assert tables["adjectives"] == {"楽しい": 2}
@@ -130,7 +130,7 @@ def test_what_was_found(whole):
     assert "犬と猫の写真を見た, それから\n寝た" in [post["text"] for post in findings["summary"]]
 
 
-def test_posts_are_data_in_the_page_and_not_markup(whole):
+def test_posts_are_escaped_in_html(whole):
     out, findings = whole
     page = checked(out / "report.html")
     (evil,) = [post["text"] for post in findings["summary"] if "alert" in post["text"]]
@@ -138,7 +138,7 @@ def test_posts_are_data_in_the_page_and_not_markup(whole):
     assert "</script>" not in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_page_a_day(whole):
+def test_day_pages(whole):
     out, findings = whole
     assert [day["day"] for day in findings["days"]] == ["2018-09-05", "2018-09-06"]
     assert sorted(path.name for path in (out / "days").iterdir()) == ["2018-09-05.html", "2018-09-06.html"]
@@ -155,22 +155,22 @@ def test_a_page_a_day(whole):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_both_languages_say_everything(whole, language):
-    assert texts_in("en").keys() == texts_in("ja").keys()
-    assert texts_in("en")["tables"].keys() == texts_in("ja")["tables"].keys()
+def test_both_languages_have_all_labels(whole, language):
+    assert load_labels("en").keys() == load_labels("ja").keys()
+    assert load_labels("en")["tables"].keys() == load_labels("ja")["tables"].keys()
     _, findings = whole
-    text = Checker(page(findings, {}, language)).text
-    wanted = texts_in(language)
+    text = Checker(render_html(findings, {}, language)).text
+    wanted = load_labels(language)
     assert all(wanted[name] in text for name in ("title", "summary", "words", "distinctive_here", "compared_with"))
-    terminal = short(findings, language)
+    terminal = render_text(findings, language)
     assert wanted["tables"]["verbs"] in terminal and "'寝る': 8" in terminal
     assert not re.search("[\x00-\x09\x0b-\x1f]", terminal)
 
 
-# ---- odd posts
+# ---- unusual posts
 
 
-ODD = {
+UNUSUAL = {
     "one post": ["今日は晴れ"],
     "a thousand equal posts": ["今日は晴れている。猫が寝る"] * 1000,
     "only emoji": ["😀", "🐈‍⬛🐈‍⬛", "😀😀"],
@@ -182,9 +182,9 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_odd_posts_make_a_sensible_report(tmp_path, capsys, name):
-    posts, duplicates = ODD[name], "keep" if "equal" in name else "drop"
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_posts(tmp_path, capsys, name):
+    posts, duplicates = UNUSUAL[name], "keep" if "equal" in name else "drop"
     out = tmp_path / "out"
     path = plain_file(tmp_path, *posts)
     assert main(["report", str(path), "--out", str(out), "--duplicates", duplicates, "--no-cache"]) == 0
@@ -199,26 +199,26 @@ def test_odd_posts_make_a_sensible_report(tmp_path, capsys, name):
     assert not (out / "activity.png").exists()
 
 
-def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path):
+def test_stale_plots_are_removed(tmp_path):
     out = tmp_path / "out"
-    report([posts_file(tmp_path)], out)
+    build_report([posts_file(tmp_path)], out)
     assert (out / "activity.png").exists()
-    report([plain_file(tmp_path, "😀")], out)
+    build_report([plain_file(tmp_path, "😀")], out)
     assert not any(out.glob("*.png"))
 
 
-def test_the_second_report_reads_no_posts(tmp_path, monkeypatch):
+def test_second_report_uses_the_cache(tmp_path, monkeypatch):
     path, options = posts_file(tmp_path), ReportOptions(AnalysisOptions(cache=tmp_path / "cache"))
-    first = report([path], tmp_path / "a", options)
+    first = build_report([path], tmp_path / "a", options)
     monkeypatch.setattr("gluon_lstm.report.analysis.analyse_posts", None)
-    assert report([path], tmp_path / "b", options) == first
+    assert build_report([path], tmp_path / "b", options) == first
     assert (tmp_path / "a/report.html").read_bytes() == (tmp_path / "b/report.html").read_bytes()
 
 
 # ---- a model
 
 
-def test_samples_of_a_model_are_marked(tmp_path, capsys):
+def test_samples_are_highlighted(tmp_path, capsys):
     settings = TextSettings()
     vocabulary = Vocabulary([*settings.specials, *"<i>犬猫"], len(settings.specials))
     arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(2).shapes(len(vocabulary)).items()}
@@ -235,7 +235,7 @@ def test_samples_of_a_model_are_marked(tmp_path, capsys):
     assert f"9 samples, {found['copies']} copies" in said
 
 
-# ---- bad input
+# ---- invalid input
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_samples_of_a_model_are_marked(tmp_path, capsys):
         (["--samples", "0"], "--samples 0"),
         (["--seed", "-1"], "--seed -1"),
         (["--language", "fr"], "--language"),
-        (["--daily"], "--daily: no post has a date"),
+        (["--daily"], "no post has a date"),
         (["--compare", "nowhere.txt"], "nowhere.txt"),
         (["--words", "nowhere.json"], "nowhere.json"),
         (["--stop-words", "nowhere.txt"], "nowhere.txt"),
@@ -257,7 +257,7 @@ def test_samples_of_a_model_are_marked(tmp_path, capsys):
         (["--mentions", "eat"], "--mentions"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, arguments, said):
+def test_invalid_input_is_one_sentence_and_writes_nothing(tmp_path, capsys, arguments, said):
     path = plain_file(tmp_path, "今日は晴れ", "明日は雨")
     try:
         code = main(["report", str(path), "--out", str(tmp_path / "out"), "--no-cache", *arguments])
@@ -268,7 +268,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, argu
     assert not (tmp_path / "out").exists()
 
 
-def test_a_library_that_is_missing_is_named_before_anything_is_done(tmp_path, capsys, monkeypatch):
+def test_missing_library_is_reported_first(tmp_path, capsys, monkeypatch):
     def missing() -> None:
         raise ImportError("a report needs wordcloud: pip install wordcloud")
 
@@ -277,7 +277,7 @@ def test_a_library_that_is_missing_is_named_before_anything_is_done(tmp_path, ca
     assert capsys.readouterr().err == "gluon-lstm: a report needs wordcloud: pip install wordcloud\n"
 
 
-def test_an_out_that_is_a_file(tmp_path, capsys):
+def test_out_is_a_file(tmp_path, capsys):
     path = plain_file(tmp_path, "今日は晴れ")
     assert main(["report", str(path), "--out", str(path), "--no-cache"]) == 2
     assert str(path) in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Words are counted as the notes count them: by base form, by part of speech, and as an independent count has it."""
+"""Word counts by base form and part of speech: as in the notes, and against an independent count."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from gluon_lstm.report import memorization, words
 from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
-from gluon_lstm.report.words import ALL, CONTENT, Group, Selection, Table, tables
+from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordClass, WordTable, word_tables
 from gluon_lstm.text.token_stream import END
 from gluon_lstm.text.tokenizers import Word
 
-# Lines of the summary that the notes of 2018/09/05 print, without the spaces between their words.
+# Lines of the summary in the notes of 2018/09/05, without the spaces between words.
 NOTES = [
     "ドキドキを買いた〜(･ᴗ･)こういう機会ないとなかなか踏み出せないので楽しかった！！！",
     "みんな頑張って走ったね",
@@ -43,36 +43,36 @@ def analysed(folder, posts: list[str]) -> Analysis:
     return analyse([folder / "posts.jsonl"], AnalysisOptions(processes=1))
 
 
-def counted(table: Table) -> dict[str, int]:
+def counted(table: WordTable) -> dict[str, int]:
     return {row.word: row.count for row in table.rows()}
 
 
 def made_of(posts: list[list[Word]]) -> Analysis:
-    """An analysis of given words."""
+    """Return an analysis of given words."""
     numbers: dict[Word, int] = {}
     stream = [n for post in posts for n in (*(numbers.setdefault(w, len(numbers) + 1) for w in post), END)]
     undated = np.full(len(posts), np.datetime64("NaT", "s"))
     return Analysis(np.array(stream, np.uint32), list(numbers), undated, 0, {})
 
 
-def test_the_lines_of_the_notes_against_tables_written_by_hand(tmp_path):
-    found = tables(analysed(tmp_path, NOTES), Selection.read())
+def test_lines_of_the_notes_against_tables_by_hand(tmp_path):
+    found = word_tables(analysed(tmp_path, NOTES), Selection.read())
     for name, wanted in BY_HAND.items():
         assert {word: n for word, n in counted(found[name]).items() if word not in ("の", "〜")} == wanted, name
-    assert counted(found["verbs"]).keys() <= counted(found[ALL]).keys()
+    assert counted(found["verbs"]).keys() <= counted(found[ALL_WORDS]).keys()
     assert list(counted(found["verbs"]))[:2] == ["撮る", "くださる"]
     assert list(counted(found["emoji"])) == ["‼︎", "❓"]
 
 
-def test_the_words_that_the_notes_count_too():
-    """こと, ん and よう are nouns there; a number or a sign is none anywhere."""
+def test_dependent_nouns_count_as_in_the_notes():
+    """こと, ん and よう are nouns in the notes; numbers and punctuation are not words."""
     posts = [[Word("こと", "名詞,非自立,一般,*", "こと"), Word("ん", "名詞,非自立,一般,*", "ん")]] * 2
     posts += [[Word("よう", "名詞,非自立,助動詞語幹,*", "よう"), Word("19", "名詞,数,*,*", "19")]]
     posts += [[Word("三", "名詞,数,*,*", "三"), Word("!", "名詞,サ変接続,*,*", "!"), Word("ー", "名詞,一般,*,*", "ー")]]
-    found = tables(made_of(posts), Selection.read())
+    found = word_tables(made_of(posts), Selection.read())
     assert counted(found["nouns"]) == {"こと": 2, "ん": 2, "よう": 1}
     assert [(row.word, row.posts, row.share) for row in found["nouns"].rows(1)] == [("こと", 2, 0.5)]
-    assert counted(found[CONTENT]) == {}
+    assert counted(found[CONTENT_WORDS]) == {}
 
 
 KINDS = [
@@ -93,8 +93,8 @@ WORDS = st.builds(
 @given(posts=st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=8), stop=st.sampled_from(["犬", "x"]))
 def test_tables_against_an_independent_count(posts, stop):
     parts = {"a": ["名詞"], "b": ["動詞,自立", "形容詞"]}
-    light = Group(("名詞,非自立",), frozenset(["走る"]))
-    found = tables(made_of(posts), Selection(parts, Group(("名詞,数",), frozenset([stop])), light))
+    light = WordClass(("名詞,非自立",), frozenset(["走る"]))
+    found = word_tables(made_of(posts), Selection(parts, WordClass(("名詞,数",), frozenset([stop])), light))
 
     def wanted(take) -> tuple[Counter, Counter]:
         kept = [[w.base_form for w in post if take(w)] for post in posts]
@@ -108,8 +108,8 @@ def test_tables_against_an_independent_count(posts, stop):
         "b": lambda w: written(w) and w.part_of_speech.startswith(("動詞", "形容詞")),
         "emoji": lambda w: w.part_of_speech == "絵文字" and w.base_form != stop,
     }
-    takes[ALL] = lambda w: takes["a"](w) or takes["b"](w)
-    takes[CONTENT] = lambda w: takes[ALL](w) and w.base_form != "走る" and "非自立" not in w.part_of_speech
+    takes[ALL_WORDS] = lambda w: takes["a"](w) or takes["b"](w)
+    takes[CONTENT_WORDS] = lambda w: takes[ALL_WORDS](w) and w.base_form != "走る" and "非自立" not in w.part_of_speech
     for name, take in takes.items():
         counts, in_posts = wanted(take)
         rows = found[name].rows()
@@ -119,25 +119,25 @@ def test_tables_against_an_independent_count(posts, stop):
         assert [row.count for row in rows] == sorted(counts.values(), reverse=True)
 
 
-def test_ties_stand_in_the_order_of_the_text():
+def test_ties_are_in_order_of_occurrence():
     posts = [[Word(w, "名詞,一般,*,*", w) for w in "乙甲丙甲丙"]]
-    assert [row.word for row in tables(made_of(posts), Selection.read())["nouns"].rows()] == ["甲", "丙", "乙"]
+    assert [row.word for row in word_tables(made_of(posts), Selection.read())["nouns"].rows()] == ["甲", "丙", "乙"]
 
 
-def test_some_of_the_posts():
+def test_table_of_some_posts():
     posts = [[Word(w, "名詞,一般,*,*", w)] for w in "犬猫犬鳥"]
-    table = tables(made_of(posts), Selection.read())["nouns"].of(np.array([0, 1]))
+    table = word_tables(made_of(posts), Selection.read())["nouns"].select_posts(np.array([0, 1]))
     assert [(row.word, row.count, row.share) for row in table.rows()] == [("犬", 1, 0.5), ("猫", 1, 0.5)]
 
 
-def test_a_choice_of_ones_own(tmp_path):
+def test_custom_selection(tmp_path):
     path, stops = tmp_path / "w.json", tmp_path / "stop.txt"
     path.write_text(
         '\ufeff{"parts_of_speech": {"names": ["名詞,固有名詞"]}, "stop": {"words": ["東京"]}}', encoding="utf-8"
     )
     stops.write_text("大阪\n\n", encoding="utf-8")
-    found = tables(analysed(tmp_path, ["東京と大阪と京都の犬"]), Selection.read(path, stops))
-    assert counted(found["names"]) == counted(found[ALL]) == {"京都": 1}
+    found = word_tables(analysed(tmp_path, ["東京と大阪と京都の犬"]), Selection.read(path, stops))
+    assert counted(found["names"]) == counted(found[ALL_WORDS]) == {"京都": 1}
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_a_choice_of_ones_own(tmp_path):
         '{"parts_of_speech": {"words": ["名詞"]}}',
     ],
 )
-def test_a_choice_that_is_none(tmp_path, text):
+def test_invalid_selection(tmp_path, text):
     (tmp_path / "w.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"w\.json: "):
         Selection.read(tmp_path / "w.json")
 
 
 @pytest.mark.parametrize("module", [words, memorization])
-def test_the_examples_in_the_docstrings_are_true(module):
+def test_docstring_examples(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
