@@ -39,7 +39,7 @@ def train(
     minutes=5, tokenizer="janome", resume=True, notice=print (called with each log line) ... Raises ValueError for an
     invalid option or text, OSError for a file that cannot be read or written, ImportError without MXNet.
     """
-    from gluon_lstm.training.run import train as train_files
+    from gluon_lstm.training.from_files import train as train_files
 
     train_files(paths, out, recipe, **options)
     return load(out)

@@ -19,7 +19,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from gluon_lstm.training.run import OPTIONS
+    from gluon_lstm.training.from_files import OPTIONS
 
     add_files(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.training.run import OPTIONS, train
+    from gluon_lstm.training.from_files import OPTIONS, train
 
     options = given(args, *OPTIONS)
     disable_malloc_trim()

@@ -8,6 +8,7 @@ task in which nothing but a long memory helps (`recall.py`).
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,19 +98,22 @@ def default_file() -> Path:
 def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Trained:
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.generator import TextGenerator, rng_for
-    from gluon_lstm.training.loop import Run
+    from gluon_lstm.training import loop
+    from gluon_lstm.training.history import read
+    from gluon_lstm.training.run_dir import HISTORY
+    from gluon_lstm.training.schedule import Schedule
 
     def named(label: str, total: int | None, unit: str) -> Any:
         return progress(f"{label}, {recipe.variant}", total, unit)
 
+    schedule = Schedule(validate_every=1 / POINTS, validate_epochs=False, validation_cost=math.inf)
     with TemporaryDirectory() as folder:
-        training = Run(corpus, recipe, Path(folder), validate_every=1 / POINTS, progress=named)
-        training.run()
-        generator = TextGenerator(Model.load(folder))
+        last = loop.train(corpus, recipe, Path(folder), progress=named, schedule=schedule)
+        generator, records = TextGenerator(Model.load(folder)), read(Path(folder) / HISTORY)
     rngs = [rng_for(recipe.seed, k) for k in range(TEXTS)]
     return Trained(
-        parameters=training.trainer.W.count(),
-        curve=[(r.seconds, r.tokens, r.val_bpc) for r in training.run_dir.history.records if r.val_bpc is not None],
+        parameters=sum(array.size for array in last.arrays.values()),
+        curve=[(r.seconds, r.tokens, r.val_bpc) for r in records if r.val_bpc is not None],
         samples=generator.generate_batch(generator.prefix(prefix), rngs, posts=1),
     )
 

@@ -15,7 +15,8 @@ from gluon_lstm.lstm import initializers
 from gluon_lstm.progress import Progress, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.training.recipe import Recipe
-from gluon_lstm.training.trainer import Trainer, training_rng
+from gluon_lstm.training.rng import training_rng
+from gluon_lstm.training.trainer import Trainer
 
 SYMBOLS, OTHERS = 4, 4  # ids 0 … 3 and 4 … 7
 ASK, NOTHING = SYMBOLS + OTHERS, SYMBOLS + OTHERS + 1  # the last input; what is to be said until then

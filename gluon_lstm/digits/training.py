@@ -15,7 +15,7 @@ from gluon_lstm.digits.recipe import Recipe
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.optimizer import Adam
-from gluon_lstm.training.recipe import cosine
+from gluon_lstm.training.schedule import cosine
 
 
 @dataclass(frozen=True)

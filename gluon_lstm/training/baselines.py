@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gluon_lstm.sampling.scoring import Score
 from gluon_lstm.text.corpus import Corpus, blocks_of, counts_of
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # candidates for the strength s of the bigram's prior
@@ -38,6 +39,12 @@ def baselines(corpus: Corpus) -> dict[str, float]:
     bigram = min(-float(multiplicity @ np.log((train_counts + s * p[b]) / (counts[a] + s))) for s in STRENGTHS)
     unigram = -float(validation_counts @ np.log(p))
     return {"uniform": math.log(V), "unigram": unigram / len(validation), "bigram": bigram / len(validation)}
+
+
+def bits_per_character(corpus: Corpus, loss: float) -> float:
+    """Convert nats per token of the validation set to bits per character."""
+    ids, unknown = corpus.validation, corpus.codec.vocabulary.unknown
+    return Score(loss * len(ids), len(ids), int(np.sum(ids == unknown)), corpus.validation_chars).bpc
 
 
 def _pairs(ids: np.ndarray, before: int | None, V: int) -> Iterator[np.ndarray]:

@@ -10,7 +10,35 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gluon_lstm.training.recipe import Recipe
+from gluon_lstm.training.rng import training_rng
+
 ALIGN_WITHIN = 512  # maximum tokens that a lane start moves back to the start of a post
+
+
+class Batches:
+    """Batches of each epoch for a recipe: its batch size and window length where the text is long enough for them.
+
+    Raises ValueError for a text of one token.
+    """
+
+    def __init__(self, ids: np.ndarray, recipe: Recipe, end_of_post: int | None) -> None:
+        if len(ids) < 2:
+            raise ValueError("the text has only one token: training needs at least two")
+        self.ids, self.recipe, self.end_of_post = ids, recipe, end_of_post
+        usable = len(ids) - (recipe.layout == "notebook")  # its last token is a target only
+        self.N, self.T = fit_batch(usable, recipe.batch_size, recipe.seq_len)
+        self.steps_per_epoch = windows_per_epoch(usable, self.N, self.T)
+        self.tokens = self.N * self.T  # per batch
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches (x, y), each (T, N), of an epoch (from 0) after the first `skip`."""
+        if self.recipe.layout == "notebook":
+            return notebook(self.ids, self.N, self.T, skip)
+        start = 0
+        if self.recipe.random_start:
+            start = int(training_rng(self.recipe, "lanes", epoch).integers(len(self.ids)))
+        return contiguous(self.ids, self.N, self.T, start, self.end_of_post, skip)
 
 
 def fit_batch(tokens: int, N: int, T: int) -> tuple[int, int]:

@@ -1,14 +1,14 @@
-"""history.jsonl: measurements of a training run, one JSON object per line, always with the same keys."""
+"""Logs of a training run: history.jsonl, one JSON object per line with always the same keys, and LogFile below it."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gluon_lstm.files import write_png
-from gluon_lstm.training.log_file import LogFile
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,37 @@ class Record:
     val_perplexity: float | None = None
     learning_rate: float | None = None
     rolled_back_to: int | None = None
+
+
+class LogFile:
+    """Text file `path`, whose first `length` bytes are complete lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.length = path, 0
+        self._pending = b""
+
+    def append(self, text: str) -> None:
+        """Append `text`. Raises OSError; the text then stays pending and is written with the next."""
+        self._pending += text.encode("utf-8", "backslashreplace")
+        self.flush()
+
+    def flush(self, to_disk: bool = False) -> None:
+        """Write pending text; with `to_disk` also fsync. Raises OSError."""
+        if not self._pending and not (to_disk and self.length):
+            return
+        with open(self.path, "ab", buffering=0) as file:
+            file.truncate(min(self.length, os.fstat(file.fileno()).st_size))
+            while self._pending:
+                written = file.write(self._pending)
+                self.length, self._pending = self.length + written, self._pending[written:]
+            if to_disk:
+                os.fsync(file.fileno())
+
+    def truncate(self, length: int) -> None:
+        """Drop everything after the first `length` bytes. Raises OSError."""
+        self.length, self._pending = length, b""
+        if self.path.exists():
+            os.truncate(self.path, min(length, self.path.stat().st_size))
 
 
 class History:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from gluon_lstm.lstm.fast import kernels
 from gluon_lstm.lstm.fast.inplace_function import as_numpy_view, is_viewable, view_or_copy
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.training.recipe import Recipe
 
 TASK_SIZE = 1 << 18  # elements of an array per task
 
@@ -119,6 +120,13 @@ class Adam:
         p = keep * p - rate * m / (v.sqrt() + self.epsilon)
         for matrix, new in ((param, p), (mean, m), (variance, v)):
             mx.nd.contrib.index_copy(matrix, index, new, out=matrix)
+
+
+# optimizer name -> constructor; recipe.OPTIMIZERS lists the same names, for use without MXNet
+OPTIMIZERS: dict[str, Callable[[Parameters, Recipe], Optimizer]] = {
+    "adam": lambda W, recipe: Adam(W, recipe.input_rate, recipe.output_rate, recipe.weight_decay),
+    "sgd": lambda W, recipe: SGD(),
+}
 
 
 def global_norm(W: Parameters, ids: Any = None) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,28 +152,3 @@ def recipe_of(recipe: str, **values: Any) -> Recipe:
         if each.zero_is_none and values.get(name) == 0:
             values[name] = None
     return replace(RECIPES[recipe], **values)
-
-
-def learning_rate(recipe: Recipe, epoch: int, progress: float) -> float:
-    """Return the learning rate in `epoch` (from 0) at the fraction `progress` (0 to 1) of the run.
-
-    `halving` halves it whenever epoch + 1 is a multiple of 100 (notes 003). `cosine` rises linearly during warm-up and
-    then falls to 0 along a half cosine (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
-    """
-    if recipe.schedule == "halving":
-        return recipe.learning_rate * 0.5 ** ((epoch + 1) // 100)
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    if progress < recipe.warmup:
-        return recipe.learning_rate * max(progress / recipe.warmup, 0.01)
-    return recipe.learning_rate * cosine((progress - recipe.warmup) / (1 - recipe.warmup))
-
-
-def cosine(progress: float) -> float:
-    """Return the factor of a half cosine from 1 (`progress` 0) to 0 (`progress` 1 or more)."""
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def option_name(name: str) -> str:
-    """Return the command line option of a recipe field, without its dashes."""
-    return name.replace("_", "-")

@@ -16,8 +16,7 @@ from gluon_lstm.model import BEST, LAST, Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.training import checkpoint, history
 from gluon_lstm.training.checkpoint import Checkpoint
-from gluon_lstm.training.history import History, Record
-from gluon_lstm.training.log_file import LogFile
+from gluon_lstm.training.history import History, LogFile, Record
 from gluon_lstm.training.schedule import Elapsed
 
 STATE, HISTORY, SAMPLES, CURVE = "state.safetensors", "history.jsonl", "samples.txt", "curve.png"

@@ -27,8 +27,10 @@ class TrainState:
     validated_at: Elapsed = START  # last validation
     sampled_at: Elapsed = START  # last sample
 
-    def add_loss(self, loss: float, tokens: int) -> None:
-        """Record the loss of one update on `tokens` tokens."""
+    def add_update(self, loss: float, tokens: int, seconds: float) -> None:
+        """Count one update: its loss, number of tokens and training time."""
+        self.windows_done += 1
+        self.seconds += seconds
         self.losses.append(loss)
         self.recent_losses = [*self.recent_losses, loss][-max(RECENT_TOKENS // tokens, 1) :]
         self.moving_loss = loss if self.moving_loss is None else 0.99 * self.moving_loss + 0.01 * loss  # notes 003

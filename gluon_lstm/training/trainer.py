@@ -14,19 +14,15 @@ from gluon_lstm.lstm import fused, initializers, scratch
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_copy
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.training.optimizer import SGD, Adam, Optimizer, clip_coef, global_norm
+from gluon_lstm.training.optimizer import OPTIMIZERS, clip_coef, global_norm
 from gluon_lstm.training.recipe import Recipe
+from gluon_lstm.training.rng import training_rng
 
 MAX_UPDATE_NORM = 1e30  # maximum norm of an SGD update: far below the float32 maximum, so weights stay finite
 
 
 class TrainingError(ValueError):
     """Training diverged; the message names the step."""
-
-
-def training_rng(recipe: Recipe, purpose: str, count: int = 0) -> np.random.Generator:
-    """Return the generator for one purpose and step of a run: checkpoints save no random state."""
-    return np.random.default_rng([recipe.seed, *purpose.encode(), count])
 
 
 class Trainer:
@@ -49,9 +45,7 @@ class Trainer:
             else:
                 arrays = initializers.notes(recipe.config, V, rng)
         self.W = Parameters(arrays, ctx, config=recipe.config)
-        adam = recipe.optimizer == "adam"
-        rates = (recipe.input_rate, recipe.output_rate, recipe.weight_decay)
-        self.optimizer: Optimizer = Adam(self.W, *rates) if adam else SGD()
+        self.optimizer = OPTIMIZERS[recipe.optimizer](self.W, recipe)
         self.cell: Any = scratch if recipe.cell == "scratch" else fast if is_viewable(self.W.by) else fused
         self.steps = 0
 

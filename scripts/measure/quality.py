@@ -50,13 +50,15 @@ class OurRun:
     def __init__(self, name: str, text: Mapping[str, Any], hidden: int, limit: Mapping[str, float], out: str) -> None:
         corpus = corpus_of(**text)
 
-        from gluon_lstm.training.loop import Run
         from gluon_lstm.training.recipe import STANDARD, recipe_of
+        from gluon_lstm.training.run import Run
+        from gluon_lstm.training.run_dir import RunDirectory
 
         given = {"minutes": limit["minutes"]} if "minutes" in limit else {}
         if not given:
             given = {"steps": max(math.ceil(limit["tokens"] / STANDARD.batch_size / STANDARD.seq_len), 1)}
-        self.run = Run(corpus, recipe_of("standard", hidden=hidden, **given), Path(out), progress=self._progress)
+        self.run = Run(corpus, recipe_of("standard", hidden=hidden, **given))
+        self.run_dir = RunDirectory(Path(out))
         self.until, self.format_spread, self.over = 0.0, 0, False
         self.error: BaseException | None = None
         self._go, self._paused = threading.Semaphore(0), threading.Semaphore(0)
@@ -69,15 +71,17 @@ class OurRun:
         self._paused.acquire()
         if self.error:
             raise ValueError(str(self.error)) from self.error
-        records = self.run.run_dir.history.records
+        records = self.run_dir.history.records
         new, self.format_spread = records[self.format_spread :], len(records)
         points = [{"seconds": r.seconds, "tokens": r.tokens, "bpc": r.val_bpc} for r in new if r.val_bpc is not None]
         return {"points": points, "over": self.over}
 
     def _train(self) -> None:
+        from gluon_lstm.training.loop import fit
+
         self._go.acquire()
         try:
-            self.run.run()
+            fit(self.run, self.run_dir, progress=self._progress)
         except BaseException as error:
             self.error = error
         self.over = True

@@ -32,7 +32,7 @@ from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
 from gluon_lstm.text.sources.reading import ReadingOptions
-from gluon_lstm.training.run import OPTIONS
+from gluon_lstm.training.from_files import OPTIONS
 
 README = ROOT / "README.md"
 TINY = ["--steps", "2", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
@@ -367,7 +367,7 @@ def test_an_out_that_cannot_be_written(refused, posts, trained, tmp_path):
     train = ("train", posts, *TINY, "--no-cache", "--out")
     assert str(posts) in refused(*train, posts / "run")
     assert str(posts) in refused(*train, posts)
-    assert "training run in it already" in refused(*train, trained)
+    assert "already contains a training run" in refused(*train, trained)
     # The name that the user gave, not that of a file which exists for a moment only.
     for out in (posts / "a.txt", tmp_path / "none" / "a.txt"):
         line = refused("clean", posts, "--out", out)

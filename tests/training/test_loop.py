@@ -8,7 +8,7 @@ import re
 import signal
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -16,16 +16,18 @@ import pytest
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm import reference
 from gluon_lstm.model import Model
+from gluon_lstm.progress import ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.training import history
-from gluon_lstm.training import loop as run_module
 from gluon_lstm.training.history import read
-from gluon_lstm.training.loop import Run
+from gluon_lstm.training.loop import fit, train
 from gluon_lstm.training.recipe import NOTES, STANDARD, recipe_of
-from gluon_lstm.training.run_log import opening
+from gluon_lstm.training.run import Run
+from gluon_lstm.training.run_dir import RunDirectory
+from gluon_lstm.training.schedule import Schedule
 from gluon_lstm.training.trainer import Trainer, TrainingError
 
 SMALL = replace(STANDARD, hidden=12, batch_size=4, seq_len=8, epochs=None, steps=30, patience=None, sample_length=20)
@@ -33,6 +35,7 @@ KEYS = [
     "step", "epoch", "seconds", "tokens", "train_loss", "moving_loss", "val_loss", "val_bpc", "val_perplexity",
     "learning_rate", "rolled_back_to",
 ]  # fmt: skip
+EPOCHS = Schedule(validate_every=math.inf, validation_cost=math.inf)  # validate at the end of each epoch, only there
 cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
 
 
@@ -62,13 +65,6 @@ def undrawn(request, monkeypatch):
         monkeypatch.setattr(history, "draw", lambda *arguments: None)
 
 
-@pytest.fixture
-def validate_often(monkeypatch):
-    """Validate at the end of every epoch, and only there."""
-    monkeypatch.setattr(run_module, "VALIDATION_SHARE", math.inf)
-    monkeypatch.setattr(run_module, "VALIDATE_EVERY", math.inf)
-
-
 @contextmanager
 def default_sigint():
     """Set the default SIGINT handler: a shell may start the tests with SIGINT ignored."""
@@ -79,10 +75,17 @@ def default_sigint():
         signal.signal(signal.SIGINT, before)
 
 
-def trained(corpus, recipe, out, **options):
-    run = Run(corpus, recipe, out, **options)
-    run.run()
-    return run
+def trained(corpus, recipe, out, notice=ignore, ctx=None, **options):
+    """Return the run, and the records in its directory."""
+    run, run_dir = Run(corpus, recipe, ctx), RunDirectory(out, notice)
+    fit(run, run_dir, **options)
+    assert read(out / "history.jsonl") == run_dir.history.records
+    return run, run_dir.history.records
+
+
+def second_per_update():
+    """Return a clock that advances by a second per reading, so each update takes a second."""
+    return map(float, range(10**6)).__next__
 
 
 @pytest.mark.parametrize("recipe", ["standard", "notes"])
@@ -95,12 +98,12 @@ def test_memorizes_small_text(corpus_of, tmp_path, recipe):
         values.update(dropout=0.0, learning_rate=3e-2)
     else:  # learning rate of the notes, other initial weights so that a short run learns
         values.update(weights="standard", clip=1.0, steps=200)
-    run = trained(corpus_of(text, raw=True, validation=0.0), recipe_of(recipe, **values), tmp_path / "out")
+    _, records = trained(corpus_of(text, raw=True, validation=0.0), recipe_of(recipe, **values), tmp_path / "out")
     assert entropy > 1.9
-    assert run.run_dir.history.records[-1].train_loss < 0.3 * entropy
+    assert records[-1].train_loss < 0.3 * entropy
 
 
-def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypatch, validate_often):
+def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypatch):
     """Recompute every value from the losses of the updates."""
     losses, rates = [], []
     update = Trainer.update
@@ -112,7 +115,7 @@ def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypat
         return result
 
     monkeypatch.setattr(Trainer, "update", watched)
-    run = trained(corpus_of(posts), replace(SMALL, steps=140, batch_size=3), tmp_path / "out")
+    run, found = trained(corpus_of(posts), replace(SMALL, steps=140, batch_size=3), tmp_path / "out", schedule=EPOCHS)
     per_epoch = len(run.corpus.train) // 3 // 8
     assert 50 < per_epoch < 100  # so that both kinds of records occur
 
@@ -120,7 +123,7 @@ def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypat
     records = [json.loads(line) for line in lines]
     assert all(list(record) == KEYS for record in records)
     assert [record["step"] for record in records] == sorted({50, 100, per_epoch, 140})
-    assert read(tmp_path / "out" / "history.jsonl") == run.run_dir.history.records
+    assert [asdict(record) for record in found] == records
 
     moving, since, at = None, 0, 0
     for record in records:
@@ -144,7 +147,7 @@ def test_history_matches_recomputed_losses(posts, corpus_of, tmp_path, monkeypat
 def test_validation_equals_reference_without_dropout(posts, corpus_of, tmp_path, raw):
     text = "".join(posts) if raw else posts
     recipe = replace(SMALL, dropout=0.5, input_dropout=0.3, recurrent_dropout=0.4)
-    run = trained(corpus_of(text, raw), recipe, tmp_path / "out")
+    run, records = trained(corpus_of(text, raw), recipe, tmp_path / "out")
     held, end = np.asarray(run.corpus.validation), run.corpus.codec.end_of_post
     W = {name: array.astype(np.float64) for name, array in run.model().arrays.items()}
     h = c = np.zeros((1, 12))
@@ -155,19 +158,19 @@ def test_validation_equals_reference_without_dropout(posts, corpus_of, tmp_path,
             _, h, c, _ = reference.forward(np.array([[x]]), h, c, W, run.recipe.config)
         nats -= reference.log_softmax(reference.logits(h, W))[0, y]
         x = y
-    found = run.run_dir.history.records[-1]
+    found = records[-1]
     assert found.val_loss == pytest.approx(nats / len(held), rel=1e-5)
     assert found.val_perplexity == pytest.approx(math.exp(nats / len(held)), rel=1e-4)
     characters = len(held) if raw else len(posts[-20:]) + sum(map(len, posts[-20:]))
     assert found.val_bpc == pytest.approx(nats / math.log(2) / characters, rel=1e-5)
 
 
-def test_best_weights_have_lowest_val_bpc(posts, corpus_of, tmp_path, validate_often):
+def test_best_weights_have_lowest_val_bpc(posts, corpus_of, tmp_path):
     """Many epochs on little text: the validation loss rises before the run ends."""
     out = tmp_path / "out"
     recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05, input_rate=1.0)
-    run = trained(corpus_of(posts[:60]), recipe, out)
-    validated = [record for record in read(out / "history.jsonl") if record.val_bpc is not None]
+    run, records = trained(corpus_of(posts[:60]), recipe, out, schedule=EPOCHS)
+    validated = [record for record in records if record.val_bpc is not None]
     assert len(validated) == 15
     lowest = min(validated, key=lambda record: record.val_bpc)
     assert lowest.val_bpc < validated[-1].val_bpc
@@ -188,12 +191,12 @@ def arrays_of(path):
 
 @cells
 def test_same_seed_gives_identical_weights(posts, corpus_of, tmp_path, cell):
-    """Also if the first log lines, which time an update, are made twice."""
+    """Also if an update was timed before."""
     recipe = replace(SMALL, input_dropout=0.1, cell=cell, sample_every=10)
     corpus = corpus_of(posts)
-    first = Run(corpus, recipe, tmp_path / "first")
-    opening(first)
-    first.run()
+    first = Run(corpus, recipe)
+    first.trainer.time_step(*next(first.windows()))
+    fit(first, RunDirectory(tmp_path / "first"))
     trained(corpus, recipe, tmp_path / "second")
     trained(corpus, replace(recipe, seed=2), tmp_path / "other")
     one, same, other = (arrays_of(tmp_path / name) for name in ("first", "second", "other"))
@@ -207,8 +210,9 @@ def test_same_seed_gives_identical_weights(posts, corpus_of, tmp_path, cell):
 def test_fast_and_scratch_train_alike(posts, corpus_of, tmp_path):
     corpus = corpus_of(posts)
     recipe = replace(SMALL, input_dropout=0.1, steps=20)
-    fast = trained(corpus, recipe, tmp_path / "fast").run_dir.history.records[-1]
-    scratch = trained(corpus, replace(recipe, cell="scratch"), tmp_path / "scratch").run_dir.history.records[-1]
+    (*_, fast), (*_, scratch) = (
+        trained(corpus, replace(recipe, cell=cell), tmp_path / cell)[1] for cell in ("fast", "scratch")
+    )
     assert fast.train_loss == pytest.approx(scratch.train_loss, abs=1e-4)
     assert fast.val_loss == pytest.approx(scratch.val_loss, abs=1e-3)
 
@@ -262,9 +266,9 @@ def test_interrupt_saves_weights(posts, corpus_of, tmp_path, monkeypatch, curve,
         return update(self, *arguments)
 
     monkeypatch.setattr(Trainer, "update", interrupted)
-    run = Run(corpus_of(posts, validation=validation), SMALL, tmp_path / "out")
+    run = Run(corpus_of(posts, validation=validation), SMALL)
     with default_sigint(), pytest.raises(KeyboardInterrupt):
-        run.run()
+        fit(run, RunDirectory(tmp_path / "out"))
     saved = Model.load(tmp_path / "out" / "last.safetensors")
     assert saved.metadata["steps"] == done
     for name, array in run.trainer.W.to_numpy().items():
@@ -274,73 +278,78 @@ def test_interrupt_saves_weights(posts, corpus_of, tmp_path, monkeypatch, curve,
 
 def test_no_best_weights_without_validation(posts, corpus_of, tmp_path, curve):
     out = tmp_path / "out"
-    run = trained(corpus_of(posts, validation=0.0), SMALL, out)
+    run, records = trained(corpus_of(posts, validation=0.0), SMALL, out)
     assert sorted(path.name for path in out.iterdir()) == [
         ".lock", "curve.png", "history.jsonl", "last.safetensors", "samples.txt", "state.safetensors"
     ]  # fmt: skip
-    assert all(r.val_loss is r.val_bpc is r.val_perplexity is None for r in read(out / "history.jsonl"))
-    assert run.baselines == {}
+    assert all(r.val_loss is r.val_bpc is r.val_perplexity is None for r in records)
     for name, array in Model.load(out).arrays.items():
         np.testing.assert_array_equal(array, run.trainer.W.to_numpy()[name])
 
 
 def test_model_file_contains_recipe(posts, corpus_of, tmp_path):
-    run = trained(corpus_of(posts), SMALL, tmp_path / "out")
-    metadata = Model.load(tmp_path / "out" / "last.safetensors").metadata
-    assert metadata["steps"] == 30
-    assert replace(STANDARD, **metadata["recipe"]) == run.recipe == SMALL
+    run, _ = trained(corpus_of(posts), SMALL, tmp_path / "out")
+    about = Model.load(tmp_path / "out" / "last.safetensors").metadata
+    assert about["steps"] == 30
+    assert replace(STANDARD, **about["recipe"]) == run.recipe == SMALL
+
+
+def test_train_returns_last_weights(posts, corpus_of, tmp_path):
+    model = train(corpus_of(posts), replace(SMALL, steps=3), tmp_path / "out")
+    assert model.metadata["steps"] == 3
+    for name, array in arrays_of(tmp_path / "out").items():
+        np.testing.assert_array_equal(model.arrays[name], array)
 
 
 def test_steps_limit(posts, corpus_of, tmp_path):
-    run = trained(corpus_of(posts), replace(SMALL, steps=7, epochs=1000, minutes=60.0), tmp_path / "out")
-    assert run.trainer.steps == read(tmp_path / "out" / "history.jsonl")[-1].step == 7
+    run, records = trained(corpus_of(posts), replace(SMALL, steps=7, epochs=1000, minutes=60.0), tmp_path / "out")
+    assert run.steps == records[-1].step == 7
 
 
 def test_epochs_limit(posts, corpus_of, tmp_path):
-    run = trained(corpus_of(posts), replace(SMALL, steps=None, epochs=2, minutes=60.0), tmp_path / "out")
-    assert run.trainer.steps == 2 * (len(run.corpus.train) // 4 // 8)
+    run, records = trained(corpus_of(posts), replace(SMALL, steps=None, epochs=2, minutes=60.0), tmp_path / "out")
+    assert run.steps == 2 * (len(run.corpus.train) // 4 // 8)
     assert run.state.epoch == 2
-    assert read(tmp_path / "out" / "history.jsonl")[-1].epoch == 1
+    assert records[-1].epoch == 1
 
 
-def test_minutes_limit(posts, corpus_of, tmp_path, monkeypatch):
-    """The clock advances by a second per reading, so each update takes a second."""
-    seconds = iter(range(10**6))
-    monkeypatch.setattr(run_module, "perf_counter", lambda: float(next(seconds)))
+def test_minutes_limit(posts, corpus_of, tmp_path):
     recipe = replace(SMALL, steps=1000, epochs=1000, minutes=0.2)
-    run = trained(corpus_of(posts), recipe, tmp_path / "out")
-    assert run.trainer.steps == 12
-    assert read(tmp_path / "out" / "history.jsonl")[-1].seconds == 12
+    run, records = trained(corpus_of(posts), recipe, tmp_path / "out", clock=second_per_update())
+    assert run.steps == 12
+    assert records[-1].seconds == 12
 
 
 @pytest.mark.parametrize("limit", [dict(steps=12), dict(steps=None, minutes=0.2)])
-def test_validation_after_each_fraction_of_the_run(posts, corpus_of, tmp_path, monkeypatch, limit):
+def test_validation_after_each_fraction_of_the_run(posts, corpus_of, tmp_path, limit):
     """Also within an epoch, at any cost; each update takes a second."""
-    seconds = iter(range(10**6))
-    monkeypatch.setattr(run_module, "perf_counter", lambda: float(next(seconds)))
-    run = trained(corpus_of(posts), replace(SMALL, **limit), tmp_path / "out", validate_every=0.25)
-    assert run.steps_per_epoch > 12
-    assert [record.step for record in run.run_dir.history.records if record.val_bpc is not None] == [3, 6, 9, 12]
+    options = {
+        "schedule": Schedule(validate_every=0.25, validate_epochs=False, validation_cost=math.inf),
+        "clock": second_per_update(),
+    }
+    run, records = trained(corpus_of(posts), replace(SMALL, **limit), tmp_path / "out", **options)
+    assert run.batches.steps_per_epoch > 12
+    assert [record.step for record in records if record.val_bpc is not None] == [3, 6, 9, 12]
 
 
-def test_patience_ends_run_without_improvement(posts, corpus_of, tmp_path, validate_often):
+def test_patience_ends_run_without_improvement(posts, corpus_of, tmp_path):
     """The run ends after about 5 of 50 epochs without improvement."""
     recipe = replace(SMALL, hidden=24, steps=None, epochs=50, dropout=0.0, learning_rate=0.05, patience=0.1)
-    run = trained(corpus_of(posts[:60]), recipe, tmp_path / "out")
-    validated = [record for record in run.run_dir.history.records if record.val_bpc is not None]
+    run, records = trained(corpus_of(posts[:60]), recipe, tmp_path / "out", schedule=EPOCHS)
+    validated = [record for record in records if record.val_bpc is not None]
     better = [r for k, r in enumerate(validated) if all(r.val_bpc < earlier.val_bpc for earlier in validated[:k])]
-    patience = 5 * run.steps_per_epoch
+    patience = 5 * run.batches.steps_per_epoch
     assert all(b.step - a.step <= patience + 1 for a, b in zip(better, better[1:]))
-    assert patience < run.trainer.steps - better[-1].step <= patience + run.steps_per_epoch
+    assert patience < run.steps - better[-1].step <= patience + run.batches.steps_per_epoch
 
 
 @pytest.mark.parametrize("limit", [dict(steps=33), dict(epochs=2), dict(epochs=30, patience=0.1)])
-def test_last_record_and_sample_are_at_last_step(posts, corpus_of, tmp_path, validate_often, limit):
+def test_last_record_and_sample_are_at_last_step(posts, corpus_of, tmp_path, limit):
     recipe = replace(SMALL, **{"hidden": 24, "dropout": 0.0, "learning_rate": 0.05, "steps": None, **limit})
-    run = trained(corpus_of(posts[:60]), recipe, tmp_path / "out")
-    assert run.run_dir.history.records[-1].step == run.trainer.steps
-    assert run.run_dir.history.records[-1].val_bpc is not None
-    assert f"== step {run.trainer.steps}," in (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8")
+    run, records = trained(corpus_of(posts[:60]), recipe, tmp_path / "out", schedule=EPOCHS)
+    assert records[-1].step == run.steps
+    assert records[-1].val_bpc is not None
+    assert f"== step {run.steps}," in (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "notebook"])
@@ -348,31 +357,33 @@ def test_short_text_shrinks_batch_and_window(corpus_of, tmp_path, layout):
     recipe = replace(SMALL, batch_size=32, seq_len=64, layout=layout, steps=3, validation=0.0)
     for length, N, T in [(1000, 15, 64), (100, 1, 64), (10, 1, 9 if layout == "notebook" else 10)]:
         text = ("あいうえお" * length)[:length]
-        run = Run(corpus_of(text, raw=True, validation=0.0), recipe, tmp_path / str(length))
-        assert opening(run)[0] == f"the text is short: batch size reduced to {N} lanes, windows to {T} steps"
-        assert (run.N, run.T) == (N, T)
-        run.run()
+        corpus, lines = corpus_of(text, raw=True, validation=0.0), []
+        run, _ = trained(corpus, recipe, tmp_path / str(length), lines.append)
+        assert lines[0] == f"the text is short: batch size reduced to {N} lanes, windows to {T} steps"
+        assert (run.batches.N, run.batches.T) == (N, T)
         assert run.tokens == 3 * N * T
 
 
 def test_long_text_keeps_batch_and_window(posts, corpus_of, tmp_path):
-    run = Run(corpus_of(posts), SMALL, tmp_path / "out")
-    assert (run.N, run.T) == (4, 8)
-    assert not any("short" in line for line in opening(run))
+    lines = []
+    run, _ = trained(corpus_of(posts), SMALL, tmp_path / "out", lines.append)
+    assert (run.batches.N, run.batches.T) == (4, 8)
+    assert not any("short" in line for line in lines)
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "notebook"])
 def test_two_tokens_are_enough(corpus_of, tmp_path, layout):
     recipe = replace(SMALL, layout=layout, validation=0.0, steps=2)
-    run = trained(corpus_of("あい", raw=True, validation=0.0), recipe, tmp_path / "out")
-    assert run.trainer.steps == 2
+    run, _ = trained(corpus_of("あい", raw=True, validation=0.0), recipe, tmp_path / "out")
+    assert run.steps == 2
     with pytest.raises(ValueError, match="at least two"):
-        Run(corpus_of("あ", raw=True, validation=0.0), recipe, tmp_path / "other")
+        Run(corpus_of("あ", raw=True, validation=0.0), recipe)
 
 
 def test_first_log_lines_give_sizes(posts, corpus_of, tmp_path):
-    run = Run(corpus_of(posts), SMALL, tmp_path / "out")
-    text, sizes, baselines = opening(run)
+    lines = []
+    trained(corpus_of(posts), SMALL, tmp_path / "out", lines.append)
+    text, sizes, baselines = lines[:3]
     train, V = posts[:180], 7  # the five letters, <unk> and the end of post
     tokens = sum(map(len, train)) + 180
     assert text.startswith(f"200 posts, {sum(map(len, posts)):,} characters; vocabulary {V};")
@@ -384,8 +395,7 @@ def test_first_log_lines_give_sizes(posts, corpus_of, tmp_path):
 
 def test_samples_start_with_prefix(posts, corpus_of, tmp_path):
     lines = []
-    run = Run(corpus_of(posts), replace(SMALL, sample_every=10), tmp_path / "out", prefix="あい", notice=lines.append)
-    run.run()
+    trained(corpus_of(posts), replace(SMALL, sample_every=10), tmp_path / "out", prefix="あい", notice=lines.append)
     parts = (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8").split("== ")[1:]
     assert [part.split(",")[0] for part in parts] == ["step 10", "step 20", "step 30"]
     for part in parts:
@@ -398,8 +408,8 @@ def test_samples_start_with_prefix(posts, corpus_of, tmp_path):
 
 def test_notes_sample_after_each_epoch(posts, corpus_of, tmp_path):
     recipe = replace(NOTES, hidden=8, batch_size=4, seq_len=16, epochs=3, sample_length=30)
-    run = trained(corpus_of("".join(posts), raw=True, validation=0.0), recipe, tmp_path / "out")
-    steps = [k * run.steps_per_epoch for k in (1, 2, 3)]
+    run, _ = trained(corpus_of("".join(posts), raw=True, validation=0.0), recipe, tmp_path / "out")
+    steps = [k * run.batches.steps_per_epoch for k in (1, 2, 3)]
     samples = (tmp_path / "out" / "samples.txt").read_text(encoding="utf-8")
     headings = [line for line in samples.splitlines() if line.startswith("== ")]
     assert [heading.split(",")[:2] for heading in headings] == [
@@ -434,7 +444,7 @@ def test_all_arrays_are_on_the_chosen_device(posts, corpus_of, tmp_path, monkeyp
 
     monkeypatch.setattr(Trainer, "gradients", watched_gradients)
     recipe = replace(SMALL, steps=3, dropout=0.2, input_dropout=0.2, cell=cell)
-    run = trained(corpus_of(posts), recipe, tmp_path / "out", ctx=device)
+    run, _ = trained(corpus_of(posts), recipe, tmp_path / "out", ctx=device)
     assert made  # the arrays of ids, weights, states and masks at least
     assert {where for _, where in made} == {str(device)}, made
     moments = [array for pair in run.trainer.optimizer.moments.values() for array in pair]

@@ -14,9 +14,10 @@ from gluon_lstm.compat import mx
 from gluon_lstm.config import GATES, ModelConfig
 from gluon_lstm.lstm import initializers
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.training import batches
-from gluon_lstm.training.optimizer import SGD, Adam, clip_coef, global_norm
-from gluon_lstm.training.recipe import NOTES, STANDARD, learning_rate
+from gluon_lstm.training import batches, recipe
+from gluon_lstm.training.optimizer import OPTIMIZERS, SGD, Adam, clip_coef, global_norm
+from gluon_lstm.training.recipe import NOTES, STANDARD
+from gluon_lstm.training.schedule import learning_rate
 from gluon_lstm.training.trainer import Trainer, TrainingError
 
 cells = pytest.mark.parametrize("cell", ["fast", "scratch"])
@@ -29,6 +30,10 @@ def gradients_like(W, rng):
         grads[name] = rng.standard_normal(param.shape).astype(np.float32)
         param.grad[:] = mx.nd.array(grads[name])
     return {name: grad.astype(np.float64) for name, grad in grads.items()}
+
+
+def test_recipe_lists_all_optimizers():
+    assert set(recipe.OPTIMIZERS) == set(OPTIMIZERS)
 
 
 def test_sgd_subtracts_the_scaled_gradient(weights, assert_same):

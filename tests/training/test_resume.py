@@ -18,8 +18,11 @@ from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.training import history
 from gluon_lstm.training.history import read
-from gluon_lstm.training.loop import Run
-from gluon_lstm.training.recipe import NOTES, STANDARD, learning_rate
+from gluon_lstm.training.loop import fit
+from gluon_lstm.training.recipe import NOTES, STANDARD
+from gluon_lstm.training.run import Run
+from gluon_lstm.training.run_dir import RunDirectory
+from gluon_lstm.training.schedule import Schedule, learning_rate
 from gluon_lstm.training.trainer import Trainer, TrainingError
 
 SMALL = replace(STANDARD, hidden=12, batch_size=4, seq_len=8, epochs=None, steps=80, patience=None, sample_length=20)
@@ -42,6 +45,20 @@ def corpus(tmp_path_factory, posts_of_letters):
     path = tmp_path_factory.mktemp("corpus") / "text.txt"
     path.write_text("\n".join(posts_of_letters) + "\n", encoding="utf-8")
     return prepare([path], TextSettings(), CorpusOptions(validation=0.1, cache=None))
+
+
+class Steps(Schedule):
+    """Schedule with checkpoints and validations after given updates (None: as in Schedule)."""
+
+    def __init__(self, checkpoints=None, validations=None):
+        super().__init__()
+        vars(self).update(checkpoints=checkpoints, validations=validations)
+
+    def checkpoint_due(self, now):
+        return super().checkpoint_due(now) if self.checkpoints is None else now.steps in self.checkpoints
+
+    def validation_due(self, now, tokens):
+        return super().validation_due(now, tokens) if self.validations is None else now.steps in self.validations
 
 
 class Killed(BaseException):
@@ -76,18 +93,17 @@ def same_runs(script):
 def test_killed_run_resumes_to_identical_result(corpus, same_runs, tmp_path, monkeypatch, recipe):
     """A checkpoint after every tenth update; updates after it are lost and repeated."""
     whole, out = tmp_path / "whole", tmp_path / "out"
-    Run(corpus, recipe, whole).run()
+    fit(Run(corpus, recipe), RunDirectory(whole))
     at, restarts = 0, 0
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 10 == 3)
     while True:
-        run = Run(corpus, recipe, out)
+        run, run_dir = Run(corpus, recipe), RunDirectory(out)
         with killed_at(17, monkeypatch):
-            run.run(resume=True)
+            fit(run, run_dir, schedule=Steps(checkpoints=range(3, 10**4, 10)), resume=True)
             break
         restarts += 1
-        at = run.trainer.steps
+        at = run.steps
     assert restarts >= 3 and at > 40
-    assert run.run_dir.history.records == read(out / "history.jsonl")
+    assert run_dir.history.records == read(out / "history.jsonl")
     assert same_runs(out, whole)
 
 
@@ -97,9 +113,14 @@ def test_killed_run_resumes_to_identical_result(corpus, same_runs, tmp_path, mon
 def trained(corpus, recipe, out, resume=False, **options):
     """Return a run and its log lines."""
     lines = []
-    run = Run(corpus, recipe, out, notice=lines.append, **options)
-    run.run(resume)
+    run, run_dir = Run(corpus, recipe), RunDirectory(out, lines.append)
+    fit(run, run_dir, resume=resume, **options)
+    assert run_dir.history.records == read(out / "history.jsonl")
     return run, lines
+
+
+def records_of(out):
+    return read(out / "history.jsonl")
 
 
 def contents(out):
@@ -140,7 +161,7 @@ def test_limit_may_grow(corpus, tmp_path, limit):
     """The learning rate continues the schedule of the longer run."""
     short, long = ({"steps": None, limit: value} for value in ((30, 50) if limit == "steps" else (1, 2)))
     run, _ = trained(corpus, replace(SMALL, **short), tmp_path)
-    before, steps = len(run.run_dir.history.records), run.trainer.steps
+    before, steps = len(records_of(tmp_path)), run.steps
     longer = replace(SMALL, **long)
     run, lines = trained(corpus, longer, tmp_path, resume=True)
     share = steps / (50 if limit == "steps" else 2 * steps)
@@ -149,23 +170,23 @@ def test_limit_may_grow(corpus, tmp_path, limit):
         f"the limit has changed: the run is now {100 * share:.0f} % complete, and the learning rate continues its new"
         f" schedule at {rate:.3g}"
     )
-    assert run.trainer.steps == (50 if limit == "steps" else 2 * steps)
-    last = run.run_dir.history.records[-1]
-    assert len(run.run_dir.history.records) > before
-    assert last.learning_rate == learning_rate(longer, last.epoch, (last.step - 1) / run.trainer.steps)
+    assert run.steps == (50 if limit == "steps" else 2 * steps)
+    records = records_of(tmp_path)
+    last = records[-1]
+    assert len(records) > before
+    assert last.learning_rate == learning_rate(longer, last.epoch, (last.step - 1) / run.steps)
     with pytest.raises(ValueError, match=f"started with `{limit}` {longer.steps or longer.epochs}, not "):
         trained(corpus, replace(SMALL, **short), tmp_path, resume=True)
 
 
 def test_minutes_accumulate_over_resumes(corpus, tmp_path, monkeypatch):
-    seconds = iter(range(10**6))
-    monkeypatch.setattr("gluon_lstm.training.loop.perf_counter", lambda: float(next(seconds)))
+    clock = map(float, range(10**6)).__next__  # a second per update
     recipe = replace(SMALL, steps=None, minutes=0.2)
     with killed_at(7, monkeypatch):
-        trained(corpus, recipe, tmp_path, checkpoint_minutes=5 / 60)
-    run, lines = trained(corpus, recipe, tmp_path, resume=True)
+        trained(corpus, recipe, tmp_path, schedule=Schedule(checkpoint_minutes=5 / 60), clock=clock)
+    run, lines = trained(corpus, recipe, tmp_path, resume=True, clock=clock)
     assert lines[0] == "resuming from step 5, after 5 s of training"
-    assert run.trainer.steps == 12 and read(tmp_path / "history.jsonl")[-1].seconds == 12
+    assert run.steps == 12 and records_of(tmp_path)[-1].seconds == 12
 
 
 def test_changed_settings_are_named(corpus, tmp_path):
@@ -217,8 +238,7 @@ def test_concurrent_runs_are_refused(corpus, tmp_path):
             except ValueError as error:
                 refusals.append(str(error))
 
-    run = Run(corpus, replace(SMALL, steps=3), tmp_path, notice=meanwhile)
-    run.run()
+    fit(Run(corpus, replace(SMALL, steps=3)), RunDirectory(tmp_path, meanwhile))
     (refusal,) = set(refusals)
     assert refusal.startswith(f"{tmp_path}: another training run is writing to this directory")
     assert (tmp_path / ".lock").exists()
@@ -229,17 +249,15 @@ def test_partial_writes_are_removed_on_resume(corpus, same_runs, tmp_path, monke
     recipe = replace(SMALL, steps=60)
     trained(corpus, recipe, tmp_path / "whole")
     out = tmp_path / "out"
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     with killed_at(55, monkeypatch):
-        trained(corpus, recipe, out)
+        trained(corpus, recipe, out, schedule=Steps(checkpoints=[20]))
     with open(out / "history.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 55, "epo')
     for name in (".state.safetensors.123.tmp", ".curve.png.123.tmp"):
         (out / name).write_bytes(b"half of a file")
     (out / "mine.tmp").write_text("not ours")
-    run, lines = trained(corpus, recipe, out, resume=True)
+    _, lines = trained(corpus, recipe, out, resume=True, schedule=Steps(checkpoints=[20]))
     assert lines[0].startswith("resuming from step 20")
-    assert run.run_dir.history.records == read(out / "history.jsonl")
     (out / "mine.tmp").unlink()
     assert same_runs(out, tmp_path / "whole")
 
@@ -247,14 +265,13 @@ def test_partial_writes_are_removed_on_resume(corpus, same_runs, tmp_path, monke
 def test_best_weights_after_checkpoint_are_kept(corpus, tmp_path, monkeypatch):
     """They were saved after the checkpoint, with a loss that the resumed run never reaches."""
     recipe = replace(SMALL, steps=60)
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: False)
-    monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps == 25)
+    schedule = Steps(checkpoints=[], validations=[25])
     with killed_at(30, monkeypatch):
-        trained(corpus, recipe, tmp_path)
+        trained(corpus, recipe, tmp_path, schedule=schedule)
     best = Model.load(tmp_path / "best.safetensors")
     lucky = replace(best, metadata={**best.metadata, "val_bpc": 0.1})
     lucky.save(tmp_path / "best.safetensors")
-    run, _ = trained(corpus, recipe, tmp_path, resume=True)
+    run, _ = trained(corpus, recipe, tmp_path, resume=True, schedule=schedule)
     assert run.state.best_bpc == 0.1 and run.state.best_at.steps == best.metadata["steps"] == 25
     assert Model.load(tmp_path / "best.safetensors").metadata["val_bpc"] == 0.1
 
@@ -298,13 +315,13 @@ class Faults:
         return faulty
 
 
-def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
+def run_with(faults, corpus, recipe, out, monkeypatch, **options):
     """Run with faults. Return whether the run completed; otherwise it raised OSError."""
     with monkeypatch.context() as patch:
         for name in ("fsync", "replace", "truncate", "open"):
             patch.setattr(os, name, faults.of(getattr(os, name)))
         try:
-            trained(corpus, recipe, out, resume)
+            trained(corpus, recipe, out, **options)
         except OSError as error:
             assert error.errno == faults.error
             return False
@@ -315,20 +332,20 @@ def run_with(faults, corpus, recipe, out, monkeypatch, resume=False):
 def test_failed_writes_keep_last_checkpoint(corpus, same_runs, tmp_path, monkeypatch, count):
     """Every call of fsync, rename, truncate and open fails in turn; without faults the run then completes."""
     recipe = replace(SMALL, steps=12, sample_every=4)
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps % 5 == 0)
-    trained(corpus, recipe, tmp_path / "whole")
+    schedule = Steps(checkpoints=range(0, 100, 5))
+    trained(corpus, recipe, tmp_path / "whole", schedule=schedule)
     counted = Faults(0, 0, errno.ENOSPC)
-    assert run_with(counted, corpus, recipe, tmp_path / "counted", monkeypatch)
+    assert run_with(counted, corpus, recipe, tmp_path / "counted", monkeypatch, schedule=schedule)
     assert counted.calls > 30
     completed = []
     for first in range(0, counted.calls, 1 if count == 1 else 5):
         out = tmp_path / str(first)
         faults = Faults(first, count, (errno.ENOSPC, errno.EIO, errno.EACCES)[first % 3])
-        completed.append(run_with(faults, corpus, recipe, out, monkeypatch))
+        completed.append(run_with(faults, corpus, recipe, out, monkeypatch, schedule=schedule))
         assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
         for path in out.glob("*.safetensors"):
             array_file.load(path)
-        trained(corpus, recipe, out, resume=True)
+        trained(corpus, recipe, out, resume=True, schedule=schedule)
         assert same_runs(out, tmp_path / "whole")
     assert any(completed) == (count == 1) and not all(completed)
 
@@ -354,12 +371,11 @@ def poisoned(monkeypatch, steps, times=1, poison=math.nan):
 def test_divergence_rolls_back_and_halves_learning_rate(corpus, tmp_path, monkeypatch, poison):
     """A loss that is not finite, or far above its lowest average."""
     poisoned(monkeypatch, [26], poison=poison)
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     recipe = replace(SMALL, schedule="constant", steps=100)
-    run, lines = trained(corpus, recipe, tmp_path)
-    records = read(tmp_path / "history.jsonl")
+    run, lines = trained(corpus, recipe, tmp_path, schedule=Steps(checkpoints=[20]))
+    records = records_of(tmp_path)
     back = [record for record in records if record.rolled_back_to is not None]
-    assert run.trainer.steps == records[-1].step == 100
+    assert run.steps == records[-1].step == 100
     assert [record.rolled_back_to for record in back] == [20]
     assert back[0].step == (26 if poison == 200.0 else 25)  # an update that is not finite changes no weight
     rates = [record.learning_rate for record in records if record is not back[0]]
@@ -381,11 +397,9 @@ def test_one_bad_window_is_not_divergence(corpus, tmp_path, monkeypatch):
 def test_repeated_divergence_ends_with_best_weights(corpus, tmp_path, monkeypatch):
     """Each attempt diverges at update 31; the best weights of the validation before are kept."""
     poisoned(monkeypatch, [31], times=100)
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
-    monkeypatch.setattr(Run, "_validation_is_due", lambda self, _: self.trainer.steps in (10, 20, 30))
     with pytest.raises(TrainingError, match=r"step 31.*already halved 5 times.*smaller `learning_rate`"):
-        trained(corpus, SMALL, tmp_path)
-    records = read(tmp_path / "history.jsonl")
+        trained(corpus, SMALL, tmp_path, schedule=Steps(checkpoints=[20], validations=[10, 20, 30]))
+    records = records_of(tmp_path)
     assert [r.rolled_back_to for r in records if r.rolled_back_to is not None] == [20] * 5
     lowest = min(r.val_bpc for r in records if r.val_bpc is not None)
     best, last = Model.load(tmp_path / "best.safetensors"), Model.load(tmp_path / "last.safetensors")
@@ -394,13 +408,12 @@ def test_repeated_divergence_ends_with_best_weights(corpus, tmp_path, monkeypatc
 
 def test_rollback_survives_kill(corpus, tmp_path, monkeypatch):
     poisoned(monkeypatch, [26])
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     recipe = replace(SMALL, schedule="constant")
     with killed_at(40, monkeypatch):
-        trained(corpus, recipe, tmp_path)
-    run, _ = trained(corpus, recipe, tmp_path, resume=True)
+        trained(corpus, recipe, tmp_path, schedule=Steps(checkpoints=[20]))
+    run, _ = trained(corpus, recipe, tmp_path, resume=True, schedule=Steps(checkpoints=[20]))
     assert run.state.rollbacks == 1
-    assert run.run_dir.history.records[-1].learning_rate == recipe.learning_rate / 2
+    assert records_of(tmp_path)[-1].learning_rate == recipe.learning_rate / 2
 
 
 def test_divergence_without_rollbacks_ends_with_advice(corpus, tmp_path, monkeypatch):
@@ -416,7 +429,7 @@ def test_absurd_learning_rate_ends_with_advice(corpus, tmp_path, rate):
     recipe = replace(SMALL, learning_rate=rate, schedule="constant", steps=400, dropout=0.0, sample_length=0)
     with pytest.raises(TrainingError, match="smaller `learning_rate`"):
         trained(corpus, recipe, tmp_path)
-    assert [r.rolled_back_to for r in read(tmp_path / "history.jsonl") if r.rolled_back_to is not None] == [0] * 5
+    assert [r.rolled_back_to for r in records_of(tmp_path) if r.rolled_back_to is not None] == [0] * 5
     assert all(np.isfinite(array).all() for array in Model.load(tmp_path).arrays.values())
 
 
@@ -459,12 +472,11 @@ def test_second_signal_stops_at_once(corpus, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGTERM)
         return update(self, *arguments)
 
-    monkeypatch.setattr(Run, "_save_is_due", lambda self: self.trainer.steps == 20)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with monkeypatch.context() as patch, pytest.raises(signals.Interrupted) as caught:
             patch.setattr(Trainer, "update", struck)
-            trained(corpus, SMALL, tmp_path)
+            trained(corpus, SMALL, tmp_path, schedule=Steps(checkpoints=[20]))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert caught.value.at_once

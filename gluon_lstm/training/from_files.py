@@ -1,0 +1,94 @@
+"""A training run from files: options -> corpus -> device -> training loop -> model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+from gluon_lstm.options import check, option, take
+from gluon_lstm.progress import Notice, Progress, ignore, silent
+from gluon_lstm.text.cache import CacheOptions
+from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.sources.reading import ReadingOptions
+from gluon_lstm.text.user_dictionary import DictionaryOptions
+from gluon_lstm.training.recipe import DATA, OPTIMIZATION, RECIPES, SAMPLES, Recipe, recipe_of
+from gluon_lstm.training.run_dir import check_free
+
+Paths = Sequence[Union[str, "os.PathLike[str]"]]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a run that decide nothing about its weights, but `prefix` its samples."""
+
+    resume: bool = option(False, "continue the run in the run directory, if there is one", group=DATA)
+    checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", OPTIMIZATION, above=0)
+    ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C", OPTIMIZATION)
+    prefix: str = option("こんにち", "beginning of the samples", "TEXT", SAMPLES)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+OPTIONS = (
+    RunOptions,
+    Recipe,
+    ReadingOptions,
+    CleaningOptions,
+    TextSettings,
+    CorpusOptions,
+    DictionaryOptions,
+    CacheOptions,
+)
+
+
+def train(
+    paths: Paths,
+    out: str | os.PathLike[str],
+    recipe: str = "standard",
+    notice: Notice = ignore,
+    progress: Progress = silent,
+    **options: Any,
+) -> None:
+    """Train a model on the posts in `paths` and write it to the run directory `out`.
+
+    `recipe` is standard or notes; `options` are the fields of OPTIONS by name, as docs/cli.md lists them. Raises
+    ValueError for an invalid option, a text that is too short and a run directory that holds another run, TrainingError
+    for a run that diverges, OSError for files that cannot be read or written, KeyboardInterrupt after saving.
+    """
+    out, values = Path(out), dict(options)
+    run = RunOptions(**take(RunOptions, values))
+    values.setdefault("raw", RECIPES[recipe].raw and values.get("tokenizer", "char") == "char")
+    chosen = recipe_of(recipe, **take(Recipe, values))
+    reading = ReadingOptions(**take(ReadingOptions, values))
+    cleaning = CleaningOptions(**take(CleaningOptions, values))
+    entries = DictionaryOptions(**take(DictionaryOptions, values)).entries(notice)
+    settings = TextSettings(raw=chosen.raw, cleaning=cleaning, user_dictionary=entries, **take(TextSettings, values))
+    cache = CacheOptions(**take(CacheOptions, values)).folder
+    corpus_options = CorpusOptions(
+        reading=reading, validation=chosen.validation, cache=cache, **take(CorpusOptions, values)
+    )
+    if values:
+        raise TypeError(f"train has no option {', '.join(values)}")
+    check_free(out, run.resume)
+    if run.ctx not in ("auto", "cpu"):
+        _choose_device(run.ctx)  # refused before the text is read
+    corpus = prepare(paths, settings, corpus_options, notice, progress)
+    ctx = _choose_device(run.ctx)  # imports MXNet: its engine threads do not survive the fork of a tokenizer process
+
+    from gluon_lstm.training import loop
+    from gluon_lstm.training.schedule import Schedule
+
+    schedule = Schedule(checkpoint_minutes=run.checkpoint_minutes)
+    loop.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume)
+
+
+def _choose_device(name: str) -> Any:
+    from gluon_lstm.context import choose
+
+    return choose(name)
