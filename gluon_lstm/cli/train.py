@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = given(args, *OPTIONS)
     disable_malloc_trim()
-    if options.get("cell") != "scratch":
+    if options.get("implementation") != "scratch":
         limit_blas_threads()
     try:
         train(args.files, args.out, args.recipe, args.notice, progress, **options)

@@ -56,7 +56,7 @@ def recall(
     """
     recipe = Recipe(
         variant=variant, hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0,
-        input_rate=1, output_rate=1, seed=seed,
+        input_lr_scale=1, output_lr_scale=1, seed=seed,
     )  # fmt: skip
     rng = training_rng(recipe, "recall")
     arrays = initializers.standard(recipe.config, V, rng)

@@ -8,7 +8,7 @@ from typing import Any
 from gluon_lstm.config import VARIANTS, ModelConfig
 from gluon_lstm.options import check, option
 
-WEIGHTS = ("standard", "zeros")
+INITIALIZERS = ("standard", "zeros")
 SCHEDULES = ("cosine", "constant")
 MAX_VALUE = 1e6  # far from where a sum of products leaves float32
 
@@ -32,7 +32,7 @@ class Recipe:
         0.2, "standard deviation of noise added to training pixels, which are 0 to 1", "X", minimum=0, maximum=MAX_VALUE
     )
     white: float = option(1.0, "value of the brightest pixel", "X", above=0, maximum=MAX_VALUE)
-    weights: str = option("standard", "initializer of the weights", choices=WEIGHTS)
+    init: str = option("standard", "initializer of the weights", choices=INITIALIZERS)
     bounded_logits: bool = option(False, "a tanh before the softmax")
     drop_last: bool = option(False, "leave out the last, smaller batch of an epoch")
     shuffle: bool = option(True, "another order in each epoch")
@@ -57,7 +57,7 @@ NOTES = Recipe(
     schedule="constant",
     noise=0.0,
     white=16.0,
-    weights="zeros",
+    init="zeros",
     bounded_logits=True,
     drop_last=True,
     shuffle=False,

@@ -46,7 +46,7 @@ def train(
     """
     if recipe.drop_last and recipe.batch_size > len(training):
         raise ValueError(f"--batch-size {recipe.batch_size}: with --drop-last use at most {len(training)}, all images")
-    make = standard_weights if recipe.weights == "standard" else zero_weights
+    make = standard_weights if recipe.init == "standard" else zero_weights
     W = Parameters(make(recipe.config, rng), config=recipe.config)
     adam, records = Adam(W), []
     with progress("training", recipe.epochs, "epochs") as advance:

@@ -58,14 +58,14 @@ class Adam:
     def __init__(
         self,
         W: Parameters,
-        input_rate: float = 1.0,
-        output_rate: float = 1.0,
+        input_lr_scale: float = 1.0,
+        output_lr_scale: float = 1.0,
         decay: float = 0.0,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
     ) -> None:
-        self.rates = {**dict.fromkeys(W.embedding_names, input_rate), "Why": output_rate}
+        self.rates = {**dict.fromkeys(W.embedding_names, input_lr_scale), "Why": output_lr_scale}
         self.decay, self.beta1, self.beta2, self.epsilon = decay, beta1, beta2, epsilon
         self.steps = 0
         self.row_steps = np.zeros(len(getattr(W, W.embedding_names[0])), np.int64)  # updates of each embedding row
@@ -124,7 +124,7 @@ class Adam:
 
 # optimizer name -> constructor; recipe.OPTIMIZERS lists the same names, for use without MXNet
 OPTIMIZERS: dict[str, Callable[[Parameters, Recipe], Optimizer]] = {
-    "adam": lambda W, recipe: Adam(W, recipe.input_rate, recipe.output_rate, recipe.weight_decay),
+    "adam": lambda W, recipe: Adam(W, recipe.input_lr_scale, recipe.output_lr_scale, recipe.weight_decay),
     "sgd": lambda W, recipe: SGD(),
 }
 

@@ -11,8 +11,8 @@ from gluon_lstm.options import check, option, options_of
 SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
-WEIGHTS = ("standard", "notes")
-CELLS = ("fast", "scratch")
+INITIALIZERS = ("standard", "notes")
+IMPLEMENTATIONS = ("fast", "scratch")
 MAX_RATE = 1e18  # MXNet parses it, also as a product of two
 
 # Groups of options, in the order of the help.
@@ -33,13 +33,13 @@ class Recipe:
     variant: str = option("standard", "cell", group=MODEL, choices=tuple(VARIANTS))
     layers: int = option(1, "stacked cells", "L", MODEL, minimum=1)
     hidden: int = option(256, "hidden units per layer", "H", MODEL, minimum=1)
-    cell: str = option(
+    implementation: str = option(
         "fast",
         "code that computes the cell: fast kernels, or the readable equations; same numbers",
         group=MODEL,
-        choices=CELLS,
+        choices=IMPLEMENTATIONS,
     )
-    weights: str = option("standard", "initializer of the weights", group=MODEL, choices=WEIGHTS)
+    init: str = option("standard", "initializer of the weights", group=MODEL, choices=INITIALIZERS)
     batch_size: int = option(32, "lanes per batch", "N", OPTIMIZATION, minimum=1)
     seq_len: int = option(64, "time steps per window of truncated backpropagation", "T", OPTIMIZATION, minimum=1)
     layout: str = option(
@@ -48,10 +48,10 @@ class Recipe:
     random_start: bool = True  # each epoch begins at another position of the text
     optimizer: str = option("adam", "update rule", group=OPTIMIZATION, choices=OPTIMIZERS)
     learning_rate: float = option(3e-3, "maximum learning rate", "X", OPTIMIZATION, above=0, maximum=MAX_RATE)
-    input_rate: float = option(
+    input_lr_scale: float = option(
         10.0, "learning rate multiplier of the input weights (Adam)", "X", OPTIMIZATION, above=0, maximum=MAX_RATE
     )
-    output_rate: float = option(
+    output_lr_scale: float = option(
         6.0, "learning rate multiplier of Why (Adam)", "X", OPTIMIZATION, above=0, maximum=MAX_RATE
     )
     schedule: str = option("cosine", "course of the learning rate", group=OPTIMIZATION, choices=SCHEDULES)
@@ -102,8 +102,8 @@ class Recipe:
         check(self)
         if not self.weight_decay * self.learning_rate < 1:
             raise ValueError(f"`weight_decay` {self.weight_decay}: use less than 1 / `learning_rate`")
-        if self.config.cell.peepholes == "full" and self.cell == "fast":
-            raise ValueError(f"`variant` {self.variant}: the fast cell does not have it; use `cell` scratch")
+        if self.config.cell.peepholes == "full" and self.implementation == "fast":
+            raise ValueError(f"`variant` {self.variant}: the fast cell does not have it; use `implementation` scratch")
 
     @property
     def config(self) -> ModelConfig:
@@ -116,7 +116,7 @@ STANDARD = Recipe()
 # hyperparameters of notes 003
 NOTES = Recipe(
     name="notes",
-    weights="notes",
+    init="notes",
     optimizer="sgd",
     learning_rate=2.0,
     schedule="halving",

@@ -40,13 +40,13 @@ class Trainer:
         self.recipe = recipe
         if arrays is None:
             rng = training_rng(recipe, "weights")
-            if recipe.weights == "standard":
+            if recipe.init == "standard":
                 arrays = initializers.standard(recipe.config, V, rng, counts=counts)
             else:
                 arrays = initializers.notes(recipe.config, V, rng)
         self.W = Parameters(arrays, ctx, config=recipe.config)
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.W, recipe)
-        self.cell: Any = scratch if recipe.cell == "scratch" else fast if is_viewable(self.W.by) else fused
+        self.cell: Any = scratch if recipe.implementation == "scratch" else fast if is_viewable(self.W.by) else fused
         self.steps = 0
 
     def state_dict(self) -> dict[str, np.ndarray]:

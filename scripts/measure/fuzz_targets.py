@@ -381,21 +381,23 @@ EVALUATE = [f"model.safetensors {name}" for name in Command.FILES[:7]] + [
 ]
 CLEAN = [
     *Command.FILES[:7],
-    "posts.txt --out a.jsonl --entities keep --controls keep --urls keep --retweets strip --mentions remove",
-    "posts.txt --out a.txt --hashtags remove --emoji remove --width keep --blanks keep --duplicates keep --runs 0",
+    "posts.txt --out a.jsonl --entities keep --control-chars keep --urls keep --retweets strip --mentions remove",
+    "posts.txt --out a.txt --hashtags remove --emoji remove --width keep --blanks keep --duplicates keep"
+    " --max-repeats 0",
     *(f"posts.json {options}" for options in READING),
-    ". --runs 1",
+    ". --max-repeats 1",
 ]
 CACHE = ["clear", "clear --cache .", "clear --cache model.safetensors"]
 TRAIN = [
     f"posts.txt --out a --steps 1 --hidden 4 {options}"
     for options in (
-        "", "--raw", "--recipe notes", "--cell scratch --variant peephole-full", "--variant rnn --layers 2 --no-cache",
+        "", "--raw", "--recipe notes", "--implementation scratch --variant peephole-full",
+        "--variant rnn --layers 2 --no-cache",
         "--batch-size 2 --seq-len 3 --learning-rate 0.1 --schedule halving --optimizer sgd --clip 0 --layout notebook",
         "--validation 0.5 --dropout 0.5 --input-dropout 0.5 --recurrent-dropout 0.9 --warmup 1 --patience 0",
         "--sample-every 1 --sample-length 5 --temperature 2 --prefix こん --min-count 2 --max-vocab 5 --seed 3",
-        "--resume --checkpoint-minutes 0.001 --input-rate 2 --output-rate 1 --weight-decay 0.1 --rollbacks 1",
-        "--ctx gpu:9 --weights notes --encoding cp932 --retweets keep --runs 0 --minutes 1 --epochs 1",
+        "--resume --checkpoint-minutes 0.001 --input-lr-scale 2 --output-lr-scale 1 --weight-decay 0.1 --rollbacks 1",
+        "--ctx gpu:9 --init notes --encoding cp932 --retweets keep --max-repeats 0 --minutes 1 --epochs 1",
     )
 ]  # fmt: skip
 TRAIN += ["words.csv --column 1 --out a --steps 1 --hidden 4 --tokenizer janome-chars --user-dictionary words.csv"]

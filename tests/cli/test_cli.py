@@ -239,7 +239,7 @@ def test_clean_writes_the_cleaned_posts(posts, tmp_path, capsys):
 
 
 def test_clean_takes_its_options_and_without_out_writes_nothing(posts, tmp_path, capsys):
-    arguments = ["--mentions", "remove", "--width", "keep", "--runs", "0", "--retweets", "strip"]
+    arguments = ["--mentions", "remove", "--width", "keep", "--max-repeats", "0", "--retweets", "strip"]
     before = on_disk(tmp_path)
     assert main(["clean", str(posts), *arguments]) == 0
     cleaner = Cleaner(CleaningOptions(mentions="remove", width="keep", runs=0, retweets="strip"))
@@ -455,7 +455,7 @@ def test_generate_refuses(refused, trained, arguments):
         ["--seed", "-1"],
         ["--min-count", "0"],
         ["--max-vocab", "2"],
-        ["--runs", "-1"],
+        ["--max-repeats", "-1"],
         ["--urls", "eat"],
         ["--tokenizer", "mecab"],
         ["--raw", "--tokenizer", "janome"],
@@ -468,7 +468,7 @@ def test_generate_refuses(refused, trained, arguments):
 )
 def test_train_refuses(refused, posts, tmp_path, arguments):
     line = refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
-    words = {"--ctx": arguments[-1], "--raw": "raw", "--runs": "runs"}  # those say it in other words
+    words = {"--ctx": arguments[-1], "--raw": "raw", "--max-repeats": "runs"}  # those say it in other words
     assert words.get(arguments[0], arguments[0]) in line
 
 

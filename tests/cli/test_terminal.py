@@ -207,7 +207,7 @@ def test_what_commands_print_and_notice_does_not_steer_a_terminal(model, tmp_pat
     sjis = tmp_path / f"sjis{NAME}"
     sjis.write_bytes("今日は晴れ\n明日は雨\n".encode("cp932") * 50)
     for argv in (
-        ["clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--controls", "keep"],
+        ["clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep"],
         ["evaluate", model, posts, sjis],
         ["generate", model, "--prefix", "あ\x1b[31m", "--length", "5"],
     ):
@@ -215,7 +215,7 @@ def test_what_commands_print_and_notice_does_not_steer_a_terminal(model, tmp_pat
         assert code == 0
         # A bar draws itself anew with CR; between its lines nothing else may steer.
         assert set(steers(said)) <= {"\r"}, said
-    code, out, err = piped("clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--controls", "keep")
+    code, out, err = piped("clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep")
     assert code == 0 and NAME.encode() in out and NAME.encode() in err
 
 

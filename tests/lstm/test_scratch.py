@@ -117,7 +117,7 @@ def test_trainer_truncates_backpropagation_between_windows(weights, window, asse
     """The gradients of a window do not include those of the window that computed its initial state."""
     x, y, h, c = window(6, 4, 5, 3)
     W = weights(5, 3)
-    trainer = Trainer(replace(STANDARD, hidden=3, cell=cell, **NO_DROPOUT), 5, arrays=W)
+    trainer = Trainer(replace(STANDARD, hidden=3, implementation=cell, **NO_DROPOUT), 5, arrays=W)
     _, carried_h, carried_c = trainer.gradients(x[:3], y[:3], nd.array(h), nd.array(c))
     trainer.gradients(x[3:], y[3:], carried_h, carried_c)
     expected = reference.loss_and_gradients(x[3:], y[3:], *whole_state(x[:3], y[:3], h, c, W), W)[3]
@@ -167,7 +167,7 @@ def test_dropout_of_hidden_states(weights, cell):
     H, V, P = 400, 3, 0.25
     arrays = weights(V, H, scale=0.1)
     x, y = np.array([[1]]), np.array([[2]])
-    recipe = replace(STANDARD, hidden=H, cell=cell, **{**NO_DROPOUT, "dropout": P})
+    recipe = replace(STANDARD, hidden=H, implementation=cell, **{**NO_DROPOUT, "dropout": P})
     loss, h, grads = trained_once(recipe, arrays, x, y)
     kept = grads["Why"].any(axis=1)
     assert kept.mean() == pytest.approx(1 - P, abs=0.08)  # four standard deviations
@@ -188,7 +188,7 @@ def test_dropout_of_input_rows(weights, cell):
     N = V = 400
     arrays = weights(V, 3)
     x, y = np.arange(N)[None], np.zeros((1, N), int)
-    recipe = replace(STANDARD, hidden=3, cell=cell, **{**NO_DROPOUT, "input_dropout": 0.25})
+    recipe = replace(STANDARD, hidden=3, implementation=cell, **{**NO_DROPOUT, "input_dropout": 0.25})
     loss, h, grads = trained_once(recipe, arrays, x, y)
     kept = grads["Wxg"].any(axis=1)
     assert kept.mean() == pytest.approx(0.75, abs=0.08)
@@ -210,7 +210,9 @@ def test_dropout_of_input_rows(weights, cell):
 def test_dropconnect_of_recurrent_weights(cell, variant):
     """Dropped weights have no gradient, the others that of the scaled weights; the weights are restored afterwards."""
     H, V, P = 20, 5, 0.25
-    recipe = replace(STANDARD, hidden=H, layers=2, variant=variant, cell=cell, **{**NO_DROPOUT, "recurrent_dropout": P})
+    recipe = replace(
+        STANDARD, hidden=H, layers=2, variant=variant, implementation=cell, **{**NO_DROPOUT, "recurrent_dropout": P}
+    )
     trainer = Trainer(recipe, V)
     arrays = trainer.W.to_numpy()
     rng = np.random.default_rng(0)

@@ -216,7 +216,7 @@ def test_fast_implementation_refuses_full_peepholes():
 def test_every_variant_trains_generates_and_evaluates(tmp_path, capsys, variant):
     text = tmp_path / "posts.txt"
     text.write_text("今日はいい天気です\n明日もいい天気でしょう\n昨日は雨でした\n" * 30, encoding="utf-8")
-    cell = ["--cell", "scratch"] if variant == "peephole-full" else []
+    cell = ["--implementation", "scratch"] if variant == "peephole-full" else []
     sizes = ["--hidden", "8", "--batch-size", "4", "--seq-len", "8", "--layers", "2", "--variant", variant]
     run = str(tmp_path / "run")
     assert main(["train", str(text), "--out", run, "--steps", "20", *sizes, *cell]) == 0

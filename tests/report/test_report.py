@@ -250,7 +250,7 @@ def test_samples_are_highlighted(tmp_path, capsys):
         (["--language", "fr"], "--language"),
         (["--daily"], "no post has a date"),
         (["--compare", "nowhere.txt"], "nowhere.txt"),
-        (["--words", "nowhere.json"], "nowhere.json"),
+        (["--word-classes", "nowhere.json"], "nowhere.json"),
         (["--stop-words", "nowhere.txt"], "nowhere.txt"),
         (["--user-dictionary", "nowhere.csv"], "nowhere.csv"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),

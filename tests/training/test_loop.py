@@ -97,7 +97,7 @@ def test_memorizes_small_text(corpus_of, tmp_path, recipe):
     if recipe == "standard":
         values.update(dropout=0.0, learning_rate=3e-2)
     else:  # learning rate of the notes, other initial weights so that a short run learns
-        values.update(weights="standard", clip=1.0, steps=200)
+        values.update(init="standard", clip=1.0, steps=200)
     _, records = trained(corpus_of(text, raw=True, validation=0.0), recipe_of(recipe, **values), tmp_path / "out")
     assert entropy > 1.9
     assert records[-1].train_loss < 0.3 * entropy
@@ -168,7 +168,7 @@ def test_validation_equals_reference_without_dropout(posts, corpus_of, tmp_path,
 def test_best_weights_have_lowest_val_bpc(posts, corpus_of, tmp_path):
     """Many epochs on little text: the validation loss rises before the run ends."""
     out = tmp_path / "out"
-    recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05, input_rate=1.0)
+    recipe = replace(SMALL, hidden=24, steps=None, epochs=15, dropout=0.0, learning_rate=0.05, input_lr_scale=1.0)
     run, records = trained(corpus_of(posts[:60]), recipe, out, schedule=EPOCHS)
     validated = [record for record in records if record.val_bpc is not None]
     assert len(validated) == 15
@@ -192,7 +192,7 @@ def arrays_of(path):
 @cells
 def test_same_seed_gives_identical_weights(posts, corpus_of, tmp_path, cell):
     """Also if an update was timed before."""
-    recipe = replace(SMALL, input_dropout=0.1, cell=cell, sample_every=10)
+    recipe = replace(SMALL, input_dropout=0.1, implementation=cell, sample_every=10)
     corpus = corpus_of(posts)
     first = Run(corpus, recipe)
     first.trainer.time_step(*next(first.windows()))
@@ -211,7 +211,7 @@ def test_fast_and_scratch_train_alike(posts, corpus_of, tmp_path):
     corpus = corpus_of(posts)
     recipe = replace(SMALL, input_dropout=0.1, steps=20)
     (*_, fast), (*_, scratch) = (
-        trained(corpus, replace(recipe, cell=cell), tmp_path / cell)[1] for cell in ("fast", "scratch")
+        trained(corpus, replace(recipe, implementation=cell), tmp_path / cell)[1] for cell in ("fast", "scratch")
     )
     assert fast.train_loss == pytest.approx(scratch.train_loss, abs=1e-4)
     assert fast.val_loss == pytest.approx(scratch.val_loss, abs=1e-3)
@@ -443,7 +443,7 @@ def test_all_arrays_are_on_the_chosen_device(posts, corpus_of, tmp_path, monkeyp
         return result
 
     monkeypatch.setattr(Trainer, "gradients", watched_gradients)
-    recipe = replace(SMALL, steps=3, dropout=0.2, input_dropout=0.2, cell=cell)
+    recipe = replace(SMALL, steps=3, dropout=0.2, input_dropout=0.2, implementation=cell)
     run, _ = trained(corpus_of(posts), recipe, tmp_path / "out", ctx=device)
     assert made  # the arrays of ids, weights, states and masks at least
     assert {where for _, where in made} == {str(device)}, made

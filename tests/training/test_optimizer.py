@@ -111,7 +111,7 @@ def test_embedding_rows_count_their_own_steps(weights):
     gradients = np.random.default_rng(0).standard_normal((6, 7, 3)).astype(np.float32)
     windows = [[1, 4], [4, 5], [1], [0, 2], [4], [1, 2, 3]]
     W = Parameters(arrays)
-    adam = Adam(W, input_rate=3.0)
+    adam = Adam(W, input_lr_scale=3.0)
     for ids, gradient in zip(windows, gradients):
         W.Wxg.grad[:] = mx.nd.array(gradient)
         adam.update(W, 0.1, 1.0, np.array(ids))
@@ -182,7 +182,7 @@ def test_clipped_update_keeps_direction(weights, window, cell):
     x, y, h, c = window(6, 3, 5, 4)
     moved = []
     for clip in (None, 1e-2):
-        trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 5, arrays=arrays)
+        trainer = Trainer(replace(NOTES, hidden=4, clip=clip, implementation=cell), 5, arrays=arrays)
         trainer.update(x, y, mx.nd.array(h), mx.nd.array(c), 2.0)
         after = trainer.W.to_numpy()
         moved.append(np.concatenate([(after[name] - arrays[name]).ravel() for name in arrays]).astype(np.float64))
@@ -276,7 +276,7 @@ def test_first_updates_of_the_notes_equal_float64(weights, cell, N, T, H, V, sca
     rng = np.random.default_rng(3)
     ids = rng.choice(V, size=20 * N * T + 1, p=rng.dirichlet(np.ones(V)))
     arrays = weights(V, H, scale) if scale else initializers.notes(ModelConfig(H), V, rng)
-    trainer = Trainer(replace(NOTES, hidden=H, cell=cell), V, arrays=arrays)
+    trainer = Trainer(replace(NOTES, hidden=H, implementation=cell), V, arrays=arrays)
     P, Q = packed(arrays)
     data, label = (ids[k : k + 20 * N * T].reshape(20, N, T) for k in (0, 1))  # layout of the notes
 
@@ -307,7 +307,7 @@ def test_timing_an_update_does_not_change_the_next(weights, window, assert_same,
     other_x, other_y = window(T, N, V, H, seed=2)[:2]
     found = []
     for timed in (False, True, True, True, True):
-        trainer = Trainer(replace(NOTES, hidden=H, cell=cell), V, arrays=arrays)
+        trainer = Trainer(replace(NOTES, hidden=H, implementation=cell), V, arrays=arrays)
         if timed:
             trainer.time_step(other_x, other_y)
         loss = trainer.gradients(x, y, mx.nd.array(h), mx.nd.array(c))[0]
@@ -332,7 +332,7 @@ def refused(trainer, x, y, h, c):
 def test_nonfinite_loss_changes_nothing(weights, window, cell, clip):
     arrays = weights(5, 4)
     arrays["by"][2] = np.nan
-    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 5, arrays=arrays)
+    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, implementation=cell), 5, arrays=arrays)
     trainer.steps = 41
     assert "(step 42, learning rate 0.5)" in refused(trainer, *window(2, 3, 5, 4))
 
@@ -341,7 +341,7 @@ def exploding(cell, clip, weights):
     """Return a trainer and a window with a finite loss, about 1e37, but dL/dh = 3e38 + 3e38 overflows float32."""
     arrays = {name: 0.1 * np.abs(array) for name, array in weights(2, 4).items()}
     arrays["Why"][:] = [3e38, -3e38]
-    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, cell=cell), 2, arrays=arrays)
+    trainer = Trainer(replace(NOTES, hidden=4, clip=clip, implementation=cell), 2, arrays=arrays)
     return trainer, np.array([[0]]), np.array([[1]]), np.zeros((1, 4)), np.zeros((1, 4))
 
 

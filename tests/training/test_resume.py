@@ -30,7 +30,7 @@ RECIPES = {
     "posts": SMALL,
     "epochs and patience": replace(SMALL, steps=None, epochs=4, patience=0.5, learning_rate=0.05, dropout=0.0),
     "two layers": replace(SMALL, layers=2, variant="peephole"),
-    "scratch": replace(SMALL, cell="scratch", steps=70),
+    "scratch": replace(SMALL, implementation="scratch", steps=70),
     "notes": replace(NOTES, hidden=12, batch_size=4, seq_len=8, epochs=2, sample_length=20),
 }
 
