@@ -34,7 +34,7 @@ from gluon_lstm.sampling.sampler import NOT_FINITE, SamplingOptions, sample_batc
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions
-from gluon_lstm.text.tokenizers import make_tokenizer
+from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import MAX_ENTRIES_PER_SURFACE, check_entries
 from gluon_lstm.text.vocabulary import MAX_TOKEN_LENGTH, Vocabulary
 
@@ -47,7 +47,7 @@ def model_of(
     letters: list[str] = LETTERS, settings: TextSettings = SETTINGS, scale: float = 0.5, **config: Any
 ) -> Model:
     built = ModelConfig(**{"hidden": 2, **config})
-    vocabulary = Vocabulary([*settings.specials, *letters], len(settings.specials))
+    vocabulary = Vocabulary([*settings.special_tokens, *letters], len(settings.special_tokens))
     rng = np.random.default_rng(3)
     shapes = built.shapes(len(vocabulary))
     arrays = {name: (scale * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
@@ -157,8 +157,8 @@ def test_any_value_anywhere_in_the_metadata_is_refused_or_a_valid_model(path):
         (("text", "raw"), True, "special tokens"),
         (("text", "tokenizer"), "janome-chars", "special tokens"),
         (("text", "tokenizer"), "codepoint", "unknown tokenizer"),
-        (("text", "cleaning", "runs"), 2**40, "runs"),
-        (("text", "cleaning", "runs"), True, "runs"),
+        (("text", "cleaning", "max_repeats"), 2**40, "max_repeats"),
+        (("text", "cleaning", "max_repeats"), True, "max_repeats"),
         (("text", "cleaning", "urls"), "eat", "urls"),
         (("text", "cleaning"), [], "mapping"),
         (("text", "user_dictionary"), "犬,イヌ,イヌ", "list"),
@@ -474,12 +474,12 @@ def test_vocabulary_with_too_many_tokens_is_not_saved():
     shapes = ModelConfig(1).shapes(len(letters) + 2)
     arrays = dict.fromkeys(shapes, np.zeros(0))
     with pytest.raises(ValueError, match="`max_vocab`"):
-        Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.specials, *letters], 2)), arrays).check_size()
+        Model(ModelConfig(1), Codec(SETTINGS, Vocabulary([*SETTINGS.special_tokens, *letters], 2)), arrays).check_size()
 
 
 def test_token_too_long_for_a_model_file_is_split_into_characters():
     long, word = "あ" * (MAX_TOKEN_LENGTH + 1), "い" * MAX_TOKEN_LENGTH
-    vocabulary = Vocabulary.from_counts({long: 5, word: 4}, SETTINGS.specials, characters={"あ": 9, long: 1})
+    vocabulary = Vocabulary.from_counts({long: 5, word: 4}, SETTINGS.special_tokens, characters={"あ": 9, long: 1})
     assert vocabulary.tokens == ["<unk>", "<post>", "あ", word]
     assert vocabulary.ids(long, list) == [2] * (MAX_TOKEN_LENGTH + 1)
 

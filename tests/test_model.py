@@ -25,7 +25,7 @@ from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
-CLEANING = CleaningOptions(urls="keep", mentions="remove", runs=5, width="keep", duplicates="keep")
+CLEANING = CleaningOptions(urls="keep", mentions="remove", max_repeats=5, width="keep", duplicates="keep")
 KINDS = [
     TextSettings("char", cleaning=CLEANING),
     TextSettings("janome", cleaning=CLEANING),
@@ -36,12 +36,12 @@ KINDS = [
 
 def random_model(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int = 0) -> Model:
     """Return an untrained model whose tokens include a newline, the text "<post>", an emoji and a lone surrogate."""
-    tokens = [*text_settings.specials, "あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]
+    tokens = [*text_settings.special_tokens, "あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]
     V = len(tokens)
     rng = np.random.default_rng(seed)
     shapes = ModelConfig(H).shapes(V)
     arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
-    codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.specials)))
+    codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.special_tokens)))
     return Model(ModelConfig(H), codec, arrays, {"steps": 7, "recipe": {"name": "犬", "clip": None}})
 
 

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.text.cleaned import write_cleaned
     from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+    from gluon_lstm.text.pipeline import write_cleaned
     from gluon_lstm.text.sources.reading import ReadingOptions
 
     cleaner = Cleaner(CleaningOptions(**given(args, CleaningOptions)))

@@ -16,14 +16,14 @@ from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report import plots
 from gluon_lstm.report._dependencies import check_libraries
-from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
+from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
 from gluon_lstm.report.cooccurrence import strongest_pairs
 from gluon_lstm.report.findings import activity_findings, keyness_findings, memorization_findings, word_findings
 from gluon_lstm.report.memorization import memorization
 from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.corpus import Paths
+from gluon_lstm.text.sources.reading import Paths
 
 PLOTS = ("wordcloud", "words", "network", "activity")
 DAYS_DIR = "days"  # subdirectory of the day pages
@@ -64,12 +64,12 @@ def build_report(
     """
     check_libraries()
     options = options or ReportOptions()
-    analysis = analyse(paths, options.analysis, notice, progress)
+    analysis = analyze(paths, options.analysis, notice, progress)
     if options.daily and np.isnat(analysis.dates).all():
         raise ValueError(
             "`daily`: no post has a date; use posts with dates (Twitter archives, or a column or field such as `date`)"
         )
-    other = analyse(options.compare, options.analysis, notice, progress) if options.compare else None
+    other = analyze(options.compare, options.analysis, notice, progress) if options.compare else None
     measured = None
     if options.model is not None:
         reading = options.analysis.reading

@@ -16,8 +16,7 @@ from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.corpus import Paths
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
+from gluon_lstm.text.sources.reading import Paths, ReadingOptions, TextError, read_posts, read_text
 
 NGRAM_SIZES = tuple(range(3, 9))  # n of the n-grams
 VALIDATION_SHARE = 0.05  # validation part of the text, for a model file that does not name it

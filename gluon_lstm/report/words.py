@@ -1,6 +1,6 @@
 """Word counts of posts: tables by part of speech, counted by base form.
 
->>> from gluon_lstm.text.tokenizers import Word
+>>> from gluon_lstm.text.janome.analyzer import Word
 >>> is_word(Word("!", "名詞,サ変接続,*,*", "!")), is_word(Word("(^^)", "顔文字", "(^^)"))
 (False, True)
 """
@@ -18,8 +18,9 @@ import numpy as np
 import regex
 
 from gluon_lstm.report.analysis import Analysis
+from gluon_lstm.text.janome.analyzer import Word
+from gluon_lstm.text.janome.atomic import ATOMIC_KINDS, EMOJI, HASHTAG, KAOMOJI, MENTION
 from gluon_lstm.text.token_stream import END
-from gluon_lstm.text.tokenizers import EMOJI, HASHTAG, KAOMOJI, KINDS, MENTION, Word
 
 ALL_WORDS = "words"  # table of all parts of speech of the selection
 CONTENT_WORDS = "content"  # ALL_WORDS without light words: for plots and the summary, not shown as a table
@@ -141,7 +142,7 @@ class WordTable:
 
 def is_word(word: Word) -> bool:
     """Return whether a token is a word: it has a letter, or is an emoji, a hashtag or the like."""
-    return word.part_of_speech in KINDS or _LETTER.search(word.base_form) is not None
+    return word.part_of_speech in ATOMIC_KINDS or _LETTER.search(word.base_form) is not None
 
 
 def word_tables(analysis: Analysis, selection: Selection) -> dict[str, WordTable]:

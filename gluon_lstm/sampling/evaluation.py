@@ -1,10 +1,12 @@
-"""A model and files somebody has -> its score on them."""
+"""Evaluation of a model on files, or on posts in memory, as one stream."""
 
 from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -12,9 +14,8 @@ from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
-from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
+from gluon_lstm.text.pipeline import FileSource, PostSource, Source, tokenized_text
+from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 
 
 def evaluate(
@@ -24,29 +25,36 @@ def evaluate(
     notice: Notice = ignore,
     progress: Progress = silent,
 ) -> Score:
-    """The score of `model` on the text in `paths`, read, cleaned and cut as the text it was trained on.
+    """Return the score of `model` on the files `paths`, cleaned and tokenized as its training text was.
 
-    Raises TextError for files that cannot be read, or in which nothing is left to score.
+    Raises TextError for files that cannot be read, or that have no post left after cleaning.
     """
-    codec, reading = model.codec, reading or ReadingOptions()
+    return _evaluate(model, FileSource(paths, reading or ReadingOptions(), notice), progress)
+
+
+def evaluate_posts(model: Model, posts: Iterable[str], progress: Progress = silent) -> Score:
+    """Return the score of `model` on posts: the same as `evaluate` returns for a file of these posts.
+
+    For a model of raw text the file is one with a post a line. Raises TextError when no post is left after cleaning.
+    """
+    return _evaluate(model, PostSource([posts] if isinstance(posts, str) else posts), progress)
+
+
+def _evaluate(model: Model, source: Source, progress: Progress) -> Score:
+    codec = model.codec
     end_of_post = codec.end_of_post
     ids = array("i")
-    units = 0
-    if end_of_post is None:
-        for chunk in read_text(paths, reading, notice):
-            ids.extend(codec.encode(chunk))
-            units += len(chunk)
-    else:
-        posts = Cleaner(codec.settings.cleaning).clean_posts(read_posts(paths, reading, notice))
-        for tokens in tokenize_posts(
-            posts, codec.settings.effective_tokenizer, user_dictionary=codec.settings.user_dictionary
-        ):
+    with (
+        TemporaryDirectory(prefix="gluon-lstm-") as folder,
+        tokenized_text(source, codec.settings, Path(folder), progress=progress) as text,
+    ):
+        for tokens in text.tokens:
             ids.extend(id for token in tokens for id in codec.ids(token))
-            ids.append(end_of_post)
-            units += len(codec.tokenizer.detokenize(tokens)) + 1
+            if end_of_post is not None:
+                ids.append(end_of_post)
     if not ids:
-        raise TextError(f"{', '.join(map(str, paths))}: nothing is left after cleaning, so there is nothing to score")
+        raise TextError("the text is empty; give at least one character")
+    characters = text.characters + text.posts  # an end of post counts as one
     with progress("scoring", len(ids), "tokens") as advance:
-        return score(
-            InferenceCell(model.arrays, model.config), codec, np.frombuffer(ids, dtype=np.int32), units, advance
-        )
+        cell = InferenceCell(model.arrays, model.config)
+        return score(cell, codec, np.frombuffer(ids, dtype=np.int32), characters, advance)

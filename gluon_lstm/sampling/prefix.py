@@ -83,16 +83,9 @@ def _tokenizations(text: str, codec: Codec) -> list[Tokenization]:
     plain = tuple(id for token in tokens for id in codec.ids(token))
     tokenizations = [Tokenization(plain)]
     max_length = max(map(len, codec.vocabulary.tokens), default=0)
-    if codec.settings.tokenizer == "janome":
-        for k in reversed(range(len(tokens))[-MAX_PARTIAL_WORDS:]):
-            partial_word = "".join(tokens[k:])
-            if len(partial_word) >= max_length:
-                break
-            ids = tuple(id for token in tokens[:k] for id in codec.ids(token))
-            tokenizations.append(Tokenization(ids, partial_word))
-    elif codec.boundary is not None:
-        boundaries = [k for k, id in enumerate(plain) if id == codec.boundary]
-        for last in reversed(boundaries[-MAX_PARTIAL_WORDS:]):
-            ids = (*plain[:last], *(id for id in plain[last:] if id != codec.boundary))
-            tokenizations.append(Tokenization(ids))
+    for alternative, partial_word in codec.tokenizer.prefix_alternatives(tokens, MAX_PARTIAL_WORDS):
+        if len(partial_word) >= max_length:
+            break
+        ids = tuple(id for token in alternative for id in codec.ids(token))
+        tokenizations.append(Tokenization(ids, partial_word))
     return tokenizations

@@ -1,4 +1,4 @@
-"""Work that is kept between runs: one folder for each result, whole or not there, told by a key."""
+"""Cache of intermediate results on disk: one directory for each entry, named by a key and created atomically."""
 
 from __future__ import annotations
 
@@ -13,48 +13,54 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gluon_lstm.options import option
 
-CACHE_FORMAT = 2  # raised whenever the same files and settings would give other tokens or ids
-MAX_METADATA_BYTES = 128 << 20  # bytes of an about.json: it is held in memory, as Python's objects
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_HELD = ("about.json", "array")
-_ENTRY = re.compile(r"(tokens|ids|words)-[0-9a-f]{32}|\.making-.{8}")
+CACHE_FORMAT = 3  # raised whenever the layout of an entry, or the tokens or ids of the same input, change
+MAX_METADATA_BYTES = 128 << 20  # maximum size of metadata.json, which is read into memory as Python objects
+# libraries that affect cleaning and tokenization; their versions are in the cache keys
+TEXT_LIBRARIES = ("janome", "jaconv", "regex")
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+_CONTENT_FILES = ("metadata.json", "array")
+_ENTRY = re.compile(r"(tokens|ids|words)-[0-9a-f]{32}|\.building-.{8}")
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class CacheError(ValueError):
-    """A folder that cannot keep what it should; the message names it and the remedy."""
+    """Cache directory that cannot be written; the message names it and the remedy."""
 
 
 def default_cache() -> Path:
-    """The user's cache folder for this package."""
+    """Return the user's cache directory of this package."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "gluon-lstm"
 
 
 def open_cache(cache: Path | None) -> Path:
-    """The folder `cache`, made if need be; or, with None, a temporary one that the caller removes. CacheError."""
+    """Return the directory `cache`, created if needed; for None a temporary one that the caller removes.
+
+    Raises CacheError when it cannot be created.
+    """
     if cache is None:
         return Path(tempfile.mkdtemp(prefix="gluon-lstm-"))
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unusable(cache, error) from None
+        raise _cache_error(cache, error) from None
     return cache
 
 
-def _unusable(cache: Path, error: OSError) -> CacheError:
-    return CacheError(f"{cache} cannot keep tokens and ids ({error.strerror}); name another folder with --cache")
+def _cache_error(cache: Path, error: OSError) -> CacheError:
+    return CacheError(f"{cache} cannot store tokens and ids ({error.strerror}); choose another folder with `cache`")
 
 
 def clear_cache(cache: Path) -> int:
-    """Remove every stage kept in `cache`, and nothing else there; return the bytes set free."""
+    """Remove the entries in `cache`, and no other file; return the bytes freed."""
     freed = 0
     for entry in sorted(cache.glob("*")) if cache.is_dir() else ():
         if _ENTRY.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
@@ -64,56 +70,62 @@ def clear_cache(cache: Path) -> int:
 
 
 def key_of(*parts: Any) -> str:
-    """A name of 32 characters for everything a result depends on; `parts` are plain JSON values."""
+    """Return a key of 32 hex digits for everything an entry depends on; `parts` are plain JSON values."""
     text = json.dumps([CACHE_FORMAT, *parts], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def get_or_build(cache: Path, name: str, make: Callable[[Path], None], read: Callable[[Path], Found]) -> Found:
-    """What `read` finds in the folder `name` of the cache, made under another name and renamed when it is whole.
+def text_library_versions() -> list[str]:
+    """Return the versions of TEXT_LIBRARIES for cache keys."""
+    return [version(name) for name in TEXT_LIBRARIES]
 
-    Nothing that lies there is believed: an entry that is not whole, or that `read` raises an error for, is made anew.
-    Raises CacheError when the folder cannot be written or has no room, and what `make` raises.
+
+def get_or_build(cache: Path, name: str, build: Callable[[Path], None], read: Callable[[Path], Result]) -> Result:
+    """Return `read(entry)` for the entry `name` of the cache; `build(directory)` creates the entry when it is missing.
+
+    An entry is built in a temporary directory and renamed when it is complete. An entry whose digest is wrong, or for
+    which `read` raises any error, is rebuilt. Raises CacheError when the directory cannot be written or the disk is
+    full, and every error of `build`.
     """
     folder = cache / name
-    if _is_whole(folder):
-        with suppress(Exception):  # whatever it is that somebody put there
+    if _is_intact(folder):
+        with suppress(Exception):  # any content, also one made by hand
             return read(folder)
     try:
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=cache))  # private to the user
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))  # mode 700: private to the user
     except OSError as error:
-        raise _unusable(cache, error) from None
+        raise _cache_error(cache, error) from None
     try:
-        make(making)
-        _remove(folder)
+        build(building)
+        _remove_entry(folder)
         try:
-            making.rename(folder)
+            building.rename(folder)
         except OSError as error:
-            if not _is_whole(folder):  # not just another run that was first
-                raise _unusable(cache, error) from None
+            if not _is_intact(folder):  # unless another process was first
+                raise _cache_error(cache, error) from None
     except OSError as error:
-        if error.errno in _FULL:
-            raise _unusable(cache, error) from None
+        if error.errno in _DISK_FULL:
+            raise _cache_error(cache, error) from None
         raise
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
     return read(folder)
 
 
-def _remove(folder: Path) -> None:
-    """Whatever lies in the place of an entry: a damaged one, or a file or a link."""
+def _remove_entry(folder: Path) -> None:
+    """Remove a damaged entry, or a file or link of its name."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether an entry is as it was closed: made of files (a pipe would be waited for), and no byte of them another."""
+def _is_intact(folder: Path) -> bool:
+    """Return whether an entry consists of regular files (no pipe would be waited for) that match its digest."""
     try:
-        modes = [os.lstat(path).st_mode for path in (folder, *(folder / name for name in ("digest", *_HELD)))]
+        modes = [os.lstat(path).st_mode for path in (folder, *(folder / name for name in ("digest", *_CONTENT_FILES)))]
         if not (stat.S_ISDIR(modes[0]) and all(map(stat.S_ISREG, modes[1:]))):
             return False
-        if (folder / "about.json").stat().st_size > MAX_METADATA_BYTES:
+        if (folder / "metadata.json").stat().st_size > MAX_METADATA_BYTES:
             return False
         with open(folder / "digest", encoding="ascii") as file:
             return file.read(100) == _digest(folder)
@@ -122,9 +134,9 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _digest(folder: Path) -> str:
-    """Of what an entry holds: a disk or a power cut can change a file without changing its length."""
+    """Return the digest of the files of an entry: a disk error or power cut can change bytes without the length."""
     digest = hashlib.blake2b(digest_size=16)
-    for name in _HELD:
+    for name in _CONTENT_FILES:
         with open(folder / name, "rb") as file:
             for block in iter(lambda: file.read(1 << 20), b""):
                 digest.update(block)
@@ -132,13 +144,13 @@ def _digest(folder: Path) -> str:
 
 
 def metadata(folder: Path) -> dict[str, Any]:
-    """The values that `finish` was given for the entry `folder`."""
-    return json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    """Return the values stored by `commit` in the entry `folder`."""
+    return json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
 
 
 def commit(folder: Path, **values: Any) -> None:
-    """Close an entry in the making, whose data are in its file `array`, with what else is to be known of it."""
-    (folder / "about.json").write_text(json.dumps(values), encoding="utf-8")
+    """Complete an entry being built, whose data are in its file `array`, with metadata and a digest."""
+    (folder / "metadata.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "digest").write_text(_digest(folder), encoding="ascii")
 
 

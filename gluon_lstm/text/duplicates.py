@@ -1,9 +1,9 @@
-"""Which posts have been seen before, exactly enough and in few bytes.
+"""Set of post digests for finding duplicates in about 9 bytes for each post.
 
->>> seen = SeenPosts()
->>> seen.add("おはよう"), seen.add("おやすみ"), seen.add("おはよう")
+>>> posts = PostHashSet()
+>>> posts.add("おはよう"), posts.add("おやすみ"), posts.add("おはよう")
 (True, True, False)
->>> len(seen)
+>>> len(posts)
 2
 """
 
@@ -13,30 +13,30 @@ from array import array
 from bisect import bisect_left, bisect_right
 from hashlib import blake2b
 
-# A bucket this long is cut in two. Longer ones make inserting slower (a memmove), shorter ones cost more per post.
-_BUCKET = 1024
+# maximum digests in a bucket: larger buckets slow insertion (a memmove), smaller ones take more memory for each post
+_BUCKET_SIZE = 1024
 
 
-class SeenPosts:
-    """A set of posts that keeps 64 bits of each: it can tell whether a post is new, not what the posts were.
+class PostHashSet:
+    """Set of posts that stores a 64-bit digest of each; the posts themselves cannot be recovered.
 
-    The digests live in sorted arrays of at most 1,024 numbers, the arrays in the order of their smallest number, as the
-    leaves of a B-tree do. An array has about one eighth to spare, so a post costs 8 to 9 bytes, and cutting an
-    array in two copies that one alone: there is no moment at which everything is held twice.
+    The digests are in sorted arrays ("buckets") of at most 1,024 elements, ordered by their smallest element, as in the
+    leaves of a B-tree. An array over-allocates by about one eighth, so a post takes 8 to 9 bytes. Splitting a bucket
+    copies that bucket only, so peak memory is not doubled.
 
-    Two different posts are taken for the same with a probability of n*n / 2**65: one in 37 million for a million posts.
+    Two different posts collide with a probability of n*n / 2**65: one in 37 million for a million posts.
     """
 
     def __init__(self) -> None:
         self._buckets = [array("Q")]
-        self._smallest = [0]  # of each bucket: the bucket of a digest is the last whose smallest number is not above it
+        self._smallest = [0]  # smallest digest of each bucket, in ascending order
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, post: str) -> bool:
-        """Remember the post; True when it was new."""
+        """Add the post; return True when it is new."""
         digest = int.from_bytes(blake2b(post.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
         which = bisect_right(self._smallest, digest) - 1
         bucket = self._buckets[which]
@@ -45,7 +45,7 @@ class SeenPosts:
             return False
         bucket.insert(place, digest)
         self._count += 1
-        if len(bucket) > _BUCKET:
+        if len(bucket) > _BUCKET_SIZE:
             half = len(bucket) // 2
             self._buckets[which : which + 1] = [bucket[:half], bucket[half:]]
             self._smallest.insert(which + 1, bucket[half])

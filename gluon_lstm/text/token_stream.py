@@ -1,28 +1,28 @@
-"""Posts on their way into the cache: cleaned ones in a file, then a stream of numbers in which END closes each post."""
+"""Token streams: token numbers of a text in a file, written in order and read in blocks through a memory map."""
 
 from __future__ import annotations
 
-import json
+import mmap
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import Any, Union
 
-from gluon_lstm.progress import Progress
-from gluon_lstm.text.cleaning import Cleaner
+import numpy as np
+
 from gluon_lstm.text.sources.encodings import TextError
 
-END = 0  # the number of an end of post; the tokens of the text follow from 1
-MAX_DISTINCT_TOKENS = 1_200_000  # tokens, more than Unicode has characters; they are held in memory
-MAX_TOKEN_CHARACTERS = 32 << 20  # of those together
+BLOCK_TOKENS = 1 << 20  # tokens processed at once
+END = 0  # token number of an end of post; the tokens of the text are numbered from 1
+MAX_DISTINCT_TOKENS = 1_200_000  # maximum distinct tokens, held in memory; Unicode has fewer characters
+MAX_TOKEN_CHARACTERS = 32 << 20  # maximum characters of all distinct tokens together
 
 
-Token = Union[str, "tuple[str, ...]"]  # a tuple: what is known of a word
+Token = Union[str, "tuple[str, ...]"]  # a tuple: the fields of a Word
 
 
-class _Numbers(dict[Token, int]):
-    """The number of each token: 1 and on, in the order they are first asked for. TextError when there are too many."""
+class _TokenNumbers(dict[Token, int]):
+    """Numbers of distinct tokens: 1, 2, … in order of first occurrence. Raises TextError when there are too many."""
 
     characters = 0
 
@@ -31,62 +31,57 @@ class _Numbers(dict[Token, int]):
         if len(self) == MAX_DISTINCT_TOKENS or self.characters > MAX_TOKEN_CHARACTERS:
             raise TextError(
                 f"the text has more than {len(self):,} different tokens of {self.characters:,} characters together,"
-                " too many for a text of one language; see what is in it with `gluon-lstm clean`"
+                " too many for a text of one language; inspect the text with `gluon-lstm clean`"
             )
         self[token] = number = len(self) + 1
         return number
 
 
-class NumberWriter:
-    """Numbers tokens in the order they are first seen, and appends the numbers to the file `array` of an entry."""
+class TokenStreamWriter:
+    """Writer of token numbers (uint32), in order of first occurrence, to the file `array` of a cache entry."""
 
     def __init__(self, folder: Path) -> None:
-        self.numbers = _Numbers()
+        self.numbers = _TokenNumbers()
         self._file = open(folder / "array", "wb")  # noqa: SIM115 (closed by __exit__)
 
-    def __enter__(self) -> NumberWriter:
+    def __enter__(self) -> TokenStreamWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def write(self, tokens: Sequence[Token]) -> None:
-        """Raises TextError when the text has too many different tokens."""
+        """Append the numbers of the tokens. Raises TextError when the text has too many distinct tokens."""
         array("I", map(self.numbers.__getitem__, tokens)).tofile(self._file)
 
     def end_post(self) -> None:
         array("I", [END]).tofile(self._file)
 
 
-class Cleaned(NamedTuple):
-    """Posts that were cleaned into a file, so that the slow part behind knows how much there is."""
+def blocks_of(stream: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a stream, BLOCK_TOKENS at a time. Pages of a memory map are released after use, so memory stays bounded."""
+    mapped = getattr(stream, "_mmap", None)
+    for at in range(0, len(stream), BLOCK_TOKENS):
+        yield np.asarray(stream[at : at + BLOCK_TOKENS])
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
-    posts: int
-    characters: int
-    texts: Iterator[str]
+
+def check_ids(stream: np.ndarray, size: int) -> None:
+    """Raise ValueError unless every number of the stream is from 0 to `size` - 1."""
+    if not all(int(block.min()) >= 0 and int(block.max()) < size for block in blocks_of(stream)):
+        raise ValueError("a token number is out of range")
 
 
-@contextmanager
-def cleaned_first(folder: Path, texts: Iterable[str], cleaner: Cleaner, progress: Progress) -> Iterator[Cleaned]:
-    """Write the texts, which `cleaner` has let pass, to a file of `folder` that goes when the block ends.
+def check_counts(*counts: Any) -> None:
+    """Raise ValueError unless all counts are integers of at least 0."""
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("a count is not an integer of at least 0")
 
-    Raises TextError when there is none, or nothing in them.
-    """
-    path = folder / "cleaned.jsonl"
-    posts = characters = 0
-    with open(path, "w", encoding="ascii") as out, progress("reading", None, "posts") as advance:
-        for text in texts:
-            out.write(json.dumps(text) + "\n")
-            posts += 1
-            characters += len(text)
-            advance(1)
-    if posts and not characters:
-        raise TextError(f"there is not a single character in the {posts} posts that were read")
-    if not posts:
-        raise TextError(
-            f"no post is left of the {cleaner.counts['read']} that were read: see what cleaning drops with"
-            " `gluon-lstm clean`, and keep it with its options"
-        )
-    with open(path, encoding="ascii") as lines:
-        yield Cleaned(posts, characters, map(json.loads, lines))
-    path.unlink()
+
+def counts_of(stream: np.ndarray, size: int) -> np.ndarray:
+    """Return the occurrences of each number 0 … size - 1 in a stream, which may be larger than memory: (size,)."""
+    counts = np.zeros(size, dtype=np.int64)
+    for block in blocks_of(stream):
+        counts += np.bincount(block, minlength=size)
+    return counts

@@ -1,36 +1,35 @@
-"""Token <-> id. Built from the training part only, in an order that depends on nothing but the text."""
+"""Vocabulary: token <-> id, built from the training set only; the order of the ids depends only on the text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable
 
-UNKNOWN = "<unk>"  # a code point that the training part does not have
-END_OF_POST = "<post>"  # closes every post; a text begins behind one
-MAX_TOKEN_LENGTH = 1000  # code points; a generated post would have no room for a longer one
+UNKNOWN = "<unk>"  # special token of a code point that is not in the training set
+END_OF_POST = "<post>"  # special token after each post; generation starts from it
+MAX_TOKEN_LENGTH = 1000  # maximum code points of a token, the maximum length of a generated post
 
 
 class Vocabulary:
-    """V tokens under the ids 0 … V-1: first the special ones, then the tokens of the text.
+    """V tokens with the ids 0 … V-1: first the special tokens, then the tokens of the text.
 
-    A special token is told from a token of the text by its place, not by how it is spelled: a post that holds the
-    letters `<post>` cannot end itself.
+    Special tokens are recognized by id, not by spelling: a post that contains the letters `<post>` does not end there.
     """
 
     def __init__(self, tokens: Sequence[str], specials: int) -> None:
-        """`tokens` in the order of their ids, the first `specials` of them special.
+        """`tokens` are in the order of their ids; the first `specials` of them are special.
 
-        ValueError: one is double, empty, longer than LONGEST_TOKEN or no string.
+        Raises ValueError for a token that is repeated, empty, longer than MAX_TOKEN_LENGTH or not a string.
         """
         if type(specials) is not int or not isinstance(tokens, Sequence) or isinstance(tokens, str):
-            raise ValueError("a vocabulary is a list of tokens and the number of those that are special")
+            raise ValueError("a vocabulary is a list of tokens and the number of special tokens")
         if not all(isinstance(token, str) and 0 < len(token) <= MAX_TOKEN_LENGTH for token in tokens):
             raise ValueError(f"the tokens of a vocabulary are strings of 1 to {MAX_TOKEN_LENGTH:,} characters")
         self.tokens = list(tokens)
         self.num_specials = specials
         self._ids = {token: id for id, token in enumerate(self.tokens) if id >= specials}
         if len(self._ids) != len(self.tokens) - specials or len(set(self.tokens[:specials])) != specials:
-            raise ValueError("a vocabulary holds each token once")
+            raise ValueError("a vocabulary contains each token once")
         if not specials or self.tokens[0] != UNKNOWN:
             raise ValueError(f"a vocabulary begins with {UNKNOWN}")
 
@@ -43,24 +42,25 @@ class Vocabulary:
         max_vocab: int | None = None,
         characters: Mapping[str, int] | None = None,
     ) -> Vocabulary:
-        """The tokens seen at least `min_count` times, the most frequent first, ties in code point order.
+        """Return the vocabulary of the tokens with at least `min_count` occurrences, most frequent first.
 
-        `characters` (with words only) are kept whatever their count, so that any other word can be spelled. When
-        `max_vocab` (the largest V, special tokens included) leaves no room for all, characters come before words.
-        Tokens longer than LONGEST_TOKEN are left out, and spelled.
+        Ties are in code point order. `characters` (for word tokenizers) are kept whatever their count, so that unknown
+        words can be split into them. When `max_vocab` (the maximum V, special tokens included) is smaller than all of
+        these, characters come before words. Tokens longer than MAX_TOKEN_LENGTH are excluded, and so split into
+        characters. Raises ValueError for a `max_vocab` of no more than the special tokens.
         """
-        room = len(counts) + len(characters or ()) if max_vocab is None else max_vocab - len(specials)
-        if room < 1:
-            raise ValueError(f"--max-vocab {max_vocab} leaves no room for a token: use at least {len(specials) + 1}")
+        limit = len(counts) + len(characters or ()) if max_vocab is None else max_vocab - len(specials)
+        if limit < 1:
+            raise ValueError(f"`max_vocab` {max_vocab} includes the special tokens: use at least {len(specials) + 1}")
         short = [(token, n) for token, n in (characters or {}).items() if len(token) <= MAX_TOKEN_LENGTH]
-        kept = dict(_most_frequent(short, room))
+        kept = dict(_most_frequent(short, limit))
         words = (
             (token, n)
             for token, n in counts.items()
             if n >= min_count and token not in kept and len(token) <= MAX_TOKEN_LENGTH
         )
-        kept.update(_most_frequent(words, room - len(kept)))
-        return cls([*specials, *(token for token, _ in _most_frequent(kept.items(), room))], len(specials))
+        kept.update(_most_frequent(words, limit - len(kept)))
+        return cls([*specials, *(token for token, _ in _most_frequent(kept.items(), limit))], len(specials))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -72,8 +72,8 @@ class Vocabulary:
     def unknown(self) -> int:
         return 0
 
-    def special(self, name: str) -> int | None:
-        """The id of a special token, or None where this vocabulary has none (a raw text has no posts)."""
+    def special_id(self, name: str) -> int | None:
+        """Return the id of a special token, or None when this vocabulary does not have it (raw text has no posts)."""
         specials = self.tokens[: self.num_specials]
         return specials.index(name) if name in specials else None
 
@@ -81,7 +81,7 @@ class Vocabulary:
         return self._ids.get(token)
 
     def ids(self, token: str, split_unknown: Callable[[str], Iterable[str]]) -> list[int]:
-        """The id of `token`, else the ids of what it is spelled with; one UNKNOWN for each code point never seen."""
+        """Return [id] of a known token, else the ids of its parts; one UNKNOWN for each unknown code point."""
         known = self._ids.get(token)
         if known is not None:
             return [known]
@@ -91,5 +91,5 @@ class Vocabulary:
         return [id for part in parts for id in self.ids(part, split_unknown)]
 
 
-def _most_frequent(items: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int]]:
-    return sorted(items, key=lambda item: (-item[1], item[0]))[:most]
+def _most_frequent(items: Iterable[tuple[str, int]], limit: int) -> list[tuple[str, int]]:
+    return sorted(items, key=lambda item: (-item[1], item[0]))[:limit]

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from gluon_lstm.sampling.scoring import Score
-from gluon_lstm.text.corpus import Corpus, blocks_of, counts_of
+from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.text.token_stream import blocks_of, counts_of
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # candidates for the strength s of the bigram's prior
 

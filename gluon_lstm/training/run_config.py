@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.system import available_cores, cpu_name, versions
-from gluon_lstm.text.corpus import Corpus, blocks_of
+from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.text.token_stream import blocks_of
 from gluon_lstm.training.recipe import Recipe
 
 LIMITS = ("epochs", "steps", "minutes")  # fields of a recipe that may grow on resume

@@ -33,7 +33,7 @@ from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.sources.reading import ReadingOptions, read_posts, read_text
-from gluon_lstm.text.tokenizers import make_tokenizer
+from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import read_user_dictionary
 from gluon_lstm.text.vocabulary import Vocabulary
 
@@ -77,7 +77,7 @@ def small_models() -> list[Model]:
     models: list[Model] = []
     for settings, variant, layers in kinds:
         built = ModelConfig(2, variant, layers)
-        vocabulary = Vocabulary([*settings.specials, *LETTERS], len(settings.specials))
+        vocabulary = Vocabulary([*settings.special_tokens, *LETTERS], len(settings.special_tokens))
         rng = np.random.default_rng(len(models))
         shapes = built.shapes(len(vocabulary))
         arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}

@@ -242,7 +242,7 @@ def test_clean_takes_its_options_and_without_out_writes_nothing(posts, tmp_path,
     arguments = ["--mentions", "remove", "--width", "keep", "--max-repeats", "0", "--retweets", "strip"]
     before = on_disk(tmp_path)
     assert main(["clean", str(posts), *arguments]) == 0
-    cleaner = Cleaner(CleaningOptions(mentions="remove", width="keep", runs=0, retweets="strip"))
+    cleaner = Cleaner(CleaningOptions(mentions="remove", width="keep", max_repeats=0, retweets="strip"))
     kept = len(list(cleaner.clean_posts(POSTS)))
     assert re.search(rf"^kept +{kept}$", capsys.readouterr().out, re.MULTILINE)
     assert on_disk(tmp_path) == before
@@ -468,7 +468,7 @@ def test_generate_refuses(refused, trained, arguments):
 )
 def test_train_refuses(refused, posts, tmp_path, arguments):
     line = refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
-    words = {"--ctx": arguments[-1], "--raw": "raw", "--max-repeats": "runs"}  # those say it in other words
+    words = {"--ctx": arguments[-1], "--raw": "raw", "--max-repeats": "max_repeats"}  # those say it in other words
     assert words.get(arguments[0], arguments[0]) in line
 
 

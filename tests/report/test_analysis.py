@@ -1,4 +1,4 @@
-"""Analysed posts: the words are those of the tokenizer, nothing of a post is lost, and the cache is never wrong."""
+"""Analysis: words match the tokenizer, posts round trip, and the cache."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.report import analysis as module
-from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
+from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
+from gluon_lstm.text import pipeline
 from gluon_lstm.text.cache import clear_cache
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.janome.analyzer import Analyzer, Word
 from gluon_lstm.text.sources.reading import TextError
-from gluon_lstm.text.tokenizers import Analyzer, JanomeTokenizer, Word
+from gluon_lstm.text.tokenizers.janome import JanomeTokenizer
 
 POSTS = [
     "今日は楽しかったです(^^)",
@@ -58,7 +60,7 @@ def same(one: Analysis, other: Analysis) -> bool:
         max_size=6,
     ).map("".join)
 )
-def test_the_surfaces_are_the_tokens(janome, analyzer, text):
+def test_surfaces_are_the_tokens(janome, analyzer, text):
     assert [word.surface for word in analyzer.words(text)] == janome.tokenize(text)
 
 
@@ -83,8 +85,8 @@ def test_compound_nouns_are_one_word():
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_posts_come_back_with_their_dates(tmp_path, processes):
-    analysis = analyse([posts_file(tmp_path)], AnalysisOptions(processes=processes))
+def test_posts_round_trip_with_dates(tmp_path, processes):
+    analysis = analyze([posts_file(tmp_path)], AnalysisOptions(processes=processes))
     wanted = list(Cleaner().clean_posts(POSTS))
     assert [analysis.text(k) for k in range(len(analysis))] == wanted
     assert analysis.lengths.tolist() == [len(post) for post in wanted]
@@ -92,18 +94,18 @@ def test_posts_come_back_with_their_dates(tmp_path, processes):
     assert [str(date) for date in analysis.dates] == [f"2018-09-{day:02}T22:30:00" for day in (5, 6, 7, 10)]
 
 
-def test_the_second_time_nothing_is_read(tmp_path, monkeypatch):
+def test_second_call_reads_nothing(tmp_path, monkeypatch):
     path, options = posts_file(tmp_path), AnalysisOptions(cache=tmp_path / "cache")
-    first = analyse([path], options)
-    for name in ("read_dated_posts", "analyse_posts"):
-        monkeypatch.setattr(module, name, None)
-    assert same(analyse([path], options), first)
+    first = analyze([path], options)
+    monkeypatch.setattr(module, "analyze_posts", None)
+    monkeypatch.setattr(pipeline, "read_dated_posts", None)
+    assert same(analyze([path], options), first)
     assert clear_cache(tmp_path / "cache") > 0
     with pytest.raises(TypeError):
-        analyse([path], options)
+        analyze([path], options)
 
 
-def test_whatever_decides_the_words_is_in_the_key(tmp_path):
+def test_every_relevant_option_is_in_the_cache_key(tmp_path):
     path, cache = posts_file(tmp_path), tmp_path / "cache"
     choices = [
         {},
@@ -111,15 +113,15 @@ def test_whatever_decides_the_words_is_in_the_key(tmp_path):
         {"user_dictionary": ("楽しかったです,カスタム名詞,タノシカッタデス",)},
         {"cleaning": CleaningOptions(mentions="keep")},
     ]
-    found = [analyse([path], AnalysisOptions(cache=cache, **choice)) for choice in choices]
+    found = [analyze([path], AnalysisOptions(cache=cache, **choice)) for choice in choices]
     assert len({tuple(analysis.words) for analysis in found}) >= 3
     assert len(list(cache.iterdir())) == len(choices)
     for choice, analysis in zip(choices, found):
-        assert same(analyse([path], AnalysisOptions(**choice)), analysis)
+        assert same(analyze([path], AnalysisOptions(**choice)), analysis)
 
 
-def test_nothing_left_is_told(tmp_path):
+def test_error_when_no_post_is_left(tmp_path):
     (tmp_path / "a.txt").write_text("\n\n", encoding="utf-8")
     with pytest.raises(TextError, match="no post is left of the 2"):
-        analyse([tmp_path / "a.txt"], AnalysisOptions(cache=tmp_path / "cache"))
+        analyze([tmp_path / "a.txt"], AnalysisOptions(cache=tmp_path / "cache"))
     assert list((tmp_path / "cache").iterdir()) == []

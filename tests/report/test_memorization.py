@@ -43,7 +43,7 @@ def test_n_gram_shares_against_brute_force(texts, corpus):
 def parrot(path: Path, post: str, raw: bool = False) -> Path:
     """Save a model that always generates `post`: its characters are all different, and each leads to the next."""
     settings = TextSettings(raw=raw)
-    specials = settings.specials
+    specials = settings.special_tokens
     vocabulary = Vocabulary([*specials, *post], len(specials))
     V = H = len(vocabulary)
     arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(H).shapes(V).items()}

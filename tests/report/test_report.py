@@ -220,7 +220,7 @@ def test_second_report_uses_the_cache(tmp_path, monkeypatch):
 
 def test_samples_are_highlighted(tmp_path, capsys):
     settings = TextSettings()
-    vocabulary = Vocabulary([*settings.specials, *"<i>犬猫"], len(settings.specials))
+    vocabulary = Vocabulary([*settings.special_tokens, *"<i>犬猫"], len(settings.special_tokens))
     arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(2).shapes(len(vocabulary)).items()}
     Model(ModelConfig(2), Codec(settings, vocabulary), arrays).save(tmp_path / BEST)
     path = plain_file(tmp_path, *[f"犬猫<i>{k}" for k in range(40)])

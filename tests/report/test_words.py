@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.report import memorization, words
-from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyse
+from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordClass, WordTable, word_tables
+from gluon_lstm.text.janome.analyzer import Word
 from gluon_lstm.text.token_stream import END
-from gluon_lstm.text.tokenizers import Word
 
 # Lines of the summary in the notes of 2018/09/05, without the spaces between words.
 NOTES = [
@@ -40,7 +40,7 @@ BY_HAND = {
 
 def analysed(folder, posts: list[str]) -> Analysis:
     (folder / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in posts), encoding="utf-8")
-    return analyse([folder / "posts.jsonl"], AnalysisOptions(processes=1))
+    return analyze([folder / "posts.jsonl"], AnalysisOptions(processes=1))
 
 
 def counted(table: WordTable) -> dict[str, int]:

@@ -51,7 +51,7 @@ def bigram(text_settings: TextSettings, tokens: Sequence[str], table: Table) -> 
     The input and output gates are 1 and the forget gate is 0; the candidate of token a is 1 at index a. So
     c = g is the one-hot row of a, h = tanh(1) times it, and row a of Why, divided by tanh(1), gives the logits.
     """
-    specials = text_settings.specials
+    specials = text_settings.special_tokens
     names = [*specials, *tokens]
     V = len(names)
     shapes = ModelConfig(V).shapes(V)
@@ -267,7 +267,7 @@ def test_an_empty_prefix_begins_a_post():
 def test_prefix_is_cleaned_like_the_posts():
     letters = [END, "@", " ", "ガ", "!", "犬", END]
     assert text_of(chain(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
-    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", runs=0))
+    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", max_repeats=0))
     assert text_of(chain(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
     assert text_of(chain(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
 

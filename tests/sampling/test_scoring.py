@@ -26,11 +26,11 @@ RAW = TextSettings(raw=True)
 
 
 def random_model(text_settings: TextSettings, tokens: Sequence[str], H: int = 4, seed: int = 0) -> Model:
-    names = [*text_settings.specials, *tokens]
+    names = [*text_settings.special_tokens, *tokens]
     shapes = ModelConfig(H).shapes(len(names))
     rng = np.random.default_rng(seed)
     arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
-    return Model(ModelConfig(H), Codec(text_settings, Vocabulary(names, len(text_settings.specials))), arrays)
+    return Model(ModelConfig(H), Codec(text_settings, Vocabulary(names, len(text_settings.special_tokens))), arrays)
 
 
 # ---- the definition
@@ -177,7 +177,7 @@ def test_evaluate_posts_by_characters(tmp_path):
 
 def test_evaluate_cleans_as_the_model_was_trained(tmp_path):
     path = written(tmp_path / "a.txt", "！！！！\n")
-    kept = TextSettings("char", cleaning=CleaningOptions(runs=2, width="keep"))
+    kept = TextSettings("char", cleaning=CleaningOptions(max_repeats=2, width="keep"))
     model = random_model(kept, ["！"])
     assert evaluate(model, [path]).bpc == pytest.approx(bpc_by_definition(model, ["！", "！", END], 3), rel=1e-5)
 
@@ -236,5 +236,5 @@ def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
 
 
 def test_no_posts_after_cleaning_is_an_error(tmp_path):
-    with pytest.raises(TextError, match="nothing is left"):
+    with pytest.raises(TextError, match="no post is left"):
         evaluate(random_model(TextSettings(), ["あ"]), [written(tmp_path / "a.txt", "\n \nRT @a: い\n")])

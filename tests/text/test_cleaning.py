@@ -1,4 +1,4 @@
-"""What cleaning does to a post, policy by policy; that once is enough, and what comes through unharmed."""
+"""Cleaning: each policy, idempotence, counts, and text that must not change."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from gluon_lstm.text import cleaning, duplicates
 from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions, fold_width
-from gluon_lstm.text.duplicates import SeenPosts
+from gluon_lstm.text.duplicates import PostHashSet
 
-ALL_KEPT = {**{name: "keep" for name in POLICIES}, "runs": 0}
+ALL_KEPT = {**{name: "keep" for name in POLICIES}, "max_repeats": 0}
 NAME = re.compile(r"(?<![A-Za-z0-9_!#$%&*@＠])[@＠][A-Za-z0-9_]+")
 
 
@@ -32,14 +32,14 @@ def corpus(name: str) -> list[str]:
 
 
 def only(post: str, **policies: str | int) -> str:
-    """What one policy alone makes of a post."""
+    """Return the post cleaned with one policy, all others set to keep."""
     text = Cleaner(CleaningOptions(**{**ALL_KEPT, **policies})).clean(post)
     assert text is not None
     return text
 
 
 @pytest.mark.parametrize("module", [cleaning, duplicates])
-def test_the_examples_in_the_docstrings_are_true(module):
+def test_doctest_examples(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
 
@@ -72,8 +72,8 @@ def test_entities(before, after):
         ("👨\u200d👩\u200d👧 ❤\ufe0f 🏴\U000e0067\U000e0062\U000e007f ශ්\u200dරී", None),
     ],
 )
-def test_controls(before, after):
-    assert only(before, controls="remove") == (before if after is None else after)
+def test_control_chars(before, after):
+    assert only(before, control_chars="remove") == (before if after is None else after)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +214,12 @@ def test_width_kept_keeps_it(wide):
         ("ああああ！！！！", 5, "ああああ！！！！"),
         ("100000円 8888 すもももももももも 人人人人 佐々々々々 AAAA ____ ((((  ━━━━ zzzz", 3, None),
         ("\n\n\n\n    　　　　", 3, None),
-        ("https://a.jp/wwwww!!!!!a @wwwwww", 3, None),  # both kept, so kept whole
+        ("https://a.jp/wwwww!!!!!a @wwwwww", 3, None),  # addresses are kept whole
         ("wwwwwwww", 0, None),
     ],
 )
-def test_runs(before, longest, after):
-    assert only(before, runs=longest) == (before if after is None else after)
+def test_repeats(before, longest, after):
+    assert only(before, max_repeats=longest) == (before if after is None else after)
 
 
 @pytest.mark.parametrize("blank", ["", " 　\n\t", "\u200d\ufe0f", "\u3164\u2800"])
@@ -228,7 +228,7 @@ def test_blanks(blank):
     assert only(blank) == blank
 
 
-def test_what_becomes_blank_is_dropped_as_blank():
+def test_posts_blank_after_cleaning_are_dropped():
     cleaner = Cleaner(CleaningOptions(retweets="strip", mentions="remove"))
     posts = ("https://t.co/x", "@taro ", "RT @taro: http://t.co/y", "&#8203;")
     assert [cleaner.clean(post) for post in posts] == [None] * 4
@@ -257,7 +257,7 @@ def test_duplicates_are_compared_when_clean():
         ("ｶ\u200bﾞ", "ガ"),
     ],
 )
-def test_steps_that_make_work_for_earlier_steps(before, after):
+def test_later_steps_rerun_earlier_steps(before, after):
     assert Cleaner().clean(before) == after
 
 
@@ -271,14 +271,14 @@ PIECES = st.sampled_from(FRAGMENTS.split()) | st.sampled_from(list(UNSEEN)) | st
 NASTY = st.lists(PIECES, max_size=24).map("".join)
 OPTIONS = st.builds(
     CleaningOptions,
-    runs=st.integers(0, 4),
+    max_repeats=st.integers(0, 4),
     **{name: st.sampled_from(list(allowed)) for name, allowed in POLICIES.items()},
 )
 
 
 @settings(max_examples=400, deadline=None)
 @given(post=NASTY, options=st.just(CleaningOptions()) | OPTIONS)
-def test_cleaning_twice_is_cleaning_once(post, options):
+def test_cleaning_is_idempotent(post, options):
     text = Cleaner(options).clean(post)
     assert text is None or Cleaner(options).clean(text) == text
     prefix = Cleaner(options).clean_prefix(post)
@@ -287,7 +287,7 @@ def test_cleaning_twice_is_cleaning_once(post, options):
 
 @settings(max_examples=200, deadline=None)
 @given(post=NASTY)
-def test_what_the_defaults_leave_is_clean(post):
+def test_default_cleaning_removes_links_controls_and_retweets(post):
     text = Cleaner().clean(post)
     if text is not None:
         text.encode("utf-8")
@@ -306,7 +306,7 @@ def test_keeping_everything_changes_nothing(post):
 
 @settings(max_examples=100, deadline=None)
 @given(posts=st.lists(NASTY | st.sampled_from(["犬", "", "RT @a: 犬"]), max_size=12), options=OPTIONS)
-def test_the_counts_add_up(posts, options):
+def test_counts_add_up(posts, options):
     cleaner = Cleaner(options)
     kept = list(cleaner.clean_posts(posts))
     counts = cleaner.counts
@@ -318,36 +318,36 @@ def test_the_counts_add_up(posts, options):
         assert all(before != after and len(before) <= 60 and len(after) <= 60 for before, after in examples)
 
 
-def test_counts_and_examples_say_what_was_done():
+def test_counts_and_examples_of_changes():
     cleaner = Cleaner()
     list(cleaner.clean_posts(["@a @b 犬！", "RT @a: 猫", "犬", "犬", " ", "あ" * 100 + " https://t.co/x"]))
     assert {name: count for name, count in cleaner.counts.items() if count} == {
-        "read": 6, "retweets": 1, "urls": 1, "mentions": 1, "width": 1, "runs": 1,
+        "read": 6, "retweets": 1, "urls": 1, "mentions": 1, "width": 1, "max_repeats": 1,
         "dropped: retweet": 1, "dropped: blank": 1, "dropped: duplicate": 1, "kept": 3,
     }  # fmt: skip
-    assert list(cleaner.counts)[:3] == ["read", "entities", "controls"]
+    assert list(cleaner.counts)[:3] == ["read", "entities", "control_chars"]
     assert cleaner.examples["width"] == [("@ @ 犬！", "@ @ 犬!")]
     assert cleaner.examples["urls"] == [("あ" * 20 + " https://t.co/x", "あ" * 20)]  # cut to where they differ
 
 
-def test_options_save_as_json():
-    options = CleaningOptions(retweets="strip", urls="keep", runs=0, emoji="remove")
+def test_options_survive_json():
+    options = CleaningOptions(retweets="strip", urls="keep", max_repeats=0, emoji="remove")
     assert CleaningOptions(**json.loads(json.dumps(dataclasses.asdict(options)))) == options
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected_message"),
     [
-        ({"urls": "drop"}, "urls='drop': allowed are remove, keep"),
-        ({"mentions": None}, "mentions=None: allowed are symbol, remove, keep"),
-        ({"width": ["fold"]}, "allowed are fold, keep"),
-        ({"runs": -1}, "runs=-1: allowed is a whole number"),
-        ({"runs": "3"}, "runs='3'"),
-        ({"runs": True}, "runs=True"),
+        ({"urls": "drop"}, "`urls` drop: use one of remove, keep"),
+        ({"mentions": None}, "`mentions` None: use one of symbol, remove, keep"),
+        ({"width": ["fold"]}, "use one of fold, keep"),
+        ({"max_repeats": -1}, "`max_repeats` -1"),
+        ({"max_repeats": "3"}, "`max_repeats` 3: use a whole number"),
+        ({"max_repeats": True}, "`max_repeats` True: use a whole number"),
     ],
 )
-def test_a_wrong_policy_is_named_with_what_is_allowed(wrong, said):
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_invalid_policy_error_lists_valid_values(wrong, expected_message):
+    with pytest.raises(ValueError, match=re.escape(expected_message)):
         CleaningOptions(**wrong)
 
 
@@ -363,15 +363,15 @@ def test_a_wrong_policy_is_named_with_what_is_allowed(wrong, said):
         ("", ""),
     ],
 )
-def test_a_prefix_keeps_its_last_white_space_and_is_never_dropped(prefix, clean):
+def test_prefix_keeps_trailing_white_space_and_is_never_dropped(prefix, clean):
     cleaner = Cleaner()
-    assert [cleaner.clean_prefix(prefix) for _ in range(2)] == [clean] * 2  # it is not remembered as a duplicate
+    assert [cleaner.clean_prefix(prefix) for _ in range(2)] == [clean] * 2  # a prefix is not added to the duplicates
     assert not any(cleaner.counts.values())
 
 
 @pytest.mark.parametrize("name", ["twitter_benchmark_100.txt", "open2ch_posts.txt", "twitter_text_conformance_ja.txt"])
 @pytest.mark.parametrize("options", [CleaningOptions(), REMOVING])
-def test_real_posts_are_clean_after_once(name, options):
+def test_cleaning_is_idempotent_on_real_posts(name, options):
     cleaner, again = Cleaner(options), Cleaner(dataclasses.replace(options, duplicates="keep"))
     posts = corpus(name)
     for text in cleaner.clean_posts(posts):
@@ -381,7 +381,7 @@ def test_real_posts_are_clean_after_once(name, options):
 
 
 @pytest.mark.parametrize("retweets", POLICIES["retweets"])
-def test_no_name_survives_in_real_tweets(retweets):
+def test_no_user_name_remains_in_real_tweets(retweets):
     names = 0
     for post in [*corpus("twitter_benchmark_100.txt"), *corpus("twitter_benchmark_100.csv")]:
         names += len(NAME.findall(post))
@@ -390,32 +390,32 @@ def test_no_name_survives_in_real_tweets(retweets):
     assert names > 150
 
 
-def test_of_kaomoji_only_widths_and_runs_change():
-    """And of 10,842 faces five have what reads as a name: @=(--@v), ＼（；＠ｏ☆；）／, 。o＠(＾_＾)＠o。, ..."""
+def test_only_width_and_repeats_of_kaomoji_change():
+    """Five of 10,842 faces contain a user name: @=(--@v), ＼（；＠ｏ☆；）／, 。o＠(＾_＾)＠o。, ..."""
     changed = []
     for face in corpus("kaomoji_core.txt"):
         expected = re.sub("[\u200b\u200e\ufeff\u202a-\u202e]", "", fold_width(face))
-        if Cleaner(CleaningOptions(runs=0)).clean_prefix(face) != expected:
+        if Cleaner(CleaningOptions(max_repeats=0)).clean_prefix(face) != expected:
             changed.append(face)
     assert len(changed) == 5 and all(re.search("[@＠][a-zａ-ｚ_]", face) for face in changed)
     for face in ("(´・ω・`)", "( ˘ω˘ )", "(*^^*)", "¯\\_(ツ)_/¯", "(・∀・)ノ", "┻━┻", "(@_@)", "(╯°□°)╯︵ ┻━┻", "(ﾟДﾟ)"):
         assert Cleaner().clean(face) == face
 
 
-def test_seen_posts_agree_with_a_set():
+def test_post_hash_set_agrees_with_a_set():
     random.seed(1)
     posts = ["".join(random.choices("犬猫鳥\ud800", k=random.randint(0, 8))) for _ in range(30_000)]
-    seen, known = SeenPosts(), set()
+    seen, known = PostHashSet(), set()
     for post in posts:
         assert seen.add(post) == (post not in known)
         known.add(post)
         assert len(seen) == len(known)
 
 
-def test_seen_posts_take_at_most_16_bytes_each_at_any_moment():
-    tracemalloc.start()  # which makes every allocation slow: hence the smaller number
+def test_post_hash_set_takes_at_most_10_bytes_for_each_post():
+    tracemalloc.start()  # slows down allocation, so fewer posts are used
     try:
-        seen = SeenPosts()
+        seen = PostHashSet()
         assert all(seen.add(str(number)) for number in range(60_000))
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -444,14 +444,14 @@ def test_seen_posts_take_at_most_16_bytes_each_at_any_moment():
     ],
     ids=lambda long: long[:8].encode("unicode_escape").decode(),
 )
-def test_long_posts_take_no_square_of_their_length(long):
+def test_cleaning_time_is_linear_in_post_length(long):
     for options in (CleaningOptions(), REMOVING):
         begun = time.process_time()
         Cleaner(options).clean_prefix(long)
         assert time.process_time() - begun < 2
 
 
-def test_importing_it_brings_neither_numpy_nor_regex():
+def test_import_loads_neither_numpy_nor_regex():
     code = "import sys, gluon_lstm.text.cleaning; print({'numpy', 'regex', 'mxnet'} & set(sys.modules))"
     root = ROOT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

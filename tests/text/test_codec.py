@@ -1,4 +1,4 @@
-"""Text to ids and back to the same text; settings to JSON and back to the same settings."""
+"""Codec: text and settings survive a round trip."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ POSTS = st.text(
 
 @pytest.fixture(autouse=True, scope="module")
 def one_dictionary():
-    """Janome loads its dictionary once for all tests: it takes longer than they do."""
+    """Load the dictionary of Janome once for all tests; loading takes longer than the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
         yield
 
 
 def codec_of(text_settings: TextSettings, texts: Sequence[str], words_of: Sequence[str] = ()) -> Codec:
-    """A codec that knows every code point of `texts`, and every token of `words_of`."""
-    blank = Codec(text_settings, Vocabulary(text_settings.specials, len(text_settings.specials)))
+    """Return a codec with every code point of `texts` and every token of `words_of`."""
+    blank = Codec(text_settings, Vocabulary(text_settings.special_tokens, len(text_settings.special_tokens)))
     known = {token for text in words_of for token in blank.tokenizer.tokenize(text)} - {"<word>"}
     known.update(*texts, *words_of)
-    tokens = [*text_settings.specials, *sorted(known)]
-    return Codec(text_settings, Vocabulary(tokens, len(text_settings.specials)))
+    tokens = [*text_settings.special_tokens, *sorted(known)]
+    return Codec(text_settings, Vocabulary(tokens, len(text_settings.special_tokens)))
 
 
 @pytest.mark.parametrize("text_settings", KINDS, ids=NAMES)
-def test_real_posts_come_back(text_settings):
+def test_real_posts_round_trip(text_settings):
     if not (CORPORA / "open2ch_posts.txt").is_file():
         pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
     posts = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[::50]
@@ -60,7 +60,7 @@ def test_real_posts_come_back(text_settings):
 @pytest.mark.parametrize("text_settings", KINDS, ids=NAMES)
 @given(text=POSTS, other=POSTS)
 @settings(max_examples=40, deadline=None)
-def test_every_text_of_known_characters_comes_back(text_settings, text, other):
+def test_text_of_known_characters_round_trips(text_settings, text, other):
     codec = codec_of(text_settings, [text], words_of=[other, text[::2]])
     assert codec.decode(codec.encode(text)) == text
 
@@ -68,13 +68,13 @@ def test_every_text_of_known_characters_comes_back(text_settings, text, other):
 @pytest.mark.parametrize("text_settings", KINDS, ids=NAMES)
 @given(text=POSTS, known=st.sets(st.sampled_from("あいう犬😀\n"), min_size=1))
 @settings(max_examples=30, deadline=None)
-def test_what_is_unknown_shows_as_one_replacement_a_code_point(text_settings, text, known):
+def test_unknown_code_points_decode_to_replacement_characters(text_settings, text, known):
     codec = codec_of(text_settings, sorted(known))
     shown = "".join(character if character in known else "\N{REPLACEMENT CHARACTER}" for character in text)
     assert codec.decode(codec.encode(text)) == shown
 
 
-def test_what_special_tokens_look_like():
+def test_special_tokens_decode():
     codec = codec_of(TextSettings("janome-chars"), ["犬"])
     assert [codec.decode_id(id) for id in range(4)] == ["\N{REPLACEMENT CHARACTER}", "\n", "", "犬"]
     raw = codec_of(TextSettings(raw=True), ["犬"])
@@ -84,7 +84,7 @@ def test_what_special_tokens_look_like():
 
 CLEANING = st.builds(
     CleaningOptions,
-    runs=st.integers(0, 9),
+    max_repeats=st.integers(0, 9),
     **{name: st.sampled_from(sorted(allowed)) for name, allowed in POLICIES.items()},
 )
 
@@ -101,13 +101,13 @@ def test_settings_survive_json(cleaning, kind):
     [
         {"tokenizer": "mecab"},
         {"tokenizer": "janome", "raw": True},
-        {"cleaning": {"runs": -1}},
+        {"cleaning": {"max_repeats": -1}},
         {"cleaning": {"urls": "eat"}},
         {"cleaning": {"nosuch": "keep"}},
         {"cleaning": None},
         {"nosuch": 1},
     ],
 )
-def test_settings_that_cannot_be_are_refused(change):
+def test_invalid_settings_are_refused(change):
     with pytest.raises((ValueError, TypeError)):
         TextSettings.from_json({**TextSettings().to_json(), **change})

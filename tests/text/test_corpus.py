@@ -1,4 +1,4 @@
-"""From files to ids: nothing lost on the way, the right part held back, and a cache that is never wrong."""
+"""Corpus: ids of posts and raw text, the validation split, and the cache."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import corpus as corpus_module
+from gluon_lstm.text import pipeline, token_stream
 from gluon_lstm.text.cache import clear_cache, default_cache
 from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
 from gluon_lstm.text.codec import TextSettings
@@ -26,7 +27,7 @@ from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 
 RAW = TextSettings(raw=True)
-KEEP_ALL = CleaningOptions(**{name: "keep" for name in POLICIES}, runs=0)
+KEEP_ALL = CleaningOptions(**{name: "keep" for name in POLICIES}, max_repeats=0)
 POSTS = [
     "おはよう！！！！！",
     "@taro ねむい https://t.co/abc",
@@ -54,7 +55,7 @@ def real(name: str) -> Path:
 
 
 def texts_of(corpus: Corpus, ids: np.ndarray) -> list[str]:
-    """The posts in ids: each must be closed by an end of post."""
+    """Return the posts of ids, each of which must be followed by an end of post."""
     ends = np.flatnonzero(ids == corpus.codec.end_of_post)
     assert ends[-1] == len(ids) - 1
     starts = [0, *(ends[:-1] + 1)]
@@ -80,14 +81,14 @@ def entries(cache: Path) -> list[str]:
 
 @pytest.fixture
 def reads_nothing(monkeypatch):
-    """From the call on, whoever reads or tokenizes a text again fails."""
+    """Return a function after whose call reading or tokenizing text fails."""
 
     def forbid():
         def fail(*_: object, **__: object) -> None:
             raise AssertionError("read again, in spite of the cache")
 
-        for name in ("read_posts", "read_text", "tokenize_posts"):
-            monkeypatch.setattr(corpus_module, name, fail)
+        for name in ("read_dated_posts", "read_text", "tokenize_posts"):
+            monkeypatch.setattr(pipeline, name, fail)
 
     return forbid
 
@@ -108,10 +109,10 @@ def test_ids_are_the_cleaned_posts(tmp_path, tokenizer):
     assert corpus.cleaning == cleaner.counts
 
 
-def shown(post: str, seen: set[str]) -> str:
-    """A post read with the tokens `seen`: an unseen cluster is spelled, and what is unseen then is U+FFFD."""
-    parts = (part for cluster in graphemes(post) for part in ([cluster] if cluster in seen else cluster))
-    return "".join(part if part in seen else "\ufffd" for part in parts)
+def decoded(post: str, known: set[str]) -> str:
+    """Return a post as decoded with the tokens `known`: unknown graphemes are split, unknown code points are U+FFFD."""
+    parts = (part for cluster in graphemes(post) for part in ([cluster] if cluster in known else cluster))
+    return "".join(part if part in known else "\ufffd" for part in parts)
 
 
 POST = st.text("あいabc漢 か\u3099👨\u200d👧<>\t😀", min_size=1, max_size=8).filter(str.strip)
@@ -119,16 +120,18 @@ POST = st.text("あいabc漢 か\u3099👨\u200d👧<>\t😀", min_size=1, max_s
 
 @given(st.lists(POST, min_size=1, max_size=60), st.sampled_from([0.05, 0.0, 0.3, 0.9]))
 @settings(max_examples=40, deadline=None)
-def test_the_last_posts_are_held_back(posts, validation):
+def test_validation_set_is_the_last_posts(posts, validation):
     with tempfile.TemporaryDirectory() as folder:
         options = CorpusOptions(validation=validation)
         corpus = prepare([posts_file(Path(folder), posts)], TextSettings(cleaning=KEEP_ALL), options)
         percent = round(100 * validation)
-        held = 0 if len(posts) == 1 or not percent else max(1, len(posts) * percent // 100)
-        train, validation = posts[: len(posts) - held], posts[len(posts) - held :]
+        num_validation = 0 if len(posts) == 1 or not percent else max(1, len(posts) * percent // 100)
+        train, validation = posts[: len(posts) - num_validation], posts[len(posts) - num_validation :]
         assert texts_of(corpus, corpus.train) == train
-        seen = {token for post in train for token in graphemes(post)}
-        assert (texts_of(corpus, corpus.validation) if held else []) == [shown(post, seen) for post in validation]
+        known = {token for post in train for token in graphemes(post)}
+        assert (texts_of(corpus, corpus.validation) if num_validation else []) == [
+            decoded(post, known) for post in validation
+        ]
         assert corpus.validation_chars == sum(len(post) + 1 for post in validation)
 
 
@@ -137,8 +140,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=90
 
 @given(TEXT, st.sampled_from(["\n", "\r\n", "\r"]))
 @settings(max_examples=40, deadline=None)
-def test_raw_is_the_text_itself(text, line_end):
-    """Every code point is one id but for the line ends, which become \\n, and one byte order mark at the beginning."""
+def test_raw_text_round_trips(text, line_end):
+    """Each code point is one id. Line ends become \\n and a byte order mark is removed."""
     text = text.replace("\r", "").replace("\n", line_end)
     plain = text.replace(line_end, "\n")
     plain = plain[plain.startswith("\ufeff") :]
@@ -150,13 +153,17 @@ def test_raw_is_the_text_itself(text, line_end):
         everything = prepare([path], RAW, CorpusOptions(validation=0, reading=reading))
         assert everything.codec.decode(everything.ids) == plain
         split = prepare([path], RAW, CorpusOptions(reading=reading))
-    held = 0 if len(plain) == 1 else max(1, len(plain) * 5 // 100)
-    assert (len(split.ids), len(split.validation), split.validation_chars) == (len(plain), held, held)
-    assert split.codec.decode(split.train) == plain[: len(plain) - held]
+    num_validation = 0 if len(plain) == 1 else max(1, len(plain) * 5 // 100)
+    assert (len(split.ids), len(split.validation), split.validation_chars) == (
+        len(plain),
+        num_validation,
+        num_validation,
+    )
+    assert split.codec.decode(split.train) == plain[: len(plain) - num_validation]
     assert (split.posts, split.characters, split.cleaning) == (0, len(plain), {})
 
 
-def test_raw_keeps_nuls_and_controls(tmp_path):
+def test_raw_text_keeps_nul_and_control_characters(tmp_path):
     text = "ねこ\0\0いぬ\x1b[0m\u2028\u0085\x0b\t 　\ufeff​RT @a: &amp; https://t.co/x ！！！！！！\n\n\n"
     path = written(tmp_path / "a.txt", text)
     corpus = prepare([path], RAW, CorpusOptions(validation=0))
@@ -164,17 +171,17 @@ def test_raw_keeps_nuls_and_controls(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nasty/derived_nul_in_utf8.txt", "nasty/utf8_bom_neko.txt", "miyazawa_ginga.txt"])
-def test_raw_real_texts(name):
+def test_real_raw_texts_round_trip(name):
     path = real(name)
     corpus = prepare([path], RAW, CorpusOptions(validation=0))
     text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     assert corpus.codec.decode(corpus.ids) == text
 
 
-def test_several_files_are_one_text(tmp_path):
+def test_several_files_are_concatenated(tmp_path):
     one, two = written(tmp_path / "1.txt", "いち\nに"), written(tmp_path / "2.txt", "に\nさん\n")
     posts = prepare([one, two], TextSettings(), CorpusOptions(validation=0))
-    assert texts_of(posts, posts.ids) == ["いち", "に", "さん"]  # a post that both have is there once
+    assert texts_of(posts, posts.ids) == ["いち", "に", "さん"]  # duplicates across files are dropped
     raw = prepare([one, two], RAW, CorpusOptions(validation=0))
     assert raw.codec.decode(raw.ids) == "いち\nに\nに\nさん\n"
     turned = prepare([two, one], RAW, CorpusOptions(validation=0))
@@ -182,32 +189,32 @@ def test_several_files_are_one_text(tmp_path):
 
 
 @pytest.mark.parametrize("text_settings", [TextSettings(), TextSettings("janome-chars"), RAW])
-def test_the_size_of_the_blocks_changes_nothing(tmp_path, monkeypatch, text_settings):
+def test_block_size_changes_nothing(tmp_path, monkeypatch, text_settings):
     path = posts_file(tmp_path, [f"今日は{n}日目" for n in range(50)])
     whole = prepare([path], text_settings)
     for size in (1, 7, 64):
-        monkeypatch.setattr(corpus_module, "BLOCK", size)
+        monkeypatch.setattr(token_stream, "BLOCK_TOKENS", size)
         assert same(prepare([path], text_settings), whole)
 
 
-def test_nothing_left_is_an_error_that_says_why(tmp_path):
+def test_error_when_no_post_is_left(tmp_path):
     path = posts_file(tmp_path, ["", "  ", "RT @taro: ねむい", "https://t.co/abc"])
-    with pytest.raises(TextError, match="no post is left of the 4"):
+    with pytest.raises(TextError, match="no post is left of the 4 posts read"):
         prepare([path], TextSettings())
     with pytest.raises(TextError, match="is empty"):
         prepare([written(tmp_path / "empty.txt", "")], RAW)
 
 
-def test_posts_without_a_single_character_are_an_error_that_says_why(tmp_path):
+def test_error_for_posts_without_characters(tmp_path):
     path = posts_file(tmp_path, ["", "", ""])
     with pytest.raises(ValueError, match="character") as caught:
         prepare([path], TextSettings(cleaning=KEEP_ALL))
-    assert "--max-vocab" not in str(caught.value)  # nobody gave one that could be to blame
+    assert "max_vocab" not in str(caught.value)  # it was not given
 
 
 @pytest.mark.parametrize("values", [{"validation": 1}, {"validation": -0.1}, {"min_count": 0}, {"max_vocab": 2}])
-def test_options_that_cannot_be_are_refused(tmp_path, values):
-    with pytest.raises(ValueError, match="--"):
+def test_invalid_options_are_refused(tmp_path, values):
+    with pytest.raises(ValueError, match=next(iter(values)).replace("_", ".")):
         prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(**values))
 
 
@@ -215,7 +222,7 @@ def test_options_that_cannot_be_are_refused(tmp_path, values):
 
 
 @pytest.mark.parametrize("text_settings", [TextSettings(), TextSettings("janome"), RAW], ids=["char", "janome", "raw"])
-def test_the_second_time_comes_from_the_cache(tmp_path, reads_nothing, text_settings):
+def test_second_call_uses_the_cache(tmp_path, reads_nothing, text_settings):
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], text_settings, options)
     uncached = prepare([path], text_settings)
@@ -224,7 +231,7 @@ def test_the_second_time_comes_from_the_cache(tmp_path, reads_nothing, text_sett
     assert same(first, second) and same(first, uncached)
 
 
-def test_the_cache_is_keyed_by_content_not_by_name(tmp_path, reads_nothing):
+def test_cache_key_depends_on_content_not_name(tmp_path, reads_nothing):
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], TextSettings(), options)
     changed = prepare([posts_file(tmp_path, ["猫", *POSTS[1:]])], TextSettings(), options)
@@ -236,7 +243,7 @@ def test_the_cache_is_keyed_by_content_not_by_name(tmp_path, reads_nothing):
     assert same(prepare([renamed], TextSettings(), options), first)
 
 
-def test_a_change_of_the_same_length_and_date_is_seen(tmp_path):
+def test_content_change_with_same_size_and_date_is_detected(tmp_path):
     options = CorpusOptions(cache=tmp_path / "cache", validation=0)
     path = posts_file(tmp_path, ["犬", "猫"])
     before = path.stat()
@@ -247,11 +254,11 @@ def test_a_change_of_the_same_length_and_date_is_seen(tmp_path):
     assert texts_of(corpus, corpus.ids) == ["犬", "鳥"]
 
 
-def test_every_setting_that_matters_gives_other_ids(tmp_path):
+def test_every_relevant_setting_is_in_the_cache_key(tmp_path):
     path, cache = posts_file(tmp_path), tmp_path / "cache"
     cleaned = [
         TextSettings(),
-        TextSettings(cleaning=CleaningOptions(runs=2)),
+        TextSettings(cleaning=CleaningOptions(max_repeats=2)),
         TextSettings(cleaning=CleaningOptions(urls="keep")),
         TextSettings("janome-chars"),
         RAW,
@@ -259,13 +266,13 @@ def test_every_setting_that_matters_gives_other_ids(tmp_path):
     kinds = [{}, {"min_count": 2}, {"max_vocab": 6}, {"validation": 0}, {"validation": 0.5}]
     expected = [prepare([path], cleaned[0], CorpusOptions(**options)) for options in kinds]
     expected += [prepare([path], text_settings) for text_settings in cleaned[1:]]
-    for _ in range(2):  # once made, once read
+    for _ in range(2):  # built, then read
         found = [prepare([path], cleaned[0], CorpusOptions(cache=cache, **options)) for options in kinds]
         found += [prepare([path], text_settings, CorpusOptions(cache=cache)) for text_settings in cleaned[1:]]
         assert all(map(same, found, expected))
 
 
-def test_a_column_is_part_of_the_key(tmp_path):
+def test_column_is_in_the_cache_key(tmp_path):
     path, cache = written(tmp_path / "a.csv", "text,body\n犬,猫\n"), tmp_path / "cache"
     for column, post in (("text", "犬"), ("body", "猫"), ("1", "犬")):
         options = CorpusOptions(cache=cache, reading=ReadingOptions(column=column))
@@ -273,7 +280,7 @@ def test_a_column_is_part_of_the_key(tmp_path):
         assert texts_of(corpus, corpus.ids) == [post]
 
 
-def test_other_counts_need_no_second_reading(tmp_path, reads_nothing):
+def test_other_min_count_reuses_cached_tokens(tmp_path, reads_nothing):
     path, cache = posts_file(tmp_path), tmp_path / "cache"
     expected = prepare([path], TextSettings("janome"), CorpusOptions(min_count=1))
     prepare([path], TextSettings("janome"), CorpusOptions(cache=cache))
@@ -290,23 +297,23 @@ def empty(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, Path.unlink])
-@pytest.mark.parametrize("name", ["array", "about.json"])
+@pytest.mark.parametrize("name", ["array", "metadata.json"])
 @pytest.mark.parametrize("stages", [["ids-"], ["tokens-"], ["ids-", "tokens-"]])
-def test_a_damaged_entry_is_made_anew(tmp_path, damage, name, stages):
+def test_damaged_entry_is_rebuilt(tmp_path, damage, name, stages):
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], TextSettings(), options)
     expected = Corpus(np.array(first.ids), first.split, first.codec, *list(vars(first).values())[3:])
     for stage in stages:
         damage(next((tmp_path / "cache").glob(f"{stage}*")) / name)
     assert same(prepare([path], TextSettings(), options), expected)
-    other = CorpusOptions(cache=tmp_path / "cache", min_count=2)  # made from the tokens
+    other = CorpusOptions(cache=tmp_path / "cache", min_count=2)  # built from the tokens
     assert same(prepare([path], TextSettings(), other), prepare([path], TextSettings(), CorpusOptions(min_count=2)))
 
 
-@pytest.mark.parametrize("name", ["array", "about.json"])
+@pytest.mark.parametrize("name", ["array", "metadata.json"])
 @pytest.mark.parametrize("stage", ["ids-", "tokens-"])
-def test_an_entry_with_changed_bytes_is_made_anew(tmp_path, name, stage):
-    """As a power cut or a worn disk leaves a file: as long as it was, with other bytes in it."""
+def test_entry_with_flipped_bits_is_rebuilt(tmp_path, name, stage):
+    """A power cut or a failing disk can change bytes without changing the length."""
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
     expected = prepare([path], TextSettings())
     prepare([path], TextSettings(), options)
@@ -320,8 +327,8 @@ def test_an_entry_with_changed_bytes_is_made_anew(tmp_path, name, stage):
         assert same(prepare([path], TextSettings(), options), expected)
 
 
-@pytest.mark.parametrize("where", ["tokenize_posts", "_write_ids", "commit"])
-def test_an_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
+@pytest.mark.parametrize("where", ["tokenized_text", "_write_ids", "commit"])
+def test_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
     path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
 
     def interrupted(*_: object, **__: object) -> None:
@@ -336,7 +343,7 @@ def test_an_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
     assert same(prepare([path], TextSettings(), options), prepare([path], TextSettings()))
 
 
-def test_a_killed_process_leaves_no_entry(tmp_path):
+def test_killed_process_leaves_no_entry(tmp_path):
     path, cache = posts_file(tmp_path), tmp_path / "cache"
     code = (
         "import os, sys\n"
@@ -357,7 +364,7 @@ def test_a_killed_process_leaves_no_entry(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
-def test_what_is_kept_is_private_and_no_more_than_needed(tmp_path):
+def test_cache_is_private_and_does_not_contain_posts(tmp_path):
     old = os.umask(0o022)
     try:
         prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(cache=tmp_path / "deep" / "cache"))
@@ -367,10 +374,10 @@ def test_what_is_kept_is_private_and_no_more_than_needed(tmp_path):
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     for entry in cache.iterdir():
         assert stat.S_IMODE(entry.stat().st_mode) == 0o700
-        assert "cleaned.jsonl" not in entries(entry)  # the posts themselves are of no use any more
+        assert "cleaned.jsonl" not in entries(entry)  # the posts themselves are removed
 
 
-def test_clearing_removes_entries_and_nothing_else(tmp_path):
+def test_clear_cache_removes_entries_only(tmp_path):
     cache = tmp_path / "cache"
     prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(cache=cache))
     size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
@@ -382,8 +389,8 @@ def test_clearing_removes_entries_and_nothing_else(tmp_path):
     assert clear_cache(cache) == 0 and clear_cache(tmp_path / "nowhere") == 0
 
 
-def test_clearing_spares_what_is_only_named_like_an_entry(tmp_path):
-    """A folder given as --cache may hold a person's own files, and they may begin with the same letters."""
+def test_clear_cache_keeps_files_with_similar_names(tmp_path):
+    """The cache folder may contain other files whose names begin with the same letters."""
     (tmp_path / "tokens-of-love").mkdir()
     written(tmp_path / "tokens-of-love" / "letter.txt", "すき")
     written(tmp_path / "ids-2024.csv", "1,2")
@@ -392,7 +399,7 @@ def test_clearing_spares_what_is_only_named_like_an_entry(tmp_path):
     assert entries(tmp_path / "tokens-of-love") == ["letter.txt"]
 
 
-def test_without_a_cache_nothing_stays(tmp_path, monkeypatch):
+def test_without_cache_temporary_files_are_removed(tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -408,7 +415,7 @@ def test_without_a_cache_nothing_stays(tmp_path, monkeypatch):
     assert entries(temporary) == []
 
 
-def test_the_default_cache_is_the_users(monkeypatch, tmp_path):
+def test_default_cache_is_in_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache() == tmp_path / "gluon-lstm"
     for unset in (lambda: monkeypatch.setenv("XDG_CACHE_HOME", ""), lambda: monkeypatch.delenv("XDG_CACHE_HOME")):

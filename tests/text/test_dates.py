@@ -1,4 +1,4 @@
-"""Dates are read as files write them, moved to the clock of Japan, and kept beside the posts they belong to."""
+"""Dates: parsing, conversion to Japanese time, and assignment to posts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=OFF
 
 
 def on_the_clock(moment: datetime) -> int:
-    """What a clock in Japan shows, as if it were UTC."""
+    """Return local time in Japan as if it were UTC."""
     return int(moment.astimezone(JAPAN).replace(tzinfo=timezone.utc).timestamp())
 
 
 @settings(deadline=None)
 @given(MOMENTS)
-def test_a_date_with_an_offset_is_moved_to_japan(moment):
+def test_date_with_offset_is_converted_to_japanese_time(moment):
     twitter = moment.strftime("%a %b %d %H:%M:%S %z %Y")
     for text in (moment.isoformat(), moment.isoformat(" "), format_datetime(moment), twitter):
         assert read_date(text) == on_the_clock(moment), text
@@ -35,7 +35,7 @@ def test_a_date_with_an_offset_is_moved_to_japan(moment):
 
 @settings(deadline=None)
 @given(MOMENTS)
-def test_a_date_without_an_offset_stands_as_it_is(moment):
+def test_date_without_offset_is_japanese_time(moment):
     wanted = int(moment.replace(tzinfo=timezone.utc).timestamp())
     m = moment
     for text in (
@@ -50,7 +50,7 @@ def test_a_date_without_an_offset_stands_as_it_is(moment):
 
 @settings(deadline=None)
 @given(st.text(max_size=30) | st.text("0123456789-/:T +Z年月日", max_size=25))
-def test_no_text_breaks_it(text):
+def test_any_text_is_a_date_or_none(text):
     date = read_date(text)
     assert date is None or isinstance(date, int)
 
@@ -71,7 +71,7 @@ def test_no_text_breaks_it(text):
         "12:30",
     ],
 )
-def test_what_is_no_date(text):
+def test_invalid_dates(text):
     assert read_date(text) is None
 
 
@@ -92,17 +92,19 @@ def test_dates_in_tables_and_records(tmp_path, name):
         assert list(read_posts([tmp_path / f"a.{kind}"])) == [text for text, _ in POSTS]
 
 
-def test_a_column_by_name_or_number_keeps_its_dates(tmp_path):
+def test_dates_with_column_by_name_or_number(tmp_path):
     (tmp_path / "a.csv").write_text("date,x\n2018-09-05 22:30,犬\n", encoding="utf-8")
     for column in ("x", "2"):
         options = ReadingOptions(column=column)
         found = list(read_dated_posts([tmp_path / "a.csv"], options))
-        assert found[-1] == (Post("犬", SEPTEMBER) if column == "x" else Post("犬"))  # by number: maybe no header
+        assert found[-1] == (
+            Post("犬", SEPTEMBER) if column == "x" else Post("犬")
+        )  # by number: there may be no header
     with pytest.raises(TextError):
         list(read_dated_posts([tmp_path / "a.csv"]))
 
 
-def test_dates_in_an_archive_order_its_posts(tmp_path):
+def test_archive_posts_are_sorted_by_date(tmp_path):
     tweets = [
         {"tweet": {"full_text": "あと", "created_at": "Wed Sep 05 14:00:00 +0000 2018", "id_str": "2"}},
         {"tweet": {"full_text": "まえ", "created_at": "Wed Sep 05 13:30:00 +0000 2018", "id_str": "1"}},

@@ -1,4 +1,4 @@
-"""Texts that somebody made to do harm: read in little memory and in a time that grows with their length, or refused."""
+"""Hostile input: read in bounded memory and linear time, or refused."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from pathlib import Path
 import pytest
 import regex
 
-from gluon_lstm.report.analysis import AnalysisOptions, analyse
+from gluon_lstm.report.analysis import AnalysisOptions, analyze
 from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
 from gluon_lstm.text.cache import CacheError
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.text.graphemes import graphemes
-from gluon_lstm.text.sources import archive
-from gluon_lstm.text.sources.encodings import MAX_POST, TextError
+from gluon_lstm.text.sources import x_archive
+from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
-from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
+from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
+from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import MAX_DICTIONARY_CHARACTERS, read_user_dictionary
 
 WATCHED = """
@@ -47,16 +48,20 @@ prepare(sys.argv[1:], TextSettings())
 
 
 def command(*args: object) -> tuple[int, str, int]:
-    """The exit code of a command, its last line on standard error, and the MB of its largest process."""
+    """Return exit code, last line of standard error, and peak memory (MB) of a command."""
     return python("-m", "gluon_lstm", *args)
 
 
 def python(*args: object) -> tuple[int, str, int]:
     done = subprocess.run([sys.executable, "-c", WATCHED, *map(str, args)], capture_output=True, check=True)
-    said = done.stderr.decode("utf-8", "replace")
-    assert "Traceback" not in said
+    stderr = done.stderr.decode("utf-8", "replace")
+    assert "Traceback" not in stderr
     code, kilobytes = map(int, done.stdout.split())
-    return code, said.strip().split("\n")[-1], kilobytes // (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return (
+        code,
+        stderr.strip().split("\n")[-1],
+        kilobytes // (1 << 20 if sys.platform == "darwin" else 1 << 10),
+    )
 
 
 def refusal(path: Path, **options: str) -> str:
@@ -78,7 +83,7 @@ def save(path: Path, *contents: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "contents", "said"),
+    ("name", "contents", "expected_message"),
     [
         ("a.txt", [b"abc\n", b"a" * 20_000_000], "a.txt: line 2 is longer than 1,048,576 characters"),
         ("a.csv", [b'text\n"', b"abc, abc\n" * 2_000_000], "a.csv: line 2: a row is longer than"),
@@ -91,13 +96,13 @@ def save(path: Path, *contents: bytes) -> Path:
         ("d.json", [b'["a",\n{"n":NaN}]'], "d.json: line 2: this is not JSON"),
     ],
 )
-def test_what_never_ends_is_refused_in_little_memory(tmp_path, name, contents, said):
+def test_endless_records_are_refused_in_bounded_memory(tmp_path, name, contents, expected_message):
     code, message, megabytes = command("clean", save(tmp_path / name, *contents))
-    assert code == 2 and said in message and megabytes < 100
+    assert code == 2 and expected_message in message and megabytes < 100
 
 
-def test_long_names_above_many_strings_are_not_repeated(tmp_path):
-    """{"AAA…": {"1": "", "2": "", …}}: the dotted names of the strings would be their number times the long key."""
+def test_nested_field_names_take_bounded_memory(tmp_path):
+    """{"AAA…": {"1": "", "2": "", …}}: the dotted names would repeat the long key for every string."""
     inside = b",".join(b'"%d":""' % n for n in range(50_000))
     path = save(tmp_path / "a.json", b'[{"', b"A" * 400_000, b'":{', inside, b'},"text":"abc"}]')
     assert command("clean", path)[0::2] < (1, 200)
@@ -108,23 +113,23 @@ def test_long_names_above_many_strings_are_not_repeated(tmp_path):
     ["&" + "AMP;" * 100_000, "&" + "#65286;" * 60_000, "ht" * 20_000 + "tp://t.co/a " * 20_000, "🇯" * 300_000],
     ids=["chain", "wide chain", "links", "flags"],
 )
-def test_no_post_takes_the_square_of_its_length(post):
-    """Each took from a minute to hours."""
+def test_tokenizing_time_is_not_quadratic_in_post_length(post):
+    """Posts that take from a minute to hours in quadratic time."""
     begun = time.process_time()
     cleaned = Cleaner().clean(post)
     assert make_tokenizer("char").detokenize(graphemes(cleaned)) == cleaned
-    make_tokenizer("janome")._dictionary_words  # noqa: B018 -- loaded, not timed by what follows
+    make_tokenizer("janome")._dictionary_words  # noqa: B018 -- loads Janome before the time is measured
     assert time.process_time() - begun < 10
 
 
-def test_a_post_that_always_changes_is_settled_after_a_while(monkeypatch):
+def test_cleaning_stops_after_a_maximum_of_changes(monkeypatch):
     post = "&" + "#65286;" * 50
     assert Cleaner().clean(post) not in (post, "&", None)
     monkeypatch.setattr(cleaning, "_MAX_CHANGES", 1000)
     assert Cleaner().clean(post) == "&"
 
 
-def test_flags_are_paired_as_unicode_pairs_them():
+def test_flags_match_unicode_clusters():
     letters = ["🇯", "🇵", "\u0600", "\u200d", "\u0301", "\u0903", "\ufe0f", "👨", "🏽", "a", "か", "\u3099", "\r", "\n"]
     dice = random.Random(1)
     for _ in range(20_000):
@@ -132,14 +137,14 @@ def test_flags_are_paired_as_unicode_pairs_them():
         assert graphemes(text) == regex.findall(r"\r|\X", text)
 
 
-def test_a_gigantic_post_is_cut_in_little_memory(tmp_path):
-    text = ("吾輩は猫である🇯🇵" * MAX_POST)[: MAX_POST - 1]
+def test_huge_post_is_tokenized_in_bounded_memory(tmp_path):
+    text = ("吾輩は猫である🇯🇵" * MAX_POST_CHARACTERS)[: MAX_POST_CHARACTERS - 1]
     code, _, megabytes = python("-c", PREPARE, save(tmp_path / "a.txt", text.encode(), b"\nabc\n"))
     assert code == 0 and megabytes < 300
 
 
-def test_of_gigantic_posts_few_are_on_their_way(monkeypatch):
-    """The tokens of a post that is in work or ready take a hundred times its length."""
+def test_few_huge_posts_are_in_flight(monkeypatch):
+    """The tokens of a post take a hundred times the memory of its text."""
     monkeypatch.setattr(parallel, "MAX_CHARACTERS_IN_FLIGHT", 15_000)
     read = 0
 
@@ -153,7 +158,7 @@ def test_of_gigantic_posts_few_are_on_their_way(monkeypatch):
         assert "".join(tokens) == "猫" * 10_000 and read <= done + 2
 
 
-def test_clusters_are_glued_as_before():
+def test_split_graphemes_are_merged():
     tokenizer = make_tokenizer("janome-chars")
     for text in ("か\u3099き\u3099" * 50, "e\u0301" * 20 + "です", "🇯🇵🇯" * 9, "a" + "\u0301" * 200):
         assert [token for token in tokenizer.tokenize(text) if token != BOUNDARY] == graphemes(text)
@@ -162,29 +167,29 @@ def test_clusters_are_glued_as_before():
 # ---- tokens without end
 
 
-def test_a_text_of_too_many_different_tokens_is_refused(tmp_path, monkeypatch):
+def test_too_many_distinct_tokens_are_refused(tmp_path, monkeypatch):
     path = save(tmp_path / "a.txt", "".join(f"{chr(0x4E00 + n)}\n" for n in range(300)).encode())
     monkeypatch.setattr(token_stream, "MAX_DISTINCT_TOKENS", 200)
     with pytest.raises(TextError, match="more than 200 different tokens"):
         prepare([path], TextSettings())
     with pytest.raises(TextError, match="more than 200 different tokens"):
-        analyse([path], AnalysisOptions())
+        analyze([path], AnalysisOptions())
     monkeypatch.setattr(token_stream, "MAX_DISTINCT_TOKENS", 1000)
     monkeypatch.setattr(token_stream, "MAX_TOKEN_CHARACTERS", 100)
     with pytest.raises(TextError, match="of 101 characters"):
         prepare([path], TextSettings())
 
 
-def test_a_vocabulary_nobody_gave_a_size_has_one(tmp_path, monkeypatch):
+def test_vocabulary_has_a_default_maximum(tmp_path, monkeypatch):
     path = save(tmp_path / "a.txt", "".join(f"{chr(0x4E00 + n)}\n" for n in range(300)).encode())
-    monkeypatch.setattr(corpus, "MAX_VOCABULARY", 100)
-    told: list[str] = []
-    assert len(prepare([path], TextSettings(), notice=told.append).codec.vocabulary) == 100
-    assert "the 100 most frequent" in told[0] and "--max-vocab" in told[0]
+    monkeypatch.setattr(corpus, "DEFAULT_MAX_VOCAB", 100)
+    notices: list[str] = []
+    assert len(prepare([path], TextSettings(), notice=notices.append).codec.vocabulary) == 100
+    assert "the 100 most frequent" in notices[0] and "`max_vocab`" in notices[0]
     assert len(prepare([path], TextSettings(), CorpusOptions(max_vocab=200)).codec.vocabulary) == 200
 
 
-def test_a_user_dictionary_has_an_end(tmp_path):
+def test_user_dictionary_size_is_limited(tmp_path):
     path = save(
         tmp_path / "a.csv", "朝霧てまり,カスタム名詞,アサギリテマリ\n".encode() * (MAX_DICTIONARY_CHARACTERS // 20)
     )
@@ -198,7 +203,7 @@ TWEETS = b'window.YTD.tweets.part0 = [{"tweet":{"id_str":"1","full_text":"abc"}}
 
 
 def zip_of(path: Path, members: list[tuple[bytes, int, int, int]], content: bytes = TWEETS, entries: int = 0) -> Path:
-    """A zip of one packed content, which each member claims: (name, packed size, unpacked size, flags), None: true."""
+    """Return a zip in which all members have the same data; (name, packed size, unpacked size, flags), 0: true size."""
     pack = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = pack.compress(content) + pack.flush()
     check = zlib.crc32(content)
@@ -215,29 +220,29 @@ def zip_of(path: Path, members: list[tuple[bytes, int, int, int]], content: byte
     return save(path, head, directory, more * entries, end)
 
 
-def test_the_zips_of_these_tests_can_be_read(tmp_path):
+def test_zip_builder_makes_readable_zips(tmp_path):
     assert list(read_posts([zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)])])) == ["abc"]
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "expected_message"),
     [
         ([(b"data/tweets.js", 0, 10, 0)], "is damaged"),
         ([(b"data/tweets.js", 0, 0, 1)], "is encrypted"),
-        ([(b"data/tweets.js", 0, 0, 0x20)], "is damaged, or packed in an unusual way"),
-        ([(b"data/tweets.js", 0, 0, 0x40)], "is damaged, or packed in an unusual way"),
-        ([(b"data/tweets.js", 0, 0, 0x800), (b"\xff", 0, 0, 0x800)], "is damaged, or packed in an unusual way"),
-        ([(b"../data/tweets.js", 0, 0, 0), (b"data/../data/tweets.js", 0, 0, 0)], "is not a Twitter archive"),
-        ([(b"data/tweets.js", 1 << 30, 1 << 29, 0)], "would unpack from"),
-        ([(b"data/tweets-part%d.js" % n, 1 << 20, 1 << 20, 0) for n in range(9)], "would unpack from"),
-        ([(b"data/tweets-part%d.js" % n, 1 << 31, 1 << 31, 0) for n in range(3)], "would unpack from"),
+        ([(b"data/tweets.js", 0, 0, 0x20)], "is damaged, or compressed in an unsupported way"),
+        ([(b"data/tweets.js", 0, 0, 0x40)], "is damaged, or compressed in an unsupported way"),
+        ([(b"data/tweets.js", 0, 0, 0x800), (b"\xff", 0, 0, 0x800)], "is damaged, or compressed in an unsupported way"),
+        ([(b"../data/tweets.js", 0, 0, 0), (b"data/../data/tweets.js", 0, 0, 0)], "is not an X archive"),
+        ([(b"data/tweets.js", 1 << 30, 1 << 29, 0)], "would be extracted from"),
+        ([(b"data/tweets-part%d.js" % n, 1 << 20, 1 << 20, 0) for n in range(9)], "would be extracted from"),
+        ([(b"data/tweets-part%d.js" % n, 1 << 31, 1 << 31, 0) for n in range(3)], "would be extracted from"),
     ],
 )
-def test_zips_that_lie_are_refused(tmp_path, members, said):
-    assert said in refusal(zip_of(tmp_path / "a.zip", members))
+def test_zips_with_false_headers_are_refused(tmp_path, members, expected_message):
+    assert expected_message in refusal(zip_of(tmp_path / "a.zip", members))
 
 
-def test_a_zip_with_a_broken_or_endless_list_of_files_is_refused(tmp_path):
+def test_zip_with_damaged_or_huge_directory_is_refused(tmp_path):
     path = zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)])
     whole = path.read_bytes()
     assert "is damaged" in refusal(save(path, whole.replace(b"PK\1\2", b"PK\1\3")))
@@ -247,11 +252,11 @@ def test_a_zip_with_a_broken_or_endless_list_of_files_is_refused(tmp_path):
     assert code == 2 and "lists more files than an archive has" in message and megabytes < 100
 
 
-def test_a_disk_too_full_to_sort_posts_is_said(tmp_path, monkeypatch):
+def test_full_disk_while_sorting_posts_is_reported(tmp_path, monkeypatch):
     def full(*_: object) -> None:
-        raise archive.sqlite3.OperationalError("database or disk is full")
+        raise x_archive.sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(archive, "_dated_posts", full)
+    monkeypatch.setattr(x_archive, "_tweet_rows", full)
     assert "TMPDIR" in refusal(zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)]))
 
 
@@ -261,7 +266,7 @@ JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れた�
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected_message"),
     [
         (b"\xff\xfea\0\x00\xd8b\0", "line 1, byte 4"),
         (b"\xff\xfe\0\0a\0\0\0\0\0\x11\0", "line 1, byte 8"),
@@ -271,15 +276,15 @@ JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れた�
         (b"\0" * 1_000_000, "looks like a binary file"),
     ],
 )
-def test_bytes_that_are_no_text_are_refused_at_their_place(tmp_path, content, said):
-    assert said in refusal(save(tmp_path / "a.txt", content))
+def test_invalid_bytes_are_reported_by_position(tmp_path, content, expected_message):
+    assert expected_message in refusal(save(tmp_path / "a.txt", content))
 
 
 # ---- folders
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_pipes_inside_folders_and_archives_are_not_waited_for(tmp_path):
+def test_pipes_in_folders_and_archives_are_skipped(tmp_path):
     save(tmp_path / "a.txt", b"abc")
     os.mkfifo(tmp_path / "pipe.txt")
     os.symlink("loop.txt", tmp_path / "loop.txt")
@@ -292,7 +297,7 @@ def test_pipes_inside_folders_and_archives_are_not_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.txt", "tweets.js"])
-def test_folders_lie_deeper_in_one_another_than_functions_may(tmp_path, monkeypatch, name):
+def test_folders_deeper_than_the_recursion_limit_are_read(tmp_path, monkeypatch, name):
     content = {"x.txt": b"abc", "tweets.js": TWEETS}[name]
     save(tmp_path / name, content)
     monkeypatch.chdir(tmp_path)
@@ -303,7 +308,7 @@ def test_folders_lie_deeper_in_one_another_than_functions_may(tmp_path, monkeypa
     try:
         os.chdir(tmp_path)
         assert list(read_posts(["."])) == ["abc"]
-    finally:  # deeper than pytest can remove, too
+    finally:  # pytest cannot remove folders this deep
         for _ in range(depth):
             os.chdir("d")
         for _ in range(depth):
@@ -312,7 +317,7 @@ def test_folders_lie_deeper_in_one_another_than_functions_may(tmp_path, monkeypa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a name has to be text here")
-def test_names_need_not_be_text(tmp_path):
+def test_file_names_may_be_invalid_utf_8(tmp_path):
     save(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")), b"abc\nab\n")
     assert command("clean", tmp_path)[0] == 0
 
@@ -325,14 +330,14 @@ def entry_of(folder: Path, kind: str) -> Path:
 
 
 def closed_again(entry: Path) -> None:
-    """As somebody does who knows how an entry is closed."""
+    """Update the digest of a changed entry."""
     (entry / "digest").write_text(cache._digest(entry), encoding="ascii")
 
 
-def changed_about(**values: object):
+def changed_metadata(**values: object):
     def change(entry: Path) -> None:
         stored = cache.metadata(entry)
-        (entry / "about.json").write_text(json.dumps({**stored, **values}), encoding="utf-8")
+        (entry / "metadata.json").write_text(json.dumps({**stored, **values}), encoding="utf-8")
         closed_again(entry)
 
     return change
@@ -348,7 +353,7 @@ def changed_array(content: bytes):
 
 def changed_text(text: str):
     def change(entry: Path) -> None:
-        (entry / "about.json").write_text(text, encoding="utf-8")
+        (entry / "metadata.json").write_text(text, encoding="utf-8")
         closed_again(entry)
 
     return change
@@ -366,8 +371,8 @@ def device(entry: Path) -> None:
 
 
 def pipe(entry: Path) -> None:
-    (entry / "about.json").unlink()
-    os.mkfifo(entry / "about.json")
+    (entry / "metadata.json").unlink()
+    os.mkfifo(entry / "metadata.json")
 
 
 def a_file(entry: Path) -> None:
@@ -381,67 +386,75 @@ NOWHERE = struct.pack("<3I", 0, 1, 5_000)
 DAMAGES = [
     changed_array(NOWHERE), changed_array(struct.pack("<i", -1)), changed_array(b""), changed_array(b"abc"),
     changed_text("{}"), changed_text("[]"), changed_text("[" * 100_000), changed_text("3"),
-    changed_about(cleaning=3), changed_about(characters=-1), changed_about(characters="many"),
+    changed_metadata(cleaning=3), changed_metadata(characters=-1), changed_metadata(characters="many"),
     linked, device, pipe, a_file,
 ]  # fmt: skip
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes and devices there")
 @pytest.mark.parametrize("kind", ["ids", "tokens", "words"])
-def test_a_hostile_entry_is_made_anew(tmp_path, kind):
+def test_hostile_cache_entry_is_rebuilt(tmp_path, kind):
     path = save(tmp_path / "a.txt", "猫だ\n犬だ\n鳥だ\n".encode())
 
     def made() -> list[int]:
         if kind == "words":
-            return analyse([path], AnalysisOptions(cache=tmp_path / "cache")).stream.tolist()
+            return analyze([path], AnalysisOptions(cache=tmp_path / "cache")).stream.tolist()
         return prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache")).ids.tolist()
 
     expected = made()
     more = {
-        "ids": [changed_about(split=10**9), changed_about(vocabulary=["<unk>"]), changed_about(specials="x")],
-        "tokens": [changed_about(tokens=[1, 2]), changed_about(tokens=[]), changed_about(posts=None)],
-        "words": [changed_about(words=[["a", 1, "b"]] * 9), changed_about(words=[[]]), changed_about(dates=[1])],
+        "ids": [
+            changed_metadata(split=10**9),
+            changed_metadata(vocabulary=["<unk>"]),
+            changed_metadata(num_specials="x"),
+        ],
+        "tokens": [changed_metadata(tokens=[1, 2]), changed_metadata(tokens=[]), changed_metadata(posts=None)],
+        "words": [
+            changed_metadata(words=[["a", 1, "b"]] * 9),
+            changed_metadata(words=[[]]),
+            changed_metadata(dates=[1]),
+        ],
     }[kind]
     for damage in (*DAMAGES, *more):
         damage(entry_of(tmp_path / "cache", kind))
         if kind == "tokens":
-            cache._remove(entry_of(tmp_path / "cache", "ids"))
+            cache._remove_entry(entry_of(tmp_path / "cache", "ids"))
         assert made() == expected
         for left in (tmp_path / "cache" / "elsewhere",):
-            cache._remove(left)
+            cache._remove_entry(left)
 
 
-def test_an_about_too_large_is_not_read(tmp_path, monkeypatch):
+def test_too_large_metadata_is_not_read(tmp_path, monkeypatch):
     path, options = save(tmp_path / "a.txt", b"abc\nab\n"), CorpusOptions(cache=tmp_path / "cache")
     prepare([path], TextSettings(), options)
-    changed_text(" " * 100_000 + (entry_of(tmp_path / "cache", "ids") / "about.json").read_text())(
+    changed_text(" " * 100_000 + (entry_of(tmp_path / "cache", "ids") / "metadata.json").read_text())(
         entry_of(tmp_path / "cache", "ids")
     )
     monkeypatch.setattr(cache, "MAX_METADATA_BYTES", 100_000)
     prepare([path], TextSettings(), options)
-    assert (entry_of(tmp_path / "cache", "ids") / "about.json").stat().st_size < 100_000
+    assert (entry_of(tmp_path / "cache", "ids") / "metadata.json").stat().st_size < 100_000
 
 
-def test_a_cache_that_cannot_be_written_is_said_in_a_sentence(tmp_path, monkeypatch):
+def test_unwritable_cache_is_reported(tmp_path, monkeypatch):
     path = save(tmp_path / "a.txt", b"abc\nab\n")
-    with pytest.raises(CacheError, match=r"a.txt cannot keep tokens and ids .* --cache"):
+    with pytest.raises(CacheError, match=r"a.txt cannot store tokens and ids .* `cache`"):
         prepare([path], TextSettings(), CorpusOptions(cache=path))
 
     def refused(*_: object, **__: object) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(cache.tempfile, "mkdtemp", refused)
-    with pytest.raises(CacheError, match=r"cache cannot keep tokens and ids .Permission denied.; .* --cache"):
+    with pytest.raises(CacheError, match=r"cache cannot store tokens and ids .Permission denied.; .* `cache`"):
         prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of file sizes")
-def test_a_full_cache_is_said_in_a_sentence(tmp_path):
+def test_full_disk_of_cache_is_reported(tmp_path):
     path = save(tmp_path / "a.txt", b"".join(b"post %d\n" % n for n in range(30_000)))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(CacheError, match="cache cannot keep tokens and ids"):
+        with pytest.raises(CacheError, match="cache cannot store tokens and ids"):
             prepare([path], TextSettings(), CorpusOptions(cache=tmp_path / "cache"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

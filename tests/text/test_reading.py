@@ -1,4 +1,4 @@
-"""Files as people have them -> posts: what is read equals what was written, and what cannot be read is said where."""
+"""Files to posts: formats, encodings, archives, and errors with file, line and byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from helpers import CORPORA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text.sources import archive, encodings
+from gluon_lstm.text.sources import base, encodings, json_stream
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
 
 POSTS = ["吾輩は猫である。", "名前はまだ無い、どこで生れたか", "とんと見当がつかぬ ABC 123"]
@@ -36,9 +36,9 @@ def refusal(path, **options):
 
 
 def notices_of(path, **options):
-    told = []
-    posts_of(path, notice=told.append, **options)
-    return told
+    notices = []
+    posts_of(path, notice=notices.append, **options)
+    return notices
 
 
 def save(path, content):
@@ -55,7 +55,7 @@ def as_csv(rows, delimiter=","):
 
 
 def as_archive(posts, kind="tweets", part=0):
-    """Posts of an archive, written newest first as real archives are; one second lies between two."""
+    """Return the file of an archive, newest post first as in real archives, one second apart."""
     tweets = [
         {
             "id_str": str(10**17 + number),
@@ -70,7 +70,7 @@ def as_archive(posts, kind="tweets", part=0):
 # ---- plain text
 
 
-def test_three_line_ends_and_no_other_end_a_post(tmp_path):
+def test_only_lf_crlf_and_cr_end_a_post(tmp_path):
     text = "a\r\nb\rc\n\nd\u2028e\x0bf\x85g\x0ch\x1ci\n\r\nlast"
     posts = ["a", "b", "c", "", "d\u2028e\x0bf\x85g\x0ch\x1ci", "", "last"]
     assert posts_of(save(tmp_path / "a.txt", text)) == posts
@@ -78,13 +78,14 @@ def test_three_line_ends_and_no_other_end_a_post(tmp_path):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
-def test_the_size_of_a_block_changes_nothing(tmp_path, monkeypatch, size):
+def test_block_size_changes_nothing(tmp_path, monkeypatch, size):
     content = "あ\r\nいう\r\rえ\nお\r\n".encode()
     path = save(tmp_path / "a.txt", content)
     table = save(tmp_path / "a.csv", 'id,text\r\n1,"あ\r\nい"\r\n2,"う,""え"""')
     nested = save(tmp_path / "a.json", '["\\ud83d\\ude00\\ud83d", "\\\\\\ud83dあ", "\\\\ud83d"]')
     broken = save(tmp_path / "b.txt", content + b"\xff\n")
-    monkeypatch.setattr(encodings, "BLOCK", size)
+    for module in (encodings, base, json_stream):
+        monkeypatch.setattr(module, "BLOCK_SIZE", size)
     assert posts_of(path) == ["あ", "いう", "", "え", "お"]
     assert "".join(read_text([path])) == "あ\nいう\n\nえ\nお\n"
     assert posts_of(table) == ["あ\r\nい", 'う,"え"']
@@ -92,24 +93,24 @@ def test_the_size_of_a_block_changes_nothing(tmp_path, monkeypatch, size):
     assert f"line 6, byte {len(content)} " in refusal(broken, encoding="utf-8")
 
 
-def test_a_line_too_long_for_a_post_is_refused_but_can_be_read_raw(tmp_path):
-    length = encodings.MAX_POST + 1
+def test_too_long_line_is_refused_but_can_be_read_raw(tmp_path):
+    length = encodings.MAX_POST_CHARACTERS + 1
     path = save(tmp_path / "long.txt", b"short\n" + b"a" * length)
     message = refusal(path)
-    assert "long.txt: line 2 is longer than 1,048,576 characters" in message and "--raw" in message
+    assert "long.txt: line 2 is longer than 1,048,576 characters" in message and "`raw`" in message
     chunks = list(read_text([path]))
     assert max(map(len, chunks)) <= 1 << 20
     assert "".join(chunks) == "short\n" + "a" * length
     assert posts_of(save(path, b"a" * (length - 1))) == ["a" * (length - 1)]
 
 
-def test_raw_text_changes_nothing_but_line_ends_and_the_mark(tmp_path):
+def test_read_text_normalizes_line_ends_and_removes_the_bom_only(tmp_path):
     one = save(tmp_path / "1.txt", codecs.BOM_UTF8 + "一\r\n\r二\u2028\ufeff \0".encode())
     two = save(tmp_path / "2.txt", "三\n")
     table = save(tmp_path / "3.csv", as_csv([["text"], ["四\r\n四"], ["五"]]))
     assert "".join(read_text([one])) == "一\n\n二\u2028\ufeff \0"
     assert "".join(read_text([table])) == "四\n四\n五"
-    # A last line without an end must not run into the next file.
+    # The last line of a file ends before the next file.
     assert "".join(read_text([one, two, table, two])) == "一\n\n二\u2028\ufeff \0\n三\n四\n四\n五\n三\n"
 
 
@@ -132,46 +133,46 @@ def test_raw_text_changes_nothing_but_line_ends_and_the_mark(tmp_path):
     ],
 )
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_every_encoding_is_found_and_said(tmp_path, codec, mark, label, line_end):
+def test_every_encoding_is_detected_and_reported(tmp_path, codec, mark, label, line_end):
     path = save(tmp_path / "neko.txt", mark + line_end.join(POSTS).encode(codec))
-    told = []
-    assert posts_of(path, notice=told.append) == POSTS
-    assert told == ([f"{path}: read as {label}"] if label else [])
+    notices = []
+    assert posts_of(path, notice=notices.append) == POSTS
+    assert notices == ([f"{path}: read as {label}"] if label else [])
     if not mark:
         assert posts_of(path, encoding=codec) == POSTS
 
 
-def test_japanese_far_into_an_ascii_file_still_decides(tmp_path):
+def test_late_japanese_text_decides_the_encoding(tmp_path):
     ascii_part = "x" * 99 + "\n"
     for codec in ("cp932", "euc_jp", "iso2022_jp"):
         path = save(tmp_path / f"{codec}.txt", (ascii_part * 5000 + "こんにちは、世界").encode(codec))
         assert posts_of(path)[-1] == "こんにちは、世界"
 
 
-def test_escapes_alone_are_not_iso_2022_jp_and_zeros_are_not_utf_16(tmp_path):
+def test_escapes_alone_are_not_iso_2022_jp_and_nuls_are_not_utf_16(tmp_path):
     assert posts_of(save(tmp_path / "a.txt", "\x1b[31mred\x1b(B\n")) == ["\x1b[31mred\x1b(B"]
     assert posts_of(save(tmp_path / "b.txt", "猫\0だ\n\0\n")) == ["猫\0だ", "\0"]
     assert posts_of(save(tmp_path / "c.txt", "a cat\0 and\n")) == ["a cat\0 and"]
     assert posts_of(save(tmp_path / "d.txt", "a cat and\n".encode("utf-16-le"))) == ["a cat and"]
 
 
-def test_broken_utf_8_is_not_taken_for_another_encoding(tmp_path):
+def test_invalid_utf_8_is_not_detected_as_another_encoding(tmp_path):
     good = "日本語の文章です。\r\nこれは二行目\r\n".encode()
     path = save(tmp_path / "a.txt", good + "猫".encode()[:2])
     assert f"a.txt: line 3, byte {len(good)} (the first byte is 0) is not valid UTF-8" in refusal(path)
-    assert "--encoding" in refusal(path)
+    assert "`encoding`" in refusal(path)
     path = save(tmp_path / "b.txt", good * 20000 + b"\xe3" + good)
     assert f"line 40001, byte {len(good) * 20000} " in refusal(path)
     path = save(tmp_path / "c.txt", good.decode().encode("cp932") + b"\x81\n" + good.decode().encode("cp932"))
     assert "line 3, byte 34 (the first byte is 0) is not valid CP932" in refusal(path)
 
 
-def test_an_encoding_asked_for_is_kept_to(tmp_path):
+def test_given_encoding_is_used(tmp_path):
     path = save(tmp_path / "a.txt", "猫\nｶﾞ\n犬".encode("cp932"))
     assert posts_of(path, encoding="Shift-JIS") == ["猫", "ｶﾞ", "犬"]
     assert "line 1, byte 0 (the first byte is 0) is not valid utf8" in refusal(path, encoding="utf8")
     assert "line 2, byte 4 " in refusal(save(path, b"ab\r\n\xff"), encoding="euc_jp")
-    assert "--encoding" in refusal(path, encoding="utf-16")  # which asks for a byte order mark
+    assert "`encoding`" in refusal(path, encoding="utf-16")  # which requires a byte order mark
     for unknown in ("utf-9", "hex", "a\0b", ""):
         assert "is not a text encoding" in refusal(path, encoding=unknown)
 
@@ -200,26 +201,26 @@ def test_empty_files_are_refused(tmp_path, content, name):
 # ---- which files
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path):
+def test_missing_files_are_refused_at_the_call(tmp_path):
     assert "nowhere.txt: there is no such file" in refusal(tmp_path / "nowhere.txt")
     assert "standard input" in refusal("-")
     assert "pipe or a device" in refusal(os.devnull)
-    with pytest.raises(TextError):  # at the call, before a first file is read for an hour
+    with pytest.raises(TextError):  # at the call, before the first file is read
         read_posts([save(tmp_path / "a.txt", "a"), tmp_path / "nowhere.txt"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+def test_pipe_is_refused_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "a.txt")
     assert "pipe or a device" in refusal(tmp_path / "a.txt")
 
 
-def test_a_single_name_is_one_file_and_not_its_letters(tmp_path):
+def test_single_path_is_one_file(tmp_path):
     path = save(tmp_path / "a.txt", "猫")
     assert list(read_posts(str(path))) == list(read_posts(path)) == ["猫"]
 
 
-def test_folders_give_their_text_by_path_and_files_the_order_given(tmp_path):
+def test_folders_are_sorted_and_files_keep_their_order(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / ".git").mkdir()
     save(tmp_path / "c.jsonl", '"3"\n')
@@ -227,23 +228,23 @@ def test_folders_give_their_text_by_path_and_files_the_order_given(tmp_path):
     save(tmp_path / "b" / "z.csv", "text\n2\n")
     for name in (".hidden.txt", ".git/a.txt", "picture.png", "b/notes.md"):
         save(tmp_path / name, "never read")
-    told = []
-    assert posts_of(tmp_path, notice=told.append) == ["1", "2", "3"]
-    assert told == [f"{tmp_path}: ignored 2 files of other kinds"]
+    notices = []
+    assert posts_of(tmp_path, notice=notices.append) == ["1", "2", "3"]
+    assert notices == [f"{tmp_path}: ignored 2 files of other kinds"]
     assert list(read_posts([tmp_path / "c.jsonl", tmp_path / "b", tmp_path / "a.TXT"])) == ["3", "2", "1"]
     (tmp_path / "empty").mkdir()
-    assert "empty holds no file of these kinds" in refusal(tmp_path / "empty")
+    assert "empty contains no file of these kinds" in refusal(tmp_path / "empty")
 
 
 # ---- tables
 
 
-def test_columns_by_default_name_number_and_all(tmp_path):
+def test_column_by_default_name_number_and_all(tmp_path):
     path = save(tmp_path / "a.csv", as_csv([["id", "Full_Text", "note"], ["1", "猫\n犬", "n"], ["2", "", ""], ["3"]]))
     assert posts_of(path) == posts_of(path, column="FULL_TEXT") == posts_of(path, column="2") == ["猫\n犬", ""]
     assert posts_of(path, column="note") == ["n", ""]
     assert posts_of(path, column="all") == ["1", "猫\n犬", "n", "2", "3"]
-    assert notices_of(path) == [f"{path}: left out 1 rows that are too short to have a post"]
+    assert notices_of(path) == [f"{path}: skipped 1 rows without the column of posts"]
     for wrong in ("猫", "0", "-1"):
         assert f"there is no column '{wrong}'" in refusal(path, column=wrong)
     assert "no row has a column 4" in refusal(path, column="4")
@@ -251,10 +252,10 @@ def test_columns_by_default_name_number_and_all(tmp_path):
     assert posts_of(path) == ["te"]  # the list of names is in order of preference
 
 
-def test_a_table_that_leaves_a_choice_is_refused(tmp_path):
+def test_ambiguous_table_is_refused(tmp_path):
     path = save(tmp_path / "a.csv", "猫,犬\n鳥,魚\n")
     message = refusal(path)
-    assert "1 '猫', 2 '犬'" in message and "--column" in message
+    assert "1 '猫', 2 '犬'" in message and "`column`" in message
     assert posts_of(path, column="2") == ["犬", "魚"]  # no header: the first row is data
     assert posts_of(path, column="猫") == ["鳥"]
     assert posts_of(save(path, "猫\n鳥\n")) == ["猫", "鳥"]
@@ -263,14 +264,14 @@ def test_a_table_that_leaves_a_choice_is_refused(tmp_path):
 def test_posts_cut_by_a_stray_delimiter_or_quotation_mark_are_refused(tmp_path):
     assert "line 3 has 2 cells and the first row 1" in refusal(save(tmp_path / "a.csv", "text\n猫\nそれ,これ\n"))
     assert "line 2 has 2 cells" in refusal(save(tmp_path / "a.csv", "猫\nそれ,これ\n"))
-    assert "line 2: a quotation mark opens" in refusal(save(tmp_path / "a.csv", 'text\n"猫\n犬\n鳥\n'))
+    assert "line 2: a quotation mark is opened" in refusal(save(tmp_path / "a.csv", 'text\n"猫\n犬\n鳥\n'))
     path = save(tmp_path / "b.csv", b'text\n"' + (b"a" * 999_999 + b"\n") * 17)
     limit = csv.field_size_limit()
     assert "line 2: a row is longer than 1,048,576 characters; a quotation mark may be left open" in refusal(path)
     assert csv.field_size_limit() == limit
 
 
-def test_a_long_cell_is_read_and_the_limit_of_csv_left_as_it_was(tmp_path):
+def test_long_cell_is_read_and_csv_field_size_limit_is_restored(tmp_path):
     limit = csv.field_size_limit()
     post = "猫" * (limit + 1)
     posts = read_posts([save(tmp_path / "a.csv", f"text\n{post}\n犬\n")])
@@ -278,7 +279,7 @@ def test_a_long_cell_is_read_and_the_limit_of_csv_left_as_it_was(tmp_path):
     assert csv.field_size_limit() == limit
 
 
-def test_nuls_in_a_table_do_not_stop_it(tmp_path):
+def test_table_with_nuls(tmp_path):
     expected = "a\0b" if sys.version_info >= (3, 11) else "ab"
     assert posts_of(save(tmp_path / "a.csv", "text\na\0b\n")) == [expected]
 
@@ -305,13 +306,13 @@ def test_shapes_and_fields_of_json(tmp_path):
     path = save(tmp_path / "a.jsonl", "\r\n\n".join(map(json.dumps, records)) + "\n \n")
     assert posts_of(path) == expected
     assert posts_of(path, field="user.name") == ["猫", "文字列"]
-    assert notices_of(path, field="user.name") == [f"{path}: left out 1 objects without a text named user.name"]
+    assert notices_of(path, field="user.name") == [f"{path}: skipped 1 objects without a text named user.name"]
     path = save(tmp_path / "b.jsonl", '{"a": "x", "n": 3, "u": {"b": "y"}}\n')
-    assert "--field, such as a, u.b" in refusal(path)
+    assert "`field`, such as a, u.b" in refusal(path)
     assert "no object has a text named n;" in refusal(path, field="n")
 
 
-def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
+def test_lone_surrogate_becomes_the_replacement_character(tmp_path):
     escaped = r'"\ud83d" "\ude00" "\ud83d\u3042" "\uD83D\uDE00" "\\ud83d" "\\\ud83dn\n" "\ud83d\ud83d\ude00"'
     expected = ["\ufffd", "\ufffd", "\ufffdあ", "😀", "\\ud83d", "\\\ufffdn\n", "\ufffd😀"]
     strings = escaped.split(" ")
@@ -320,30 +321,30 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected_message"),
     [
         ("a.json", '[\n{"text": "a"},\n{"text": }\n]', "line 3: this is not JSON"),
         ("a.json", '["a"', "line 1: this is not JSON"),
         ("a.json", '{"text": "a"}\n{"text": "b"}\n', "line 2: this is not JSON (a second value follows the first"),
-        ("a.json", '["a",\n7]', "line 2: a number stands where a post should be"),
-        ("a.json", "[[]]", "line 1: a list stands where a post should be"),
-        ("a.json", '{"text": "a"}', "holds no posts"),
-        ("a.json", "3", "holds no posts"),
-        ("a.json", '["a",\n' + "[" * 100_000, "line 2: a list stands"),
+        ("a.json", '["a",\n7]', "line 2: a number instead of a post"),
+        ("a.json", "[[]]", "line 1: a list instead of a post"),
+        ("a.json", '{"text": "a"}', "contains no posts"),
+        ("a.json", "3", "contains no posts"),
+        ("a.json", '["a",\n' + "[" * 100_000, "line 2: a list instead"),
         ("a.json", '["a",\n{"b":' + "[" * 100_000, "line 2: lists and objects are nested more than 100 deep"),
-        ("a.json", '["' + "a" * 2_000_000, "holds a word longer than 1,048,576 characters"),
+        ("a.json", '["' + "a" * 2_000_000, "has a word longer than 1,048,576 characters"),
         ("a.json", '["a",\n{"text": "' + "あ" * 2_000_000, "line 2: a record is longer than 1,000,000 characters"),
         ("a.jsonl", '"a"\r"b"\r\n\n{"text": "c"\n', "line 4: this is not JSON"),
-        ("a.jsonl", '"a"\n["b"]\n', "line 2: a list stands where a post should be"),
+        ("a.jsonl", '"a"\n["b"]\n', "line 2: a list instead of a post"),
         ("a.jsonl", '"a" "b"\n', "line 1: this is not JSON"),
-        ("a.jsonl", "\n\n", "holds no posts"),
+        ("a.jsonl", "\n\n", "contains no posts"),
     ],
     ids=range(15),
 )
-def test_broken_json_is_refused_by_line(tmp_path, monkeypatch, name, content, said):
-    monkeypatch.setattr(archive, "MAX_POST", 1_000_000)  # the bound itself would take a second to reach
+def test_invalid_json_is_reported_by_line(tmp_path, monkeypatch, name, content, expected_message):
+    monkeypatch.setattr(json_stream, "MAX_POST_CHARACTERS", 1_000_000)  # a smaller limit saves time
     message = refusal(save(tmp_path / name, content))
-    assert said in message and message.startswith(str(tmp_path / name)) and "\n" not in message
+    assert expected_message in message and message.startswith(str(tmp_path / name)) and "\n" not in message
 
 
 # ---- Twitter archives
@@ -370,24 +371,24 @@ def open_archive_zip(path, files):
 
 
 def watched_opens():
-    """Names of every file this process opens, as the interpreter itself reports them."""
+    """Return a growing list of the files opened by this process, from audit events."""
     opened: list[str] = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
     return opened
 
 
-def test_only_posts_of_an_archive_are_ever_opened(tmp_path, monkeypatch):
+def test_only_tweet_files_of_an_archive_are_opened(tmp_path, monkeypatch):
     files = {name: "not to be opened" for name in TRAPS}
     files["data/tweets.js"] = as_archive(["三", "四"])
     files["data/tweets-part1.js"] = as_archive(["一", "二"], part=1).replace("2014", "2013")
     expected = ["一", "二", "三", "四"]
-    said = f"read data/tweets-part1.js, data/tweets.js; ignored {len(TRAPS)} other files"
+    expected_notice = f"read data/tweets-part1.js, data/tweets.js; ignored {len(TRAPS)} other files"
 
     folder = open_archive_folder(tmp_path / "archive", files)
-    told = []
+    notices = []
     opened = watched_opens()
-    assert posts_of(folder, notice=told.append) == expected
-    assert said in told[0]
+    assert posts_of(folder, notice=notices.append) == expected
+    assert expected_notice in notices[0]
     inside = {os.path.relpath(name, folder) for name in opened if name.startswith(str(folder)) and os.path.isfile(name)}
     assert inside == {"data/tweets.js", "data/tweets-part1.js"}
 
@@ -397,14 +398,14 @@ def test_only_posts_of_an_archive_are_ever_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(
         zipfile.ZipFile, "open", lambda self, member, *rest: members.append(member.filename) or real_open(self, member)
     )
-    told = []
-    assert posts_of(packed, notice=told.append) == expected
-    assert said in told[0]
+    notices = []
+    assert posts_of(packed, notice=notices.append) == expected
+    assert expected_notice in notices[0]
     assert set(members) == {"data/tweets.js", "data/tweets-part1.js"}
     assert "only tweets.js or tweet.js is read" in refusal(folder / "data" / "account.js")
 
 
-def test_posted_order_is_by_date_then_by_number_whatever_the_file_says(tmp_path):
+def test_archive_order_is_by_date_then_id(tmp_path):
     def tweet(number, date, text):
         return {"id_str": number, "created_at": date, "text": text}
 
@@ -421,30 +422,30 @@ def test_posted_order_is_by_date_then_by_number_whatever_the_file_says(tmp_path)
     content = "window.YTD.tweet.part0 = " + json.dumps(tweets)
     expected = ["one\0🐈\ufffd", "two", "three", "four", "five", "six"]
     old = open_archive_folder(tmp_path / "old", {"tweet.js": content, "account.js": "trap"})
-    told = []
-    assert posts_of(old, notice=told.append) == expected
-    assert "1 posts have no date" in told[1] and "left out 1 posts without text" in told[2]
+    notices = []
+    assert posts_of(old, notice=notices.append) == expected
+    assert "1 posts have no valid date" in notices[1] and "skipped 1 posts without text" in notices[2]
     assert posts_of(old / "tweet.js") == expected
     assert posts_of(open_archive_zip(tmp_path / "old.zip", {"tweet.js": content})) == expected
 
 
-def test_an_archive_among_folders_is_read_as_one(tmp_path):
+def test_archive_inside_a_folder(tmp_path):
     open_archive_folder(tmp_path / "twitter", {"data/tweets.js": as_archive(["猫"]), "data/trap.txt": "trap"})
     save(tmp_path / "z.txt", "犬")
     assert posts_of(tmp_path) == ["猫", "犬"]
 
 
-def test_lone_surrogates_of_an_archive_reach_nobody(tmp_path):
+def test_lone_surrogates_of_an_archive_are_replaced(tmp_path):
     assert posts_of(save(tmp_path / "tweets.js", as_archive(["a\ud83d", "b"]))) == ["a\ufffd", "b"]
 
 
 def test_damaged_and_foreign_archives_are_refused(tmp_path):
     path = tmp_path / "a.zip"
     message = refusal(open_archive_zip(path, {"notes.txt": "a"}))
-    assert "is not a Twitter archive" in message and "data/tweets.js" in message
+    assert "is not an X archive" in message and "data/tweets.js" in message
     assert "is not a zip file" in refusal(save(path, "hello"))
     bomb = open_archive_zip(path, {"data/tweets.js": "window.YTD.tweets.part0 = [" + " " * 5_000_000})
-    assert "would unpack from" in refusal(bomb)
+    assert "would be extracted from" in refusal(bomb)
     whole = bytearray(open_archive_zip(path, {"data/tweets.js": as_archive(POSTS)}).read_bytes())
     at = whole.index(b"PK\x01\x02")
     encrypted = bytearray(whole)
@@ -455,7 +456,7 @@ def test_damaged_and_foreign_archives_are_refused(tmp_path):
     message = refusal(save(tmp_path / "tweets.js", "var x = [];"))
     assert "line 1 does not begin with window.YTD.tweets.part0" in message
     assert "line 2: this is not JSON" in refusal(save(tmp_path / "tweets.js", "window.YTD.tweets.part0 = [\n{]"))
-    assert "holds no posts" in refusal(save(tmp_path / "tweets.js", "window.YTD.tweets.part0 = [ ]"))
+    assert "contains no posts" in refusal(save(tmp_path / "tweets.js", "window.YTD.tweets.part0 = [ ]"))
     assert "tweets.js is empty" in refusal(save(tmp_path / "tweets.js", codecs.BOM_UTF8))
     assert "byte 28 " in refusal(save(tmp_path / "tweets.js", b'window.YTD.tweets.part0 = ["\xff"]'))
 
@@ -481,7 +482,7 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 @settings(deadline=None, max_examples=25)
 @given(posts=st.lists(ANYTHING, min_size=1, max_size=8), mark=st.booleans())
-def test_any_posts_come_back_from_any_format(name, posts, mark):
+def test_any_posts_round_trip_in_any_format(name, posts, mark):
     with tempfile.TemporaryDirectory() as folder:
         content = FORMATS[name](posts).encode("utf-8")
         path = save(Path(folder) / name, codecs.BOM_UTF8 * mark + content)
@@ -491,7 +492,7 @@ def test_any_posts_come_back_from_any_format(name, posts, mark):
 @pytest.mark.parametrize("codec", ["utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be"])
 @settings(deadline=None, max_examples=30)
 @given(posts=st.lists(st.text(KANA, min_size=4, max_size=30), min_size=1, max_size=8), data=st.data())
-def test_any_kana_is_recognized_in_any_encoding(codec, posts, data):
+def test_any_kana_is_detected_in_any_encoding(codec, posts, data):
     name = data.draw(st.sampled_from([name for name in FORMATS if name != "tweets.js"]))
     with tempfile.TemporaryDirectory() as folder:
         path = save(Path(folder) / name, FORMATS[name](posts).encode(codec))
@@ -522,7 +523,7 @@ def test_any_kana_is_recognized_in_any_encoding(codec, posts, data):
         ("nasty/utf8_bom_neko.txt", "utf-8-sig", 2374, "吾輩は猫である"),
     ],
 )
-def test_real_text_is_what_python_decodes(name, codec, count, first):
+def test_real_text_is_decoded_as_python_does(name, codec, count, first):
     text = (CORPORA / name).read_bytes().decode(codec).replace("\r\n", "\n").replace("\r", "\n")
     expected = text.split("\n")[: -1 if text.endswith("\n") else None]
     posts = posts_of(CORPORA / name)
@@ -532,7 +533,7 @@ def test_real_text_is_what_python_decodes(name, codec, count, first):
 
 
 @needs_corpora
-def test_the_same_tweets_as_table_and_as_json():
+def test_same_tweets_from_csv_and_json():
     table = posts_of(CORPORA / "twitter_benchmark_100.csv")
     with open(CORPORA / "twitter_benchmark.json", encoding="utf-8") as file:
         expected = [status["text"] for status in json.load(file)["statuses"]]
@@ -556,6 +557,6 @@ def test_real_tables_without_a_header():
 
 
 @needs_corpora
-def test_real_truncated_text_is_refused_at_its_end():
+def test_real_truncated_text_is_refused_with_its_position():
     path = CORPORA / "nasty" / "derived_truncated_utf8.txt"
     assert f"{path}: line 1583, byte 100000 (the first byte is 0) is not valid UTF-8" in refusal(path)

@@ -1,4 +1,4 @@
-"""Every tokenizer gives back exactly the text it got; words and faces stay whole; many processes change nothing."""
+"""Tokenizers: round trips, words and faces, and tokenization in worker processes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from hypothesis import strategies as st
 
 from gluon_lstm.text import parallel
 from gluon_lstm.text.graphemes import graphemes
+from gluon_lstm.text.janome.atomic import restore_lost_text
+from gluon_lstm.text.janome.lookup import _MAX_UNKNOWN_WORD
 from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.tokenizers import (
-    _MAX_UNKNOWN_WORD,
-    BOUNDARY,
-    TOKENIZERS,
-    JanomeTokenizer,
-    _with_lost_pieces,
-    make_tokenizer,
-)
+from gluon_lstm.text.tokenizers.janome import JanomeTokenizer
+from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
+from gluon_lstm.text.tokenizers.registry import TOKENIZERS, make_tokenizer
 
 NAMES = [*TOKENIZERS, "codepoint"]
 JAPANESE = "今日は良い天気ですね。明日はどこへ行きましょうか！"
@@ -56,16 +53,16 @@ def corpus_lines(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_tokenizer_knows_its_name(name):
+def test_tokenizer_has_its_name(name):
     assert make_tokenizer(name).name == name
 
 
-def test_an_unknown_name_is_told_with_what_is_allowed():
+def test_unknown_name_error_lists_valid_names():
     with pytest.raises(ValueError, match=r"'mecab'.*char, codepoint, janome, janome-chars"):
         make_tokenizer("mecab")
 
 
-def test_importing_loads_neither_janome_nor_mxnet():
+def test_import_loads_neither_janome_nor_mxnet():
     code = (
         "import sys, gluon_lstm.text.parallel as p; p.make_tokenizer('char');"
         "print([m for m in ('janome', 'mxnet', 'numpy') if m in sys.modules])"
@@ -100,7 +97,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("text", NASTY, ids=lambda text: ascii(text[:12]))
-def test_nasty_texts_come_back(tokenizer, text):
+def test_nasty_texts_round_trip(tokenizer, text):
     tokens = tokenizer.tokenize(text)
     assert tokenizer.detokenize(tokens) == text
     assert "" not in tokens
@@ -120,7 +117,7 @@ any_text = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(any_text)
-def test_any_text_comes_back_from_characters(text):
+def test_any_text_round_trips_by_characters(text):
     for name in ("char", "codepoint"):
         tokenizer = make_tokenizer(name)
         tokens = tokenizer.tokenize(text)
@@ -130,11 +127,11 @@ def test_any_text_comes_back_from_characters(text):
 
 @settings(max_examples=150, deadline=None)
 @given(text=any_text)
-def test_any_text_comes_back_from_words(janome, janome_chars, text):
+def test_any_text_round_trips_by_words(janome, janome_chars, text):
     words, characters = janome.tokenize(text), janome_chars.tokenize(text)
     assert janome.detokenize(words) == text
     assert janome_chars.detokenize(characters) == text
-    # Both see the same characters as char does: a word never begins inside one.
+    # Words never begin inside a grapheme.
     assert [cluster for word in words for cluster in graphemes(word)] == graphemes(text)
     assert [token for token in characters if token != BOUNDARY] == graphemes(text)
     assert words.count("\n") == characters.count("\n") == text.count("\n")
@@ -145,13 +142,13 @@ CORPUS_FILES += ["kaomoji_core.txt", "nasty/control_chars_blns.txt"]
 
 
 @pytest.mark.parametrize("name", CORPUS_FILES)
-def test_real_posts_come_back(name):
+def test_real_posts_round_trip(name):
     posts = corpus_lines(name)
     for kind in ("char", "codepoint"):
         tokenizer = make_tokenizer(kind)
         assert [tokenizer.detokenize(tokenizer.tokenize(post)) for post in posts] == posts
-    # Janome takes 20 s for all the open2ch posts: of a long file every k-th has to do here. janome-chars holds the
-    # words of janome and how they are spelled, so it is tested for both.
+    # Janome takes 20 s for all open2ch posts, so every k-th post of a long file is tested. janome-chars contains the
+    # words of janome, so it stands for both.
     some = posts[:: max(1, len(posts) // 1000)]
     back = make_tokenizer("janome-chars")
     assert [back.detokenize(tokens) for tokens in tokenize_posts(some, "janome-chars")] == some
@@ -179,12 +176,12 @@ def test_char(text, tokens):
     assert make_tokenizer("char").tokenize(text) == tokens
 
 
-def test_codepoint_takes_clusters_apart():
+def test_codepoint_splits_graphemes():
     assert make_tokenizer("codepoint").tokenize("👨‍👩\r\n") == ["👨", "\u200d", "👩", "\r", "\n"]
 
 
-def test_plain_characters_are_clusters_of_their_own():
-    """The fast way of ``clusters`` is right for every pair of characters it is used for."""
+def test_plain_characters_are_single_graphemes():
+    """The fast path of `graphemes` is correct for every pair of its characters."""
     from gluon_lstm.text.graphemes import _find_graphemes, is_plain
 
     plain = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000 and is_plain(chr(point))]
@@ -226,32 +223,32 @@ def test_janome(janome, text, tokens):
 
 
 @pytest.mark.parametrize("text", ["(笑)", "(1)", "（株）", "(...)", "(aとb)", "(´", "a@b.com", "#1", "犬#猫", "C#が"])
-def test_what_only_looks_like_a_face_a_tag_or_a_mention_is_left_to_janome(janome, text):
+def test_lookalikes_of_faces_tags_and_mentions_go_to_janome(janome, text):
     assert janome.tokenize(text) == janome._dictionary_words(text)
 
 
-def test_words_are_those_of_plain_janome():
-    """The quicker dictionary look-up answers what Janome's own does."""
+def test_words_match_plain_janome():
+    """The faster dictionary look-up returns the same entries as Janome's."""
     from janome.tokenizer import Tokenizer
 
     plain = Tokenizer(wakati=True)
     ours = make_tokenizer("janome")
-    posts = [post for post in corpus_lines("open2ch_posts.txt")[::60] if post.isalnum()]  # nothing cut out before
+    posts = [post for post in corpus_lines("open2ch_posts.txt")[::60] if post.isalnum()]  # without atomic tokens
     assert len(posts) > 50
     assert [ours.tokenize(post) for post in posts] == [list(plain.tokenize(post)) for post in posts]
 
 
-def test_what_janome_loses_is_put_back(monkeypatch, janome):
+def test_text_lost_by_janome_is_restored(monkeypatch, janome):
     class Careless:
         def tokenize(self, piece):
             return ["b", "たぬき", "d"]
 
     monkeypatch.setattr(janome, "_janome", Careless())
     assert janome.tokenize("abcde") == ["a", "b", "c", "d", "e"]
-    assert _with_lost_pieces("ab", []) == ["ab"]
+    assert restore_lost_text("ab", []) == ["ab"]
 
 
-def test_a_run_of_one_character_costs_no_more_than_other_text(janome):
+def test_run_of_one_character_takes_no_longer_than_other_text(janome):
     words = janome.tokenize("ｗ" * 2000)
     assert max(map(len, words)) <= _MAX_UNKNOWN_WORD + 1
     started = time.process_time()
@@ -262,7 +259,7 @@ def test_a_run_of_one_character_costs_no_more_than_other_text(janome):
     assert time.process_time() - started < 5 * text_seconds + 0.5
 
 
-def test_time_grows_with_length_only(janome):
+def test_time_is_linear_in_length(janome):
     def seconds(text):
         started = time.process_time()
         janome.tokenize(text)
@@ -273,7 +270,7 @@ def test_time_grows_with_length_only(janome):
     assert seconds(text) < 20 * seconds(text[: len(text) // 8]) + 0.5  # 8 if linear, 64 if quadratic
 
 
-def test_a_clash_of_word_and_cluster_ends_glues_words():
+def test_words_that_split_a_grapheme_are_merged():
     class Cutter(JanomeTokenizer):
         def __init__(self):
             pass
@@ -310,14 +307,14 @@ def test_no_text_has_the_boundary_token(janome_chars):
     assert janome_chars.detokenize(janome_chars.tokenize(BOUNDARY)) == BOUNDARY
 
 
-def test_text_drops_boundaries_wherever_a_model_puts_them(janome_chars):
+def test_detokenize_drops_boundaries_anywhere(janome_chars):
     assert janome_chars.detokenize([BOUNDARY, "晴", BOUNDARY, BOUNDARY, "れ", "\n", BOUNDARY]) == "晴れ\n"
 
 
 # --- spelling ------------------------------------------------------------------------------------------------------
 
 
-def test_spelling(tokenizer):
+def test_split_unknown(tokenizer):
     if tokenizer.name == "codepoint":
         assert tokenizer.split_unknown("あ") == []
         return
@@ -327,7 +324,7 @@ def test_spelling(tokenizer):
     assert tokenizer.split_unknown("") == []
 
 
-def test_the_boundary_has_no_spelling(janome_chars):
+def test_boundary_is_not_split(janome_chars):
     assert janome_chars.split_unknown(BOUNDARY) == []
 
 
@@ -336,7 +333,7 @@ def test_the_boundary_has_no_spelling(janome_chars):
 
 @pytest.fixture
 def workers(monkeypatch):
-    """The processes that tokenize_posts started; at the end of every test they must be gone."""
+    """Workers started by tokenize_posts; they must have ended at the end of the test."""
     started: list = []
     start = parallel._start_workers
 
@@ -352,35 +349,35 @@ def workers(monkeypatch):
 
 
 def numbered_posts(count: int) -> list[str]:
-    """Posts of very different lengths, every one different."""
+    """Return distinct posts of very different lengths."""
     return [f"{number}番目の投稿\n" + JAPANESE * (number % 7 == 3) * (number % 40) for number in range(count)]
 
 
 @pytest.mark.parametrize("name", ["janome", "janome-chars"])
-def test_processes_give_what_one_gives_in_the_same_order(workers, name):
+def test_workers_return_the_tokens_of_one_process_in_order(workers, name):
     posts = numbered_posts(150)
-    told: list[int] = []
+    progress: list[int] = []
     expected = [make_tokenizer(name).tokenize(post) for post in posts[:3]]
-    parallel_tokens = list(tokenize_posts(posts, name, processes=2, progress=told.append))
+    parallel_tokens = list(tokenize_posts(posts, name, processes=2, progress=progress.append))
     assert len(workers) == 2
     assert parallel_tokens[:3] == expected
     assert parallel_tokens == list(tokenize_posts(posts, name, processes=1))
-    assert sum(told) == sum(map(len, posts)) and len(told) > 10
+    assert sum(progress) == sum(map(len, posts)) and len(progress) > 10
 
 
 @pytest.mark.parametrize(
     ("name", "posts", "processes"),
     [("janome", ["短い"], None), ("janome", [], None), ("char", ["長い" * 5000], 4), ("janome", ["長い" * 2000], 1)],
 )
-def test_no_process_where_none_is_worth_it(workers, name, posts, processes):
-    told: list[int] = []
-    found = list(tokenize_posts(iter(posts), name, processes, told.append))
+def test_small_inputs_start_no_worker(workers, name, posts, processes):
+    progress: list[int] = []
+    found = list(tokenize_posts(iter(posts), name, processes, progress.append))
     assert found == [make_tokenizer(name).tokenize(post) for post in posts]
-    assert sum(told) == sum(map(len, posts))
+    assert sum(progress) == sum(map(len, posts))
     assert workers == []
 
 
-def test_where_no_process_can_start_the_work_is_done_here(monkeypatch, workers):
+def test_without_workers_the_work_is_done_inline(monkeypatch, workers):
     def refuse(*args, **kwargs):
         raise BlockingIOError("Resource temporarily unavailable")
 
@@ -390,27 +387,27 @@ def test_where_no_process_can_start_the_work_is_done_here(monkeypatch, workers):
     assert workers == []
 
 
-def test_lone_surrogates_cross_the_pipes(workers):
+def test_lone_surrogates_survive_the_pipes(workers):
     posts = ["\ud83d\ude00猫" * 10] * 200
     assert ["".join(tokens) for tokens in tokenize_posts(posts, "janome", processes=2)] == posts
     assert workers
 
 
-def test_wrong_settings_are_told_at_once():
+def test_invalid_settings_are_refused_at_the_call():
     with pytest.raises(ValueError, match="mecab"):
         tokenize_posts(["猫"], "mecab")
     with pytest.raises(ValueError, match="processes must be 1 or more, not 0"):
         tokenize_posts(["猫"], "char", processes=0)
 
 
-def test_an_error_in_a_process_comes_through_with_its_traceback(workers):
+def test_worker_error_is_raised_with_its_traceback(workers):
     posts = [*numbered_posts(200), ["not", "a str"], *numbered_posts(200)]
     with pytest.raises(RuntimeError, match=r"(?s)a tokenizer process failed.*Traceback.*TypeError"):
         list(tokenize_posts(posts, "janome", processes=2))  # type: ignore[arg-type]
     assert len(workers) == 2
 
 
-def test_a_process_that_dies_is_told(workers):
+def test_killed_worker_is_an_error(workers):
     tokens = tokenize_posts(itertools.cycle(numbered_posts(40)), "janome", processes=2)
     next(tokens)
     workers[1].kill()
@@ -419,7 +416,7 @@ def test_a_process_that_dies_is_told(workers):
             pass
 
 
-def test_leaving_early_ends_the_processes_at_once(workers):
+def test_closing_the_generator_ends_the_workers(workers):
     tokens = tokenize_posts(itertools.cycle(numbered_posts(40)), "janome", processes=2)
     next(tokens)
     assert [worker.poll() for worker in workers] == [None, None]
@@ -429,7 +426,7 @@ def test_leaving_early_ends_the_processes_at_once(workers):
     assert all(worker.poll() is not None for worker in workers)
 
 
-def test_an_error_of_the_consumer_ends_the_processes(workers):
+def test_consumer_error_ends_the_workers(workers):
     def consume():
         for number, _ in enumerate(tokenize_posts(numbered_posts(400), "janome", processes=2)):
             if number == 20:
@@ -443,7 +440,7 @@ def test_an_error_of_the_consumer_ends_the_processes(workers):
 
 
 @pytest.mark.parametrize("post", ["終わりのない投稿です。", ""])
-def test_endless_posts_are_read_only_as_far_as_needed(workers, post):
+def test_infinite_posts_are_read_only_as_far_as_needed(workers, post):
     read = 0
 
     def endless():
@@ -463,7 +460,7 @@ def test_endless_posts_are_read_only_as_far_as_needed(workers, post):
 
 SCRIPT = """
 import itertools, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has its background jobs ignore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
 from gluon_lstm.text.parallel import tokenize_posts
 for number, tokens in enumerate(tokenize_posts(itertools.repeat({text!r}), "janome", processes=2)):
     if number == 1500:
@@ -473,7 +470,7 @@ for number, tokens in enumerate(tokenize_posts(itertools.repeat({text!r}), "jano
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a group of processes are POSIX")
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
-def test_a_stopped_script_leaves_no_process_and_no_noise(tmp_path, how):
+def test_stopped_script_leaves_no_worker_and_no_output(tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(text=JAPANESE), encoding="utf-8")  # no __main__ guard, on purpose
     process = subprocess.Popen(
@@ -486,9 +483,9 @@ def test_a_stopped_script_leaves_no_process_and_no_noise(tmp_path, how):
     )
     assert process.stdout is not None and process.stdout.readline() == "working\n"
     if how == "Ctrl-C":
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the script and its processes alike
+        os.killpg(process.pid, signal.SIGINT)  # to the process group, as a terminal does
     else:
         process.kill()
-    # The processes hold the script's standard error: it ends only when the last of them has.
+    # The workers inherit standard error, so it is closed only when all have ended.
     _, errors = process.communicate(timeout=20)
     assert errors.count("Traceback") == (1 if how == "Ctrl-C" else 0), errors

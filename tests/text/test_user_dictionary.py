@@ -1,4 +1,4 @@
-"""Words of the user's own: cut whole by the tokenizers of Janome, kept in the model, refused by line when wrong."""
+"""User dictionary: its words are single tokens, stored in the model; invalid entries are refused by line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model, ModelError
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
-from gluon_lstm.text.parallel import analyse_posts, tokenize_posts
+from gluon_lstm.text.parallel import analyze_posts, tokenize_posts
 from gluon_lstm.text.sources.encodings import TextError
-from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
+from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
+from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import check_entries, read_user_dictionary
 from gluon_lstm.text.vocabulary import Vocabulary
 
@@ -22,7 +23,7 @@ POST = "朝霧てまりちゃんに会った"
 
 
 @pytest.mark.parametrize("entries", [SIMPLE, IPADIC], ids=["simpledic", "ipadic"])
-def test_its_words_are_cut_whole(entries):
+def test_user_words_are_single_tokens(entries):
     without = make_tokenizer("janome").tokenize(POST)
     tokens = make_tokenizer("janome", entries).tokenize(POST)
     assert "朝霧てまり" in tokens and "朝霧てまり" not in without
@@ -31,11 +32,11 @@ def test_its_words_are_cut_whole(entries):
     assert spelled[:6] == [*"朝霧てまり", BOUNDARY]
 
 
-def test_processes_know_it_too():
+def test_workers_use_the_user_dictionary():
     posts = [f"{POST}。{number}回目" for number in range(1500)]
     assert sum(map(len, posts)) > 20_000  # enough for processes
     for tokens, words in zip(
-        tokenize_posts(posts, "janome", 2, user_dictionary=SIMPLE), analyse_posts(posts, SIMPLE, processes=2)
+        tokenize_posts(posts, "janome", 2, user_dictionary=SIMPLE), analyze_posts(posts, SIMPLE, processes=2)
     ):
         assert tokens[0] == "朝霧てまり"
         assert words[0] == ("朝霧てまり", "カスタム名詞,*,*,*", "朝霧てまり")
@@ -43,40 +44,40 @@ def test_processes_know_it_too():
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
-def test_a_file_is_read_whatever_its_encoding(tmp_path, encoding):
+def test_file_in_any_encoding(tmp_path, encoding):
     path = tmp_path / "names.csv"
     path.write_bytes(("\r\n".join(SIMPLE) + "\r\n\r\n").encode(encoding))
     assert read_user_dictionary(path) == SIMPLE
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected_message"),
     [
         ("", "is empty"),
-        ("\n\n", "no entry"),
+        ("\n\n", "has no entry"),
         ("犬\n", "line 1: '犬' has 1 fields"),
-        (f"{SIMPLE[0]}\n{IPADIC[0]}\n", "line 2: .* keep to one form"),
-        (",カスタム名詞,ア\n", "line 1: .* no surface"),
+        (f"{SIMPLE[0]}\n{IPADIC[0]}\n", "line 2: .* use one format"),
+        (",カスタム名詞,ア\n", "line 1: .* empty surface"),
         (IPADIC[0].replace("1288", "1316", 1), "line 1: '1316', '1288'"),
         (IPADIC[0].replace("1288", "一", 1), "line 1: '一', '1288'"),
         (IPADIC[0].replace("-5000", "cheap"), "line 1: 'cheap'"),
         (IPADIC[0].replace("-5000", "99999"), "line 1: '99999'"),
     ],
 )
-def test_what_janome_could_not_use_is_told_by_line(tmp_path, text, said):
+def test_invalid_entry_is_reported_by_line(tmp_path, text, expected_message):
     (tmp_path / "names.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(TextError, match=said):
+    with pytest.raises(TextError, match=expected_message):
         read_user_dictionary(tmp_path / "names.csv")
 
 
-def test_settings_refuse_what_is_wrong():
+def test_settings_refuse_invalid_entries():
     with pytest.raises(ValueError, match="2 fields"):
         check_entries(["犬,いぬ"])
-    with pytest.raises(ValueError, match="--tokenizer janome"):
+    with pytest.raises(ValueError, match="tokenizer"):
         TextSettings("char", user_dictionary=SIMPLE)
 
 
-def test_the_cache_tells_dictionaries_apart(tmp_path):
+def test_user_dictionary_is_in_the_cache_key(tmp_path):
     (tmp_path / "posts.txt").write_text(f"{POST}\n{POST}!\n", encoding="utf-8")
     options = CorpusOptions(cache=tmp_path / "cache", min_count=1, validation=0)
     words = [
@@ -87,27 +88,29 @@ def test_the_cache_tells_dictionaries_apart(tmp_path):
     assert words == [False, True, False]
 
 
-def test_a_model_keeps_it_and_needs_no_file(tmp_path):
+def test_model_contains_the_user_dictionary(tmp_path):
     settings = TextSettings("janome", user_dictionary=SIMPLE)
-    vocabulary = Vocabulary([*settings.specials, "朝霧てまり", *"朝霧てまりちゃんに会った"[5:]], len(settings.specials))
+    vocabulary = Vocabulary(
+        [*settings.special_tokens, "朝霧てまり", *"朝霧てまりちゃんに会った"[5:]], len(settings.special_tokens)
+    )
     arrays = {
         name: np.zeros(shape, np.float32) for name, shape in ModelConfig(2).shapes(len(vocabulary)).items()
     }  # fmt: skip
     Model(ModelConfig(2), Codec(settings, vocabulary), arrays).save(tmp_path / "a.safetensors")
     loaded = Model.load(tmp_path / "a.safetensors")
     assert loaded.codec.settings == settings
-    assert loaded.codec.encode("朝霧てまり") == [len(settings.specials)]
+    assert loaded.codec.encode("朝霧てまり") == [len(settings.special_tokens)]
 
 
-def test_settings_without_one_are_written_as_they_were_before_there_was_any():
+def test_settings_without_user_dictionary_omit_the_field():
     values = TextSettings("janome").to_json()
     assert "user_dictionary" not in values
     assert TextSettings.from_json(values) == TextSettings("janome")
 
 
-def test_a_model_file_with_a_wrong_one_is_refused(tmp_path, monkeypatch):
+def test_model_file_with_invalid_entry_is_refused(tmp_path, monkeypatch):
     settings = TextSettings("janome")
-    vocabulary = Vocabulary([*settings.specials, "犬"], len(settings.specials))
+    vocabulary = Vocabulary([*settings.special_tokens, "犬"], len(settings.special_tokens))
     arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(1).shapes(len(vocabulary)).items()}
     values = {**settings.to_json(), "user_dictionary": ["犬,9999,0,0,名詞,*,*,*,*,*,犬,イヌ,イヌ"]}
     monkeypatch.setattr(TextSettings, "to_json", lambda self: values)
@@ -116,14 +119,14 @@ def test_a_model_file_with_a_wrong_one_is_refused(tmp_path, monkeypatch):
         Model.load(tmp_path / "a.safetensors")
 
 
-def test_from_train_to_generate_without_the_file(tmp_path, capsys):
+def test_train_generate_and_evaluate_without_the_dictionary_file(tmp_path, capsys):
     posts, names, run = tmp_path / "posts.txt", tmp_path / "names.csv", tmp_path / "run"
     posts.write_text("".join(f"{POST}。{k}\n" for k in range(20)), encoding="utf-8")
     names.write_text("\n".join(SIMPLE), encoding="utf-8")
     tiny = ["--steps", "1", "--hidden", "4", "--batch-size", "2", "--seq-len", "4", "--no-cache"]
     command = ["train", str(posts), "--out", str(run), "--user-dictionary", str(names), *tiny]
     assert main(command) == 2
-    assert "--tokenizer janome" in capsys.readouterr().err and not run.exists()
+    assert "--tokenizer" in capsys.readouterr().err and not run.exists()
     assert main([*command, "--tokenizer", "janome"]) == 0
     names.unlink()
     assert "朝霧てまり" in Model.load(run).codec.vocabulary

@@ -1,4 +1,4 @@
-"""Which tokens a vocabulary holds, in which order, and what happens to those it does not hold."""
+"""Vocabulary: its tokens, their order, and the splitting of unknown tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
-from gluon_lstm.text.tokenizers import BOUNDARY, make_tokenizer
+from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
+from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 
 SPECIALS = [UNKNOWN, END_OF_POST]
@@ -26,14 +27,14 @@ COUNTS = st.dictionaries(st.text("abあい漢😀", min_size=1, max_size=2), st.
 
 @pytest.fixture(autouse=True, scope="module")
 def one_dictionary():
-    """Janome loads its dictionary once for all tests: it takes longer than they do."""
+    """Load the dictionary of Janome once for all tests; loading takes longer than the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
         yield
 
 
 def sample(posts: int) -> list[str]:
-    """Real posts from all over the file."""
+    """Return real posts spread over the file."""
     if not (CORPORA / "open2ch_posts.txt").is_file():
         pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
     lines = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")
@@ -46,7 +47,7 @@ def prepared(folder: Path, posts: list[str], tokenizer: str = "char", **options)
 
 
 def in_order(counts: dict[str, int]) -> list[str]:
-    """The tokens from the most frequent to the rarest, those of one count by their code points."""
+    """Return the tokens by descending count, ties by code points."""
     ordered = []
     for count in range(max(counts.values()), 0, -1):
         ordered += sorted((token for token in counts if counts[token] == count), key=lambda t: [ord(c) for c in t])
@@ -54,7 +55,7 @@ def in_order(counts: dict[str, int]) -> list[str]:
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_the_order_depends_on_counts_and_code_points_alone(counts, random):
+def test_order_depends_only_on_counts_and_code_points(counts, random):
     items = list(counts.items())
     random.shuffle(items)
     vocabulary = Vocabulary.from_counts(dict(items), SPECIALS)
@@ -70,7 +71,7 @@ def test_min_count_and_max_vocab(counts, min_count, max_vocab):
 
 
 @given(COUNTS, st.integers(1, 6), st.one_of(st.none(), st.integers(3, 16)))
-def test_characters_stay_whatever_their_count_and_come_before_words(counts, min_count, max_vocab):
+def test_characters_are_kept_whatever_their_count_before_words(counts, min_count, max_vocab):
     characters: dict[str, int] = {}
     for word, n in counts.items():
         for character in word:
@@ -85,7 +86,7 @@ def test_characters_stay_whatever_their_count_and_come_before_words(counts, min_
     assert vocabulary.tokens[2:] == [token for token in in_order(either) if token in {*first, *words}]
 
 
-def test_the_same_text_gives_the_same_vocabulary_in_every_process(tmp_path):
+def test_vocabulary_is_the_same_in_every_process(tmp_path):
     (tmp_path / "posts.txt").write_text("犬と猫\n猫と鳥\n犬😀🐱🐶\nabc\n", encoding="utf-8")
     code = (
         "import json, sys\n"
@@ -102,7 +103,7 @@ def test_the_same_text_gives_the_same_vocabulary_in_every_process(tmp_path):
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "janome", "janome-chars"])
-def test_letters_that_spell_a_special_token_are_only_letters(tmp_path, tokenizer):
+def test_text_that_spells_a_special_token_is_plain_text(tmp_path, tokenizer):
     posts = ["<post>", "<unk>犬<post>", "a<word>b<word>", "<word>", "犬"]
     corpus = prepared(tmp_path, posts, tokenizer, validation=0)
     ends = np.count_nonzero(corpus.ids == corpus.codec.end_of_post)
@@ -111,9 +112,9 @@ def test_letters_that_spell_a_special_token_are_only_letters(tmp_path, tokenizer
     assert corpus.codec.decode(corpus.ids) == "".join(post + "\n" for post in posts)
 
 
-def test_a_token_may_be_spelled_like_a_special_one():
+def test_token_may_be_spelled_like_a_special_token():
     vocabulary = Vocabulary([UNKNOWN, END_OF_POST, "犬", END_OF_POST, UNKNOWN], 2)
-    assert (vocabulary.special(END_OF_POST), vocabulary.id(END_OF_POST)) == (1, 3)
+    assert (vocabulary.special_id(END_OF_POST), vocabulary.id(END_OF_POST)) == (1, 3)
     assert (vocabulary.unknown, vocabulary.id(UNKNOWN)) == (0, 4)
     codec = Codec(TextSettings("janome"), vocabulary)
     assert [codec.decode_id(id) for id in (1, 3)] == ["\n", "<post>"]
@@ -122,8 +123,8 @@ def test_a_token_may_be_spelled_like_a_special_one():
     assert without.id(END_OF_POST) is None and END_OF_POST not in without
 
 
-def test_what_only_the_held_back_part_has_is_not_in_the_vocabulary(tmp_path):
-    posts = [f"犬{n}" for n in range(40)] + ["鳥", "猫犬猫"]  # two of 42 are held back
+def test_tokens_of_the_validation_set_are_not_in_the_vocabulary(tmp_path):
+    posts = [f"犬{n}" for n in range(40)] + ["鳥", "猫犬猫"]  # 2 of 42 are the validation set
     corpus = prepared(tmp_path, posts)
     vocabulary = corpus.codec.vocabulary
     assert "鳥" not in vocabulary and "猫" not in vocabulary
@@ -132,7 +133,7 @@ def test_what_only_the_held_back_part_has_is_not_in_the_vocabulary(tmp_path):
     assert unknown not in corpus.train
 
 
-def test_the_vocabulary_of_real_posts_is_that_of_their_training_part(tmp_path):
+def test_vocabulary_of_real_posts_is_of_the_training_set(tmp_path):
     posts = list(dict.fromkeys(filter(str.strip, sample(600))))
     corpus = prepared(tmp_path, posts)
     cleaned = corpus.codec.decode(corpus.train).split("\n")
@@ -142,7 +143,7 @@ def test_the_vocabulary_of_real_posts_is_that_of_their_training_part(tmp_path):
     assert corpus.codec.vocabulary.tokens == SPECIALS + in_order(seen)
 
 
-def test_a_rare_word_is_spelled_so_that_training_never_meets_the_unknown(tmp_path):
+def test_rare_words_are_split_so_training_has_no_unknown(tmp_path):
     posts = sample(300)
     corpus = prepared(tmp_path, posts, "janome")
     vocabulary, tokenizer = corpus.codec.vocabulary, make_tokenizer("janome")
@@ -161,17 +162,17 @@ def test_a_rare_word_is_spelled_so_that_training_never_meets_the_unknown(tmp_pat
 
 @given(st.text("ab\n<>犬猫か\u3099👨\u200d👧e\u0301🇯🇵", max_size=12), st.sets(st.sampled_from("ab犬か\u3099👨👧e🇯")))
 @settings(max_examples=40, deadline=None)
-def test_an_unseen_code_point_is_exactly_one_unknown(text, known):
-    """Clusters and words that are not in the vocabulary fall to code points; nothing vanishes, nothing is doubled."""
+def test_unknown_code_point_is_one_unknown_token(text, known):
+    """Unknown words and graphemes are split into code points, each exactly once."""
     for name in ("char", "janome", "janome-chars"):
         text_settings = TextSettings(name)
-        tokens = [*text_settings.specials, *sorted(known)]
-        codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.specials)))
+        tokens = [*text_settings.special_tokens, *sorted(known)]
+        codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.special_tokens)))
         ids = [id for id in codec.encode(text) if id != codec.boundary]
         assert ids == [tokens.index(character) if character in known else 0 for character in text]
 
 
-def test_a_seen_cluster_is_one_token_and_an_unseen_one_is_spelled():
+def test_known_grapheme_is_one_token_and_unknown_is_split():
     tokens = [*SPECIALS, "か\u3099", "👨\u200d👩\u200d👧", "👨", "\u200d", "👧"]
     codec = Codec(TextSettings(), Vocabulary(tokens, 2))
     assert codec.encode("か\u3099") == [2]
@@ -181,7 +182,7 @@ def test_a_seen_cluster_is_one_token_and_an_unseen_one_is_spelled():
     assert codec.encode("き\u3099") == [0, 0]
 
 
-def test_word_boundaries_are_one_special_token(tmp_path):
+def test_word_boundary_is_one_special_token(tmp_path):
     corpus = prepared(tmp_path, ["今日は晴れ", "今日は雨"], "janome-chars", validation=0)
     vocabulary = corpus.codec.vocabulary
     assert vocabulary.tokens[:3] == [*SPECIALS, BOUNDARY] and BOUNDARY not in vocabulary
@@ -200,11 +201,11 @@ def test_word_boundaries_are_one_special_token(tmp_path):
         ([], 1),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(tokens, specials):
+def test_invalid_vocabulary_is_refused(tokens, specials):
     with pytest.raises(ValueError, match="vocabulary"):
         Vocabulary(tokens, specials)
 
 
-def test_a_vocabulary_without_room_is_refused():
-    with pytest.raises(ValueError, match=r"--max-vocab 2 .* at least 3"):
+def test_too_small_max_vocab_is_refused():
+    with pytest.raises(ValueError, match=r"`max_vocab` 2 .* at least 3"):
         Vocabulary.from_counts({"犬": 3}, SPECIALS, max_vocab=2)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text import corpus as module
+from gluon_lstm.text import token_stream as module
 from gluon_lstm.text.codec import Codec, TextSettings
 from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
@@ -67,7 +67,7 @@ def test_baselines_equal_counting_one_at_a_time(text, block):
     """For any block size. Id 0, <unk>, never occurs in the training set."""
     train, held, V = text
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", block)
+        patch.setattr(module, "BLOCK_TOKENS", block)
         found = baselines(corpus_of(train, held, V))
     p = slow_unigram(train, V)
     assert found["uniform"] == pytest.approx(math.log(V))

@@ -1,7 +1,7 @@
-"""When a post was written, from the ways dates are written in files.
+"""Dates of posts, parsed from the formats found in files.
 
-A date is the seconds since 1970 that the clock shows in Japan, as the posts are Japanese: a date with an offset is
-moved there, one without is taken as it stands.
+A date is the number of seconds from 1970 to the local time in Japan. A date with a UTC offset is converted; a date
+without one is assumed to be in Japanese time.
 
 >>> from datetime import datetime, timezone
 >>> dates = ["Sun Aug 31 00:29:15 +0000 2014", "2014-08-31T00:29:15Z", "2014/08/31 09:29:15", "2014年8月31日 9時29分"]
@@ -16,10 +16,10 @@ from calendar import timegm
 from datetime import datetime
 from email.utils import mktime_tz, parsedate_tz
 
-# of columns and fields
-DATE_NAMES = ("created_at", "date", "datetime", "timestamp", "time", "日時", "投稿日時", "日付")
-JAPAN = 9 * 3600  # seconds before UTC; there is no summer time
-LAST_YEAR = 2100  # with 1970 the years that a post can be of; any other is a slip or means nothing
+# names of date columns and fields, in order of preference
+DATE_FIELDS = ("created_at", "date", "datetime", "timestamp", "time", "日時", "投稿日時", "日付")
+JAPAN_OFFSET = 9 * 3600  # seconds ahead of UTC; there is no daylight saving time
+MAX_YEAR = 2100  # last year accepted (the first is 1970)
 
 _ISO = re.compile(
     r"(\d{4})[-/.年]([01]?\d)[-/.月]([0-3]?\d)日?"
@@ -29,9 +29,9 @@ _ISO = re.compile(
 
 
 def read_date(text: str) -> int | None:
-    """The date in a text that holds nothing else; None when it cannot be read, or is no date of a post."""
+    """Return the date that the whole text denotes; None when it is invalid or outside 1970–2100."""
     seconds = _seconds(text)
-    return seconds if seconds is not None and 0 <= seconds < timegm((LAST_YEAR + 1, 1, 1, 0, 0, 0)) else None
+    return seconds if seconds is not None and 0 <= seconds < timegm((MAX_YEAR + 1, 1, 1, 0, 0, 0)) else None
 
 
 def _seconds(text: str) -> int | None:
@@ -41,7 +41,7 @@ def _seconds(text: str) -> int | None:
         try:
             if not parts or not 1 <= parts[0] <= 9999:
                 return None
-            return mktime_tz(parts) + (JAPAN if parts[9] is not None else 0)
+            return mktime_tz(parts) + (JAPAN_OFFSET if parts[9] is not None else 0)
         except (ValueError, OverflowError):
             return None
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
@@ -53,4 +53,4 @@ def _seconds(text: str) -> int | None:
     if zone is None:
         return seconds
     offset = (int(hours) * 60 + int(minutes)) * 60 if sign else 0
-    return seconds - (-offset if sign == "-" else offset) + JAPAN
+    return seconds - (-offset if sign == "-" else offset) + JAPAN_OFFSET

@@ -1,0 +1,1 @@
+"""Janome: atomic tokens, dictionary look-up, and analyzed words."""

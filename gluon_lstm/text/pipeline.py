@@ -1,0 +1,175 @@
+"""Pipeline of text: files or posts -> clean posts -> tokens, one for training, evaluation and reports."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Union
+
+from gluon_lstm.files import atomic_write
+from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
+from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.parallel import tokenize_posts
+from gluon_lstm.text.sources.encodings import TextError
+from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, read_dated_posts, read_posts, read_text
+
+# (posts, progress) -> the tokens or words of each post
+Tokenize = Callable[[Iterable[str], Advance], Iterator[Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Text source: files, and how to read them."""
+
+    paths: Paths
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    notice: Notice = ignore
+
+    def posts(self) -> Iterator[Post]:
+        return read_dated_posts(self.paths, self.reading, self.notice)
+
+    def text(self) -> Iterator[str]:
+        return read_text(self.paths, self.reading, self.notice)
+
+
+@dataclass(frozen=True)
+class PostSource:
+    """Text source: posts in memory. As raw text it is the text of a file with one post a line."""
+
+    strings: Iterable[str]
+
+    def posts(self) -> Iterator[Post]:
+        return map(Post, self.strings)
+
+    def text(self) -> Iterator[str]:
+        return (f"{post}\n" for post in self.strings)
+
+
+Source = Union[FileSource, PostSource]
+
+
+@dataclass
+class TokenizedText:
+    """Tokens of each post, or the code points of each chunk of raw text, with the totals of the text."""
+
+    tokens: Iterator[Sequence[Any]]
+    posts: int = 0  # 0 for raw text
+    characters: int = 0  # code points, without ends of posts; of raw text those read so far
+
+
+@contextmanager
+def tokenized_posts(
+    posts: Iterable[Post],
+    cleaner: Cleaner,
+    tokenize: Tokenize,
+    folder: Path,
+    progress: Progress = silent,
+    on_kept: Callable[[Post], None] | None = None,
+) -> Iterator[TokenizedText]:
+    """Clean posts into a temporary file in `folder`, then tokenize them.
+
+    The file gives the progress of the slow part a total; it is removed when the block ends. `on_kept` is called with
+    each post that cleaning keeps, as it was before. Raises TextError when no post is left, or when the posts left have
+    no characters.
+    """
+    path = folder / "cleaned.jsonl"
+    kept = characters = 0
+    with (
+        open(path, "w", encoding="utf-8", errors="surrogatepass") as out,
+        progress("reading", None, "posts") as advance,
+    ):
+        for post in posts:
+            text = cleaner.clean(post.text)
+            if text is None:
+                continue
+            if on_kept:
+                on_kept(post)
+            out.write(json.dumps(text, ensure_ascii=False) + "\n")
+            kept += 1
+            characters += len(text)
+            advance(1)
+    if kept and not characters:
+        raise TextError(f"the {kept} posts have no characters; check the files, or the `column` or `field` of the text")
+    if not kept:
+        raise TextError(
+            f"no post is left of the {cleaner.counts['read']} posts read: see what cleaning drops with"
+            " `gluon-lstm clean`, and keep such posts with its options"
+        )
+    with (
+        open(path, encoding="utf-8", errors="surrogatepass") as lines,
+        progress("tokenizing", characters, "characters") as advance,
+    ):
+        yield TokenizedText(tokenize(map(json.loads, lines), advance), kept, characters)
+    path.unlink()
+
+
+@contextmanager
+def tokenized_text(
+    source: Source,
+    settings: TextSettings,
+    folder: Path,
+    cleaner: Cleaner | None = None,
+    processes: int | None = None,
+    progress: Progress = silent,
+) -> Iterator[TokenizedText]:
+    """Read a source, clean it and tokenize it by the settings of a model; raw text is only read.
+
+    Raises TextError as `read_posts` and `tokenized_posts` do.
+    """
+    if settings.raw:
+        with progress("reading", None, "characters") as advance:
+            result = TokenizedText(iter(()))
+            result.tokens = _counted(source.text(), result, advance)
+            yield result
+        return
+    name, user_dictionary = settings.effective_tokenizer, settings.user_dictionary
+    tokenize = partial(tokenize_posts, name=name, processes=processes, user_dictionary=user_dictionary)
+    cleaner = cleaner or Cleaner(settings.cleaning)
+    with tokenized_posts(
+        source.posts(), cleaner, lambda posts, advance: tokenize(posts, progress=advance), folder, progress
+    ) as result:
+        yield result
+
+
+def _counted(chunks: Iterable[str], result: TokenizedText, advance: Advance) -> Generator[str, None, None]:
+    for chunk in chunks:
+        yield chunk  # a str is a sequence of its code points
+        result.characters += len(chunk)
+        advance(len(chunk))
+
+
+def write_cleaned(
+    paths: Sequence[str | os.PathLike[str]],
+    cleaner: Cleaner,
+    out: Path | None = None,
+    reading: ReadingOptions | None = None,
+    notice: Notice = ignore,
+    progress: Progress = silent,
+) -> int:
+    """Clean the posts in `paths` and write them to `out` (None: only update the counts of `cleaner`).
+
+    `out` ends in .jsonl (objects with the field `text`) or .txt (a post a line; newlines in posts become spaces).
+    Return the number of posts in which newlines were replaced. Raises ValueError for another extension, TextError for a
+    file that cannot be read; `out` is then unchanged.
+    """
+    if out is not None and out.suffix not in (".jsonl", ".txt"):
+        raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`")
+    joined = 0
+    posts = read_posts(paths, reading or ReadingOptions(), notice)
+    with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
+        for post in cleaner.clean_posts(posts):
+            advance(1)
+            if out is None or file is None:
+                continue
+            if out.suffix == ".txt":
+                joined += "\n" in post
+                file.write(post.replace("\n", " ") + "\n")
+            else:
+                file.write(json.dumps({"text": post}, ensure_ascii=False) + "\n")
+    return joined

@@ -1,0 +1,103 @@
+"""Files to read for the paths of a user, with their formats, and a fingerprint of their contents."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Union
+
+from gluon_lstm.progress import Notice, ignore
+from gluon_lstm.text.sources.base import FileFormat, extension
+from gluon_lstm.text.sources.encodings import TextError, check_encoding
+from gluon_lstm.text.sources.registry import FOLDER_EXTENSIONS, format_of, format_of_folder
+
+if TYPE_CHECKING:
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
+Paths = Sequence[Union[str, "os.PathLike[str]"]]
+
+
+class SourceFile(NamedTuple):
+    """File, or folder of an unpacked archive, with its format."""
+
+    path: str
+    format: FileFormat
+
+
+def files_to_read(paths: Paths, options: ReadingOptions, notice: Notice = ignore) -> list[SourceFile]:
+    """Return the files of `paths` in order; folders are searched. Raises TextError for what can be refused unopened."""
+    if options.encoding is not None:
+        check_encoding(options.encoding)
+    if isinstance(paths, (str, os.PathLike)):  # a single path is not a sequence of letters
+        paths = [paths]
+    return [file for path in paths for file in _files_at(os.fsdecode(path), notice)]
+
+
+def _files_at(path: str, notice: Notice) -> list[SourceFile]:
+    if path == "-":
+        raise TextError("standard input (-) cannot be read; save the text to a file and give its name")
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise TextError(f"{path}: there is no such file or folder; check the name") from None
+    if stat.S_ISDIR(mode):
+        archive = format_of_folder(path)
+        return [SourceFile(path, archive)] if archive else _files_inside(path, notice)
+    if not stat.S_ISREG(mode):
+        raise TextError(f"{path} is a pipe or a device, which cannot be read twice; save the text to a file")
+    file = SourceFile(path, format_of(path))
+    file.format.check(path)
+    return [file]
+
+
+def _files_inside(folder: str, notice: Notice) -> list[SourceFile]:
+    files: list[SourceFile] = []
+    ignored = 0
+    for path, archive in _walk(folder):
+        if archive or extension(path) in FOLDER_EXTENSIONS:
+            files.append(SourceFile(path, archive or format_of(path)))
+        else:
+            ignored += 1
+    if not files:
+        kinds = ", ".join(sorted(FOLDER_EXTENSIONS))
+        raise TextError(f"{folder} contains no file of these kinds: {kinds}; check its name, or give files by name")
+    if ignored:
+        notice(f"{folder}: ignored {ignored} files of other kinds")
+    return files
+
+
+def _walk(folder: str) -> Iterator[tuple[str, FileFormat | None]]:
+    """Yield the files below a folder by path, and unpacked archives with their format; no hidden or linked folders."""
+    stack = _visible(folder)  # not recursive: folders may be nested deeper than the recursion limit
+    while stack:
+        path = stack.pop()
+        if os.path.isfile(path):
+            yield path, None
+        elif os.path.isdir(path):
+            archive = format_of_folder(path)
+            if archive:
+                yield path, archive
+            elif not os.path.islink(path):  # a link could lead in a circle
+                stack += _visible(path)
+
+
+def _visible(folder: str) -> list[str]:
+    """Return the paths in a folder that are not hidden, in descending order."""
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder), reverse=True) if name[0] != "."]
+
+
+def fingerprint(paths: Paths, options: ReadingOptions) -> str:
+    """Return a digest (32 hex digits) of the contents that `read_posts` reads, in order, and of the reading options.
+
+    It does not depend on names or dates of files. Raises TextError and OSError as `read_posts` does.
+    """
+    digest = hashlib.blake2b(repr(options).encode(), digest_size=16)
+    for path, file_format in files_to_read(paths, options):
+        for kind, content in file_format.contents(path):
+            inner = hashlib.blake2b(kind.encode())
+            for block in content:
+                inner.update(block)
+            digest.update(inner.digest())
+    return digest.hexdigest()

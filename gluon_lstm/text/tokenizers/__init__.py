@@ -1,0 +1,1 @@
+"""Tokenizers: text <-> tokens, one class and one module each, found by `registry`."""
