@@ -32,3 +32,14 @@ def reference_step(variant, x, h, c, W):
     if variant == "peephole-full":
         o = o + c @ W["Wco"]
     return sigmoid(o) * (c if variant == "no-output-tanh" else np.tanh(c)), c
+
+
+def central_difference(loss, array, index, step=1e-5):
+    """dloss/darray[index]; `loss()` reads `array`, which is changed in place and restored."""
+    value = array[index]
+    losses = []
+    for moved in (value + step, value - step):
+        array[index] = moved
+        losses.append(loss())
+    array[index] = value
+    return (losses[0] - losses[1]) / (2 * step)

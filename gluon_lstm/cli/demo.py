@@ -1,23 +1,15 @@
-"""gluon-lstm demo: show by running what the notes describe"""
+"""gluon-lstm demo: answer questions of the notes by running code"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import summary
+from gluon_lstm.cli.options import option_string
 from gluon_lstm.cli.terminal import progress
-from gluon_lstm.demos import compare, gradients, nan, timing
+from gluon_lstm.demos import DEMOS, load
 from gluon_lstm.system import limit_blas_threads
 
-# A demo is a module with `run(out, seed, progress, ...) -> result` and `lines(result)`. One with options of its own has
-# `add_arguments(parser)`. Heavy imports are inside `run`.
-DEMOS = {
-    "compare": compare,
-    "gradients": gradients,
-    "nan": nan,
-    "timing": timing,
-}
 EXAMPLES = (
     "gluon-lstm demo gradients --out runs/pictures",
     "gluon-lstm demo nan",
@@ -26,13 +18,17 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    demos = parser.add_subparsers(dest="demo", required=True, metavar="NAME", help="demonstration")
-    for name, module in DEMOS.items():
-        own = demos.add_parser(name, help=summary(module), description=summary(module))
-        own.add_argument("--out", type=Path, metavar="DIR", help=f"directory of {name}.png (default: no picture)")
-        own.add_argument("--seed", type=int, default=1, metavar="S", help="seed (default: 1)")
-        if hasattr(module, "add_arguments"):
-            module.add_arguments(own)
+    demos = parser.add_subparsers(dest="demo", required=True, metavar="NAME", help="name of the demo")
+    for name, demo in DEMOS.items():
+        own = demos.add_parser(name, help=demo.summary, description=demo.summary)
+        own.add_argument("--out", type=Path, metavar="DIR", help=f"write {name}.png into this directory")
+        own.add_argument("--seed", type=int, default=1, metavar="S", help="random seed (default: 1)")
+        for option in demo.options:
+            settings = {"type": option.type, "default": option.default, "metavar": option.metavar, "help": option.help}
+            if option.positional:
+                own.add_argument(option.name, nargs="?", **settings)
+            else:
+                own.add_argument(option_string(option.name), **settings)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
     limit_blas_threads()
-    others = ("command", "command_line", "notice", "demo")
-    options = {name: value for name, value in vars(args).items() if name not in others}
-    demo = DEMOS[args.demo]
-    for line in demo.lines(demo.run(progress=progress, **options)):
+    options = {option.name: getattr(args, option.name) for option in DEMOS[args.demo].options}
+    demo = load(args.demo)
+    for line in demo.lines(demo.run(out=args.out, seed=args.seed, progress=progress, **options)):
         print(line)
     return 0

@@ -1,8 +1,8 @@
-"""A long-range task: which of four symbols came first is asked behind a gap of other tokens.
+"""Long-range task: recall which of four symbols came first, after a gap of random tokens.
 
-The task of Bengio, Simard & Frasconi (1994, "Learning long-term dependencies with gradient descent is difficult",
-section II): the beginning decides, and all that follows is noise. Only the answer teaches anything about the symbol, so
-what a network learns of it has come back through the whole gap.
+The task of Bengio, Simard & Frasconi (1994), "Learning long-term dependencies with gradient descent is difficult",
+section II: the first token determines the target, the others are noise. Only the last target depends on the symbol, so
+its gradient must pass through the whole gap.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.rng import training_rng
 from gluon_lstm.training.trainer import Trainer
 
-SYMBOLS, OTHERS = 4, 4  # ids 0 … 3 and 4 … 7
-ASK, NOTHING = SYMBOLS + OTHERS, SYMBOLS + OTHERS + 1  # the last input; what is to be said until then
-V = NOTHING + 1
-H, N, UPDATES = 64, 32, 300
-RATES = {"rnn": 1e-2, "standard": 3e-2}  # learning rates: of 0.003, 0.01 and 0.03 the one that served each best
-LEARNED = 0.02  # nats an answer, below which no more is learned
-FORGET = 2.0  # the LSTM's forget bias: a cell keeps 0.88 of itself a step
+SYMBOLS, DISTRACTORS = 4, 4  # ids 0 … 3 and 4 … 7
+QUERY, BLANK = SYMBOLS + DISTRACTORS, SYMBOLS + DISTRACTORS + 1  # id of the last input; target before the query
+V = BLANK + 1
+H, N, UPDATES = 64, 32, 300  # hidden units, lanes, maximum updates
+RATES = {"rnn": 1e-2, "standard": 3e-2}  # learning rate: the best of 0.003, 0.01 and 0.03 for each variant
+STOP_LOSS = 0.02  # nats per sequence, below which training stops
+FORGET_BIAS = 2.0  # initial bias of the LSTM's forget gate, which is then 0.88
 
 
 @dataclass(frozen=True)
-class Recall:
-    """The share of fresh sequences that a network, trained from one seed for one gap, answers rightly."""
+class RecallResult:
+    """Accuracy on new sequences of a network trained with one seed and one gap."""
 
     variant: str
     gap: int
     seed: int
-    updates: int  # until it had learned it, or until there were enough
+    updates: int  # of training, at most UPDATES
     accuracy: float
 
 
-def sequences(gap: int, N: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Ids x, y (gap + 2, N): a symbol, `gap` other tokens, the question; nothing to say until the symbol is asked."""
-    x = rng.integers(SYMBOLS, SYMBOLS + OTHERS, (gap + 2, N), dtype=np.int32)
-    y = np.full_like(x, NOTHING)
+def random_batch(gap: int, N: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids x, y (gap + 2, N): x is a symbol, `gap` distractors, QUERY; y is BLANK, at last the symbol."""
+    x = rng.integers(SYMBOLS, SYMBOLS + DISTRACTORS, (gap + 2, N), dtype=np.int32)
+    y = np.full_like(x, BLANK)
     x[0] = y[-1] = rng.integers(SYMBOLS, size=N)
-    x[-1] = ASK
+    x[-1] = QUERY
     return x, y
 
 
-def recall(
-    variant: str, gap: int, seed: int, updates: int = UPDATES, tested: int = 512, progress: Progress = silent
-) -> Recall:
-    """Train a network on fresh sequences, at a learning rate that falls to 0, and ask it about others.
+def train_and_test(
+    variant: str, gap: int, seed: int, updates: int = UPDATES, test_sequences: int = 512, progress: Progress = silent
+) -> RecallResult:
+    """Train a network on random sequences and test it on others.
 
-    It may learn for `updates`, and stops when it makes no mistakes.
+    The learning rate falls linearly to 0 over `updates`. Training stops early when the loss is below STOP_LOSS.
     """
     recipe = Recipe(
         variant=variant, hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0,
@@ -60,19 +60,19 @@ def recall(
     )  # fmt: skip
     rng = training_rng(recipe, "recall")
     arrays = initializers.standard(recipe.config, V, rng)
-    arrays["by"][NOTHING] = 3  # that nothing is to be said mostly need not be learned
+    arrays["by"][BLANK] = 3  # nearly all targets are BLANK
     if "bf" in arrays:
-        arrays["bf"][:] = FORGET
+        arrays["bf"][:] = FORGET_BIAS
     trainer = Trainer(recipe, V, arrays=arrays)
     with progress(f"recall, {variant}, gap {gap}", updates, "updates") as advance:
         for k in range(updates):
-            x, y = sequences(gap, N, rng)
+            x, y = random_batch(gap, N, rng)
             loss, *_ = trainer.update(x, y, *trainer.begin_state(N), RATES[variant] * (1 - k / updates))
             advance(1)
-            if loss * len(x) < LEARNED:
+            if loss * len(x) < STOP_LOSS:
                 break
-    x, y = sequences(gap, tested, rng)
-    lanes = InferenceCell(trainer.W.to_numpy(), recipe.config).zero_state(tested)
+    x, y = random_batch(gap, test_sequences, rng)
+    lanes = InferenceCell(trainer.W.to_numpy(), recipe.config).zero_state(test_sequences)
     for ids in x:
         lanes.step(ids)
-    return Recall(variant, gap, seed, trainer.steps, float(np.mean(lanes.logits().argmax(axis=0) == y[-1])))
+    return RecallResult(variant, gap, seed, trainer.steps, float(np.mean(lanes.logits().argmax(axis=0) == y[-1])))

@@ -1,8 +1,8 @@
-"""The training of notes 000, rebuilt, with every error of the printed code as a switch.
+"""Training of notes 000, reconstructed; each error of the printed code can be switched on or off.
 
-Their w, u and v, what a gate takes of the input, of the hidden state and of the cell, are one array here, and many
-networks, one for each seed and learning rate, are computed side by side. The sizes: B networks, N inputs, hidden units
-and outputs (`np.dot` of two vectors asks for the same number of each), T time steps.
+The notes' w, u and v (a gate's weights for the input, the hidden state and the cell) are one array here. Many networks,
+one for each seed and learning rate, are computed together. Sizes: B networks, T time steps, N inputs, hidden units and
+outputs (`np.dot` of two vectors requires the same number of each).
 """
 
 from __future__ import annotations
@@ -24,216 +24,225 @@ ERRORS = {
     "index": "index -1 at t = 0",
     "clipping": "no clipping",
 }
-PRINTED = frozenset(ERRORS)
+PRINTED = frozenset(ERRORS)  # errors of the printed code: all
 
-GATES = "ifog"  # as they lie in the arrays below; the first three have peepholes
-N = 8
-DELAY = 2  # of the task
-THRESHOLD = 1.0  # of the repaired version's clipping
+GATES = "ifog"  # order of the gates in the arrays below; the first three have peepholes
+N = 8  # inputs, hidden units and outputs
+DELAY = 2  # steps between an input and its target
+CLIP_THRESHOLD = 1.0  # maximum gradient norm of the repaired version
 
 Errors = frozenset[str]
 
 
 class Weights(NamedTuple):
-    """Of B networks. Gradients have the same form, or 1 for N where one number is for a whole matrix."""
+    """Weights of B networks, or their gradients; with "products" a matrix has a single gradient, of shape (1, 1)."""
 
-    W: np.ndarray  # (B, 4, 3, N, N): each gate's weights for x, h and c, which the notes call w, u and v
+    W: np.ndarray  # (B, 4, 3, N, N): each gate's weights for x, h and c; w, u and v in the notes
     b: np.ndarray  # (B, 4, N)
     Why: np.ndarray  # (B, N, N), vv in the notes
     by: np.ndarray  # (B, N), d1 in the notes
 
 
-NOTES = ("w, u, v", "b", "vv", "d1")
+NAMES_IN_NOTES = ("w, u, v", "b", "vv", "d1")
 
 
-class Step(NamedTuple):
-    """What one time step leaves for the backward pass; (B, N) each, but for `seen`."""
+class StepCache(NamedTuple):
+    """Values of one time step that the backward pass needs; (B, N) unless noted."""
 
-    seen: np.ndarray  # (B, 4, 3, N): x, h and c as each gate has seen them
+    gate_inputs: np.ndarray  # (B, 4, 3, N): x, h and c as read by each gate
     c_prev: np.ndarray
     gates: np.ndarray  # (B, 4, N)
     c: np.ndarray
-    s: np.ndarray  # tanh(c)
+    tanh_c: np.ndarray
     h: np.ndarray
     y: np.ndarray
 
 
-class Course(NamedTuple):
-    """What training did, network by network."""
+class TrainingCurve(NamedTuple):
+    """Course of training of B networks."""
 
-    error: np.ndarray  # (sequences, B): of the answers, 1 for an answer of 0; see `error_of`
-    norm: np.ndarray  # (updates, B): the length of all weights
-    nan_at: np.ndarray  # (B,): the step behind which a weight was first no finite number; 0: never
-    nan_in: list[str]  # which weights those were, by their names in the notes
+    error: np.ndarray  # (sequences, B), see `relative_error`
+    norm: np.ndarray  # (updates, B): norm of all weights
+    nan_step: np.ndarray  # (B,): first step after which a weight was not finite; 0: none
+    nan_arrays: list[str]  # names of those weights in the notes
 
 
-def begin(rngs: Sequence[np.random.Generator]) -> Weights:
-    """As the notes begin: weights with standard deviation 0.1, biases 0."""
+def initial_weights(rngs: Sequence[np.random.Generator]) -> Weights:
+    """Return the initial weights of the notes: N(0, 0.1²), biases 0."""
     W = np.stack([0.1 * rng.standard_normal((4, 3, N, N)) for rng in rngs])
     W[:, GATES.index("g"), 2] = 0  # the candidate has no peephole
     Why = np.stack([0.1 * rng.standard_normal((N, N)) for rng in rngs])
     return Weights(W, np.zeros((len(rngs), 4, N)), Why, np.zeros((len(rngs), N)))
 
 
-def by_name(W: Weights, lane: int) -> dict[str, np.ndarray]:
-    """One network under the names of `ModelConfig(N, "peephole-full")`."""
-    arrays = {f"W{of}{k}": W.W[lane, g, s] for s, of in enumerate("xhc") for g, k in enumerate(GATES)}
+def named_arrays(W: Weights, k: int) -> dict[str, np.ndarray]:
+    """Return the arrays of network k under the names of `ModelConfig(N, "peephole-full")`."""
+    arrays = {f"W{s}{g}": W.W[k, i, j] for j, s in enumerate("xhc") for i, g in enumerate(GATES)}
     del arrays["Wcg"]
-    biases = {f"b{k}": W.b[lane, g] for g, k in enumerate(GATES)}
-    return {**arrays, **biases, "Why": W.Why[lane], "by": W.by[lane]}
+    biases = {f"b{g}": W.b[k, i] for i, g in enumerate(GATES)}
+    return {**arrays, **biases, "Why": W.Why[k], "by": W.by[k]}
 
 
 def task(rngs: Sequence[np.random.Generator], T: int) -> tuple[np.ndarray, np.ndarray]:
-    """A sequence for each network, x and y (T, B, N): a random sign a step, the same to all inputs; what to answer, on
-    all outputs, is the sign of DELAY steps ago, and 0 before there is one.
+    """Return inputs and targets x, y (T, B, N), one sequence for each network.
+
+    x is a random sign at each step, the same for all inputs. y, the same for all outputs, is x of DELAY steps before,
+    and 0 in the first DELAY steps.
     """
     x = np.stack([rng.choice([-1.0, 1.0], T) for rng in rngs], axis=1)[..., None] * np.ones(N)
     return x, np.concatenate([np.zeros_like(x[:DELAY]), x[:-DELAY]])
 
 
-def error_of(answers: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The squared error of (T, B, N) against that of an answer of 0: (B,)."""
-    return ((answers - y) ** 2).sum(axis=(0, 2)) / (y**2).sum(axis=(0, 2))
+def relative_error(outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the squared error divided by that of the output 0, (B,): outputs and targets y (T, B, N)."""
+    return ((outputs - y) ** 2).sum(axis=(0, 2)) / (y**2).sum(axis=(0, 2))
 
 
-def forward(x: np.ndarray, h: np.ndarray, c: np.ndarray, W: Weights) -> Step:
-    """One time step: x and the state h, c, (B, N) each. In the notes it is right."""
-    seen = np.zeros((*W.b.shape[:2], 3, N))
-    seen[:, :, 0], seen[:, :, 1], seen[:, :2, 2] = x[:, None], h[:, None], c[:, None]
-    A = np.einsum("bgsm,bgsmn->bgn", seen, W.W) + W.b
+def forward(x: np.ndarray, h: np.ndarray, c: np.ndarray, W: Weights) -> StepCache:
+    """Compute one time step from x, h, c (B, N). The printed forward pass has no errors."""
+    gate_inputs = np.zeros((*W.b.shape[:2], 3, N))
+    gate_inputs[:, :, 0], gate_inputs[:, :, 1], gate_inputs[:, :2, 2] = x[:, None], h[:, None], c[:, None]
+    A = np.einsum("bgsm,bgsmn->bgn", gate_inputs, W.W) + W.b
     i, f, g = sigmoid(A[:, 0]), sigmoid(A[:, 1]), np.tanh(A[:, 3])
     c_prev, c = c, f * c + i * g
-    seen[:, 2, 2] = c
+    gate_inputs[:, 2, 2] = c
     o = sigmoid(A[:, 2] + np.einsum("bm,bmn->bn", c, W.W[:, 2, 2]))
-    s = np.tanh(c)
-    h = o * s
-    return Step(seen, c_prev, np.stack([i, f, o, g], axis=1), c, s, h, np.einsum("bm,bmn->bn", h, W.Why) + W.by)
+    tanh_c = np.tanh(c)
+    h = o * tanh_c
+    y = np.einsum("bm,bmn->bn", h, W.Why) + W.by
+    return StepCache(gate_inputs, c_prev, np.stack([i, f, o, g], axis=1), c, tanh_c, h, y)
 
 
 def backward(
-    step: Step, target: np.ndarray, dh: np.ndarray, dc: np.ndarray, W: Weights, errors: Errors
+    step: StepCache, target: np.ndarray, dh: np.ndarray, dc: np.ndarray, W: Weights, errors: Errors
 ) -> tuple[Weights, np.ndarray, np.ndarray]:
-    """From what the steps behind give to dL/dh and dL/dc: this step's gradients, and dL/dh and dL/dc before it.
+    """Return the step's gradients, and dL/dh and dL/dc (B, N) of the state before it.
 
-    L is half the squared error, summed over outputs and steps.
+    `dh`, `dc` (B, N): gradients of the later steps with respect to this step's state. L is half the squared error,
+    summed over outputs and steps.
     """
     i, f, o, g = step.gates.swapaxes(0, 1)
     dy = step.y - target
-    dh = np.ones_like(dh) if "signal" in errors else dh + through(dy, W.Why)
-    do = dh * step.s * o * (1 - o)
-    dc = dc + dh * o * (1 - step.s**2)
+    dh = np.ones_like(dh) if "signal" in errors else dh + times_transpose(dy, W.Why)
+    do = dh * step.tanh_c * o * (1 - o)
+    dc = dc + dh * o * (1 - step.tanh_c**2)
     if "peepholes" not in errors:
-        dc = dc + through(do, W.W[:, 2, 2])
+        dc = dc + times_transpose(do, W.W[:, 2, 2])
     dA = np.stack([dc * g * i * (1 - i), dc * step.c_prev * f * (1 - f), do, dc * i * (1 - g**2)], axis=1)
-    if "products" in errors:  # one number for a whole matrix
-        dW = np.einsum("bgsm,bgm->bgs", step.seen, dA)[..., None, None]
+    if "products" in errors:  # a scalar in place of a matrix
+        dW = np.einsum("bgsm,bgm->bgs", step.gate_inputs, dA)[..., None, None]
         dWhy = np.einsum("bm,bm->b", step.h, dy)[..., None, None]
     else:
-        dW = step.seen[..., None] * dA[:, :, None, None]
+        dW = step.gate_inputs[..., None] * dA[:, :, None, None]
         dWhy = step.h[..., None] * dy[:, None]
     dc = dc * f
     if "peepholes" not in errors:
-        dc = dc + through(dA[:, 0], W.W[:, 0, 2]) + through(dA[:, 1], W.W[:, 1, 2])
+        dc = dc + times_transpose(dA[:, 0], W.W[:, 0, 2]) + times_transpose(dA[:, 1], W.W[:, 1, 2])
     dh = np.einsum("bgn,bgmn->bm", dA, W.W[:, :, 1])
     return Weights(dW, dA, dWhy, dy), dh, dc
 
 
-def through(d: np.ndarray, W: np.ndarray) -> np.ndarray:
+def times_transpose(d: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Return d Wᵀ for each network: d (B, N), W (B, N, N)."""
     return np.einsum("bn,bmn->bm", d, W)
 
 
-def spread(grads: Weights, weights: Weights) -> Weights:
-    """Gradients in the shapes of the weights, also those that are one number for a whole matrix."""
+def broadcast_gradients(grads: Weights, weights: Weights) -> Weights:
+    """Return the gradients in the shapes of the weights."""
     return Weights(*(np.broadcast_to(d, a.shape) for d, a in zip(grads, weights)))
 
 
-def lengths(weights: Weights) -> np.ndarray:
-    """Of each network's arrays as one vector (B,); finite as long as they all are."""
+def norms(weights: Weights) -> np.ndarray:
+    """Return the Euclidean norm (B,) of each network's weights, computed without overflow."""
     flat = np.concatenate([array.reshape(len(array), -1) for array in weights], axis=1)
     largest = np.abs(flat).max(axis=1)
     return largest * np.sqrt(((flat / np.maximum(largest, 1e-300)[:, None]) ** 2).sum(axis=1))
 
 
-def changed(weights: Weights, grads: Weights, rates: np.ndarray, errors: Errors) -> Weights:
-    """Gradient descent with a rate for each network (the notes' alpha and gamma are one here)."""
+def sgd_step(weights: Weights, grads: Weights, rates: np.ndarray, errors: Errors) -> Weights:
+    """Return the weights after one step of gradient descent, clipped unless "clipping" is in `errors`.
+
+    rates (B,): learning rates, which stand for both alpha and gamma of the notes.
+    """
     if "clipping" not in errors:
-        rates = rates * np.minimum(1, THRESHOLD / np.maximum(lengths(spread(grads, weights)), 1e-300))
+        rates = rates * np.minimum(1, CLIP_THRESHOLD / np.maximum(norms(broadcast_gradients(grads, weights)), 1e-300))
     return Weights(*(a - rates.reshape(-1, *[1] * (a.ndim - 1)) * d for a, d in zip(weights, grads)))
 
 
 def gradients(
     x: np.ndarray, y: np.ndarray, h: np.ndarray, c: np.ndarray, W: list[Weights], rates: np.ndarray, errors: Errors
-) -> tuple[list[Step], list[Weights]]:
-    """One sequence x, y (T, B, N) from the state h, c, with the weights W[t] at step t: its steps, and their gradients.
+) -> tuple[list[StepCache], list[Weights]]:
+    """Return the steps of one sequence x, y (T, B, N) from the state h, c, and the gradients of each step.
 
-    Where every step has weights of its own, W[t + 1] is set to what W[t] is changed to; as printed, before step t + 1.
+    W[t] are the weights of step t. With the error "steps" the updated W[t] is stored as W[t + 1], as printed.
     """
-    nothing = np.zeros_like(h)
-    steps: list[Step] = []
+    zero = np.zeros_like(h)
+    steps: list[StepCache] = []
     grads: list[Weights] = []
     for t in range(len(x)):
         steps.append(forward(x[t], h, c, W[t]))
         h, c = steps[t].h, steps[t].c
-        if "direction" in errors:  # what the steps behind give would come too late: it is not heard of
-            grads.append(backward(steps[t], y[t], nothing, nothing, W[t], errors)[0])
+        if "direction" in errors:  # the gradients of later steps are never used
+            grads.append(backward(steps[t], y[t], zero, zero, W[t], errors)[0])
             if "steps" in errors:
-                W[t + 1] = changed(W[t], grads[t], rates, errors)
+                W[t + 1] = sgd_step(W[t], grads[t], rates, errors)
     if "direction" not in errors:
-        dh = dc = nothing
+        dh = dc = zero
         for t in reversed(range(len(x))):
             grad, dh, dc = backward(steps[t], y[t], dh, dc, W[t], errors)
             grads.insert(0, grad)
         if "steps" in errors:
             for t in range(len(x)):
-                W[t + 1] = changed(W[t], grads[t], rates, errors)
+                W[t + 1] = sgd_step(W[t], grads[t], rates, errors)
     return steps, grads
 
 
-def total(grads: Sequence[Weights]) -> Weights:
+def sum_gradients(grads: Sequence[Weights]) -> Weights:
+    """Return the sum of the gradients over the steps."""
     return Weights(*(sum(parts) for parts in zip(*grads)))
 
 
-def lanes(seeds: Sequence[int], rates: Sequence[float]) -> list[tuple[int, float]]:
-    """(seed, rate) of each network."""
+def seeds_and_rates(seeds: Sequence[int], rates: Sequence[float]) -> list[tuple[int, float]]:
+    """Return (seed, rate) of each network."""
     return list(product(seeds, rates))
 
 
-def generators(seeds: Sequence[int], rates: Sequence[float], purpose: int) -> list[np.random.Generator]:
-    """A generator for each network, the same for the same seed; purpose 0: weights, 1: sequences."""
-    return [np.random.default_rng([seed, purpose]) for seed, _ in lanes(seeds, rates)]
+def rngs_for(seeds: Sequence[int], rates: Sequence[float], purpose: int) -> list[np.random.Generator]:
+    """Return a generator for each network, the same for the same seed; purpose 0: weights, 1: sequences."""
+    return [np.random.default_rng([seed, purpose]) for seed, _ in seeds_and_rates(seeds, rates)]
 
 
 @np.errstate(all="ignore")
 def train(
     errors: Errors, sequences: int, T: int, seeds: Sequence[int], rates: Sequence[float], advance: Callable[[int], None]
-) -> Course:
-    """Train a network for every seed and rate on `sequences` of T steps; `advance(T)` when one is done.
+) -> TrainingCurve:
+    """Train a network for every seed and rate on `sequences` of T steps; call `advance(T)` after each.
 
-    With weights for every step, the first step's are never changed, as printed: each sequence begins again from them.
+    With the error "steps" the weights of the first step are never updated, as printed: each sequence starts from them.
     """
-    rate = np.array([rate for _, rate in lanes(seeds, rates)])
-    rngs = generators(seeds, rates, 0)
-    W = [begin(rngs) for _ in range(T + 1)] if "steps" in errors else [begin(rngs)] * (T + 1)
-    rngs = generators(seeds, rates, 1)
+    rate = np.array([rate for _, rate in seeds_and_rates(seeds, rates)])
+    rngs = rngs_for(seeds, rates, 0)
+    W = [initial_weights(rngs) for _ in range(T + 1)] if "steps" in errors else [initial_weights(rngs)] * (T + 1)
+    rngs = rngs_for(seeds, rates, 1)
     zero = np.zeros((len(rate), N))
     h, c = zero, zero
     error, norm = [], []
-    nan_at, nan_in = np.zeros(len(rate), int), [""] * len(rate)
+    nan_step, nan_arrays = np.zeros(len(rate), int), [""] * len(rate)
     for sequence in range(sequences):
         x, y = task(rngs, T)
         if "index" not in errors:
             h, c = zero, zero
         steps, grads = gradients(x, y, h, c, W, rate, errors)
         h, c = steps[-1].h, steps[-1].c
-        error.append(error_of(np.array([step.y for step in steps]), y))
+        error.append(relative_error(np.array([step.y for step in steps]), y))
         if "steps" not in errors:
-            W = [changed(W[0], total(grads), rate, errors)] * (T + 1)
+            W = [sgd_step(W[0], sum_gradients(grads), rate, errors)] * (T + 1)
         updates = W[1:] if "steps" in errors else W[:1]
         for k, weights in enumerate(updates, 1):
-            norm.append(lengths(weights))
-            for lane in np.flatnonzero(~np.isfinite(norm[-1]) & (nan_at == 0)):
-                nan_at[lane] = sequence * T + k * T // len(updates)
-                broken = [name for name, array in zip(NOTES, weights) if not np.isfinite(array[lane]).all()]
-                nan_in[lane] = ", ".join(broken)
+            norm.append(norms(weights))
+            for b in np.flatnonzero(~np.isfinite(norm[-1]) & (nan_step == 0)):
+                nan_step[b] = sequence * T + k * T // len(updates)
+                names = [name for name, array in zip(NAMES_IN_NOTES, weights) if not np.isfinite(array[b]).all()]
+                nan_arrays[b] = ", ".join(names)
         advance(T)
-    return Course(np.array(error), np.array(norm), nan_at, nan_in)
+    return TrainingCurve(np.array(error), np.array(norm), nan_step, nan_arrays)

@@ -1,17 +1,13 @@
-"""What a demonstration hands back: tables and sentences to print, and a picture that is still to be drawn."""
+"""Result of a demo: tables and sentences to print."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Callable, NamedTuple
-
-from gluon_lstm.files import write_png
-from gluon_lstm.progress import Progress
+from typing import NamedTuple
 
 
 class Table(NamedTuple):
-    """Rows of a name and its cells, under `columns`, one for each cell."""
+    """Title, column headings, and rows of (name, cells); one cell for each heading."""
 
     title: str
     columns: Sequence[str]
@@ -19,39 +15,20 @@ class Table(NamedTuple):
 
 
 class DemoResult(NamedTuple):
-    """`draw` puts the picture onto an empty matplotlib Figure."""
-
     tables: Sequence[Table]
     sentences: Sequence[str]
-    draw: Callable[[Any], None]
 
 
-def show(demonstrate: Callable[..., DemoResult], picture: Path | None, seed: int, progress: Progress) -> DemoResult:
-    """What `demonstrate(seed, progress)` hands back; its picture goes into the file `picture`, where one is wanted."""
-    shown = demonstrate(seed, progress)
-    if picture:
-        save(shown.draw, picture)
-    return shown
-
-
-def lines(shown: DemoResult) -> list[str]:
-    """The tables and sentences as they are printed."""
+def lines(result: DemoResult) -> list[str]:
+    """Return the lines to print: aligned tables, each followed by an empty line, then the sentences."""
     printed: list[str] = []
-    for table in shown.tables:
+    for table in result.tables:
         rows = [("", table.columns), *table.rows]
-        first = max(len(name) for name, _ in rows)
+        name_width = max(len(name) for name, _ in rows)
         widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
         printed.append(table.title)
         for name, cells in rows:
-            printed.append(f"{name:<{first}}  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)))
+            padded = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+            printed.append(f"{name:<{name_width}}  {padded}")
         printed.append("")
-    return [*printed, *shown.sentences]
-
-
-def save(draw: Callable[[Any], None], path: Path) -> None:
-    """The picture as a PNG. Raises OSError when it cannot be written."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    draw(figure)
-    write_png(figure, path)
+    return [*printed, *result.sentences]

@@ -1,1 +1,1 @@
-"""Notes 002: 8x8 digits, each read as eight rows of eight by the cell of `lstm/`, and told apart by its last state."""
+"""Notes 002: 8x8 digits, read as eight rows of eight pixels by the cell of `lstm/` and classified by its last state."""

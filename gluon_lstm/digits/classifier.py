@@ -1,4 +1,4 @@
-"""From rows of pixels to the logits of ten digits: the cell of `lstm/scratch.py`, its last state, and one product."""
+"""Classifier of digits: the cell of `lstm/scratch.py` over the rows of pixels, and a linear layer on its last state."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ nd = mx.nd
 
 
 def logits(x: Any, W: Parameters, bounded: bool = False) -> Any:
-    """Rows x (8, N, 8) -> logits (N, 10), from the state behind the last row.
+    """Return logits (N, 10) from the hidden state after the last row: rows x (8, N, 8).
 
-    `bounded`: within -1 and 1, by a tanh. Notes 002 have it before their softmax.
+    `bounded`: apply tanh to the logits, as notes 002 do before the softmax.
     """
     _, h, _ = scratch.lstm(x, *scratch.begin_state(x.shape[1], W), W)
     z = scratch.logits(h, W)
@@ -26,19 +26,19 @@ def logits(x: Any, W: Parameters, bounded: bool = False) -> Any:
 
 
 def loss(x: Any, labels: Any, W: Parameters, bounded: bool = False) -> Any:
-    """The mean cross-entropy of a batch, (1,), nats an image: rows x (8, N, 8), labels (N,)."""
+    """Return the mean cross-entropy of a batch, (1,), nats per image: rows x (8, N, 8), labels (N,)."""
     return scratch.average_cross_entropy(logits(x, W, bounded), labels)
 
 
 def zero_weights(config: ModelConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """As notes 002 begin: 0 in every gate, 0.01 times a standard normal number in `Why` and `by`.
+    """Return the initial weights of notes 002: 0 in every gate, 0.01 N(0, 1) in `Why` and `by`.
 
-    (They draw that number anew where it is beyond 2.)
+    (The notes truncate the normal distribution at 2.)
     """
     arrays = initializers.notes(config, DIGITS, rng, SIDE)
     return {name: array if name in ("Why", "by") else 0 * array for name, array in arrays.items()}
 
 
 def standard_weights(config: ModelConfig, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """As `initial.standard` has them, for rows of eight pixels and ten digits."""
+    """Return the weights of `initializers.standard` for rows of eight pixels and ten digits."""
     return initializers.standard(config, DIGITS, rng, SIDE)

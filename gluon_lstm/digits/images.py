@@ -1,4 +1,4 @@
-"""The 1,797 digits that come with scikit-learn, split as notes 002 split them."""
+"""The 1,797 digits of scikit-learn, split as in notes 002."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 DIGITS = 10
-SIDE = 8  # rows of a picture, and pixels of a row
+SIDE = 8  # rows of an image, and pixels of a row
 
 
 @dataclass(frozen=True)
 class Images:
-    """Pictures of digits: pixels (N, 8, 8), from 0 to 1 (brightest), and labels (N,), the digits 0 to 9."""
+    """Images of digits: pixels (N, 8, 8), from 0 to 1 (brightest), and labels (N,), the digits 0 to 9."""
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -22,16 +22,16 @@ class Images:
 
 
 def load() -> tuple[Images, Images]:
-    """The 1,437 training and the 360 validation images: 80/20, shuffled with the seed 42, not balanced by digit.
+    """Return the 1,437 training and the 360 validation images: 80/20, shuffled with the seed 42, not stratified.
 
-    They are files of scikit-learn; nothing is downloaded. Raises ImportError, saying what to install, without it.
+    They are files of scikit-learn; nothing is downloaded. Raises ImportError without scikit-learn.
     """
     try:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
     except ModuleNotFoundError as error:
         raise ImportError(
-            "the digits are those of scikit-learn, which is not installed: `pip install scikit-learn`"
+            "the digits come with scikit-learn, which is not installed: `pip install scikit-learn`"
         ) from error
     digits = load_digits()
     x, x_validation, y, y_validation = train_test_split(
@@ -41,5 +41,5 @@ def load() -> tuple[Images, Images]:
 
 
 def rows(pixels: np.ndarray, white: float) -> np.ndarray:
-    """Pictures (N, 8, 8) as the cell reads them, from top to bottom, one row a step: (8, N, 8), 1 becoming `white`."""
+    """Return images (N, 8, 8) as inputs (8, N, 8), one row a step from top to bottom, scaled so that 1 is `white`."""
     return white * pixels.transpose(1, 0, 2)

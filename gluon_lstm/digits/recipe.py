@@ -1,4 +1,4 @@
-"""Everything the training of a digit classifier is told: two recipes, and what each of their values may be."""
+"""Recipes of a digit classifier: all settings of training, their bounds, and two presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gluon_lstm.options import check, option
 
 INITIALIZERS = ("standard", "zeros")
 SCHEDULES = ("cosine", "constant")
-MAX_VALUE = 1e6  # far from where a sum of products leaves float32
+MAX_VALUE = 1e6  # sums of products stay far below the maximum of float32
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Recipe:
 
 STANDARD = Recipe()
 
-# As notes 002 print it. Their loss is the sum over a batch, not its mean, which Adam divides out again.
+# The printed settings of notes 002. Their loss is the sum over a batch, not the mean; Adam cancels the factor.
 NOTES = Recipe(
     variant="no-output-tanh",
     learning_rate=1e-3,
@@ -67,5 +67,5 @@ RECIPES = {"standard": STANDARD, "notes": NOTES}
 
 
 def recipe_of(recipe: str, **values: Any) -> Recipe:
-    """Return the named recipe with some of its values changed. Raises ValueError for a value that cannot be."""
+    """Return the named recipe with some values replaced. Raises ValueError for an invalid value."""
     return replace(RECIPES[recipe], **values)

@@ -1,4 +1,4 @@
-"""A run: digits in, and in its folder what was measured by epoch and three pictures."""
+"""A whole run: train a classifier, and write history.jsonl and three plots into its directory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gluon_lstm.training.run_dir import CURVE, HISTORY
 
 
 def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress = silent) -> float:
-    """Train by `recipe`; the validation accuracy behind the last epoch.
+    """Train by `recipe` and return the validation accuracy after the last epoch.
 
-    `out` gets history.jsonl (a Record a line), curve.png, confusion.png and misread.png, all of them at the end. Raises
-    what `images.load`, `train` and writing raise.
+    After training, write history.jsonl (one Record a line), curve.png, confusion.png and misread.png into `out`. Raises
+    ImportError without scikit-learn, ValueError as `train`, and OSError when `out` cannot be written.
     """
     training, validation = images.load()
     out.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress =
     logp = predict(validation, W, recipe)
     with atomic_write(out / HISTORY) as file:
         file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
-    plots.draw_curves(records, out / CURVE)
-    plots.draw_confusion(plots.confusion(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
-    plots.draw_misread(validation, logp, out / plots.MISREAD)
+    plots.save_curves(records, out / CURVE)
+    plots.save_confusion(plots.confusion_matrix(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
+    plots.save_misclassified(validation, logp, out / plots.MISREAD)
     return records[-1].validation_accuracy

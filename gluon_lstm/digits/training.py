@@ -1,4 +1,4 @@
-"""Epochs over the training images, and how well both kinds of images are read behind each."""
+"""Training of the classifier, with loss and accuracy after each epoch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gluon_lstm.training.schedule import cosine
 
 @dataclass(frozen=True)
 class Record:
-    """One line of history.jsonl: what all training and all validation images gave behind an epoch (from 0).
+    """One line of history.jsonl: losses (nats per image) and accuracies (0 to 1) after an epoch (from 0).
 
-    Losses are nats an image, accuracies shares of 1. No noise is added here.
+    Measured on all images, without noise.
     """
 
     epoch: int
@@ -40,12 +40,12 @@ def train(
     notice: Notice = ignore,
     progress: Progress = silent,
 ) -> tuple[Parameters, list[Record]]:
-    """The weights behind the last epoch, whichever did best, and a record of each epoch.
+    """Return the weights after the last epoch, and a record of each epoch.
 
-    Weights, order and noise come from `rng`. Raises ValueError when no whole batch is left to train on.
+    Initial weights, order and noise are drawn from `rng`. Raises ValueError when dropping the last batch leaves none.
     """
     if recipe.drop_last and recipe.batch_size > len(training):
-        raise ValueError(f"--batch-size {recipe.batch_size}: with --drop-last use at most {len(training)}, all images")
+        raise ValueError(f"`batch_size` {recipe.batch_size}: with `drop_last` use at most {len(training)}, all images")
     make = standard_weights if recipe.init == "standard" else zero_weights
     W = Parameters(make(recipe.config, rng), config=recipe.config)
     adam, records = Adam(W), []
@@ -56,8 +56,8 @@ def train(
                 pixels = training.pixels[batch]
                 if recipe.noise:
                     pixels = pixels + recipe.noise * rng.standard_normal(pixels.shape)
-                done = (epoch + k / len(all_batches)) / recipe.epochs
-                update(Images(pixels, training.labels[batch]), W, adam, recipe, done)
+                share = (epoch + k / len(all_batches)) / recipe.epochs
+                update(Images(pixels, training.labels[batch]), W, adam, recipe, share)
             record = Record(epoch, *measure(training, W, recipe), *measure(validation, W, recipe))
             records.append(record)
             advance(1)
@@ -69,43 +69,46 @@ def train(
 
 
 def batches(n: int, recipe: Recipe, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The places of `n` images, batch by batch: each once, in a new order, the last batch being what is left."""
+    """Yield the indices of `n` images in batches: each index once, shuffled if `recipe.shuffle`.
+
+    The last batch may be smaller, and is left out if `recipe.drop_last`.
+    """
     order = rng.permutation(n) if recipe.shuffle else np.arange(n)
     end = n - n % recipe.batch_size if recipe.drop_last else n
-    for at in range(0, end, recipe.batch_size):
-        yield order[at : at + recipe.batch_size]
+    for start in range(0, end, recipe.batch_size):
+        yield order[start : start + recipe.batch_size]
 
 
-def update(batch: Images, W: Parameters, adam: Adam, recipe: Recipe, done: float) -> None:
-    """One step of Adam, when the share `done` (0 to 1) of the run is behind."""
+def update(batch: Images, W: Parameters, adam: Adam, recipe: Recipe, progress: float) -> None:
+    """Do one update of Adam; `progress`: share of the run that is done, 0 to 1."""
     x, labels = _on_device(batch, W, recipe)
     with mx.autograd.record():
         value = loss(x, labels, W, recipe.bounded_logits)
     value.backward()
-    mx.nd.waitall()  # from here on the memory of the arrays is ours
-    adam.update(W, learning_rate(recipe, done))
+    mx.nd.waitall()  # Adam reads and writes the arrays' memory
+    adam.update(W, learning_rate(recipe, progress))
 
 
-def learning_rate(recipe: Recipe, done: float) -> float:
-    """The learning rate when the share `done` (0 to 1) of the run is behind.
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """Return the learning rate at `progress`, the share of the run that is done, 0 to 1.
 
-    The cosine is equation 5 of Loshchilov & Hutter 2017 (arXiv:1608.03983), without restarts.
+    The cosine schedule is equation 5 of Loshchilov & Hutter 2017 (arXiv:1608.03983), without restarts.
     """
     if recipe.schedule == "constant":
         return recipe.learning_rate
-    return recipe.learning_rate * cosine(done)
+    return recipe.learning_rate * cosine(progress)
 
 
 def predict(images: Images, W: Parameters, recipe: Recipe) -> np.ndarray:
-    """The log-probability of each digit, (N, 10); the digit read is the one with the highest."""
+    """Return the log-probabilities (N, 10) of the digits; the largest is the predicted digit."""
     return mx.nd.log_softmax(logits(_on_device(images, W, recipe)[0], W, recipe.bounded_logits)).asnumpy()
 
 
 def measure(images: Images, W: Parameters, recipe: Recipe) -> tuple[float, float]:
-    """Mean cross-entropy, nats an image, and the share that is read right."""
+    """Return the mean cross-entropy, nats per image, and the accuracy."""
     logp = predict(images, W, recipe)
-    right = logp.argmax(axis=1) == images.labels
-    return -float(logp[np.arange(len(images)), images.labels].mean()), float(right.mean())
+    correct = logp.argmax(axis=1) == images.labels
+    return -float(logp[np.arange(len(images)), images.labels].mean()), float(correct.mean())
 
 
 def _on_device(images: Images, W: Parameters, recipe: Recipe) -> tuple[Any, Any]:

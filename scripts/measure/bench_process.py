@@ -1,9 +1,9 @@
-"""Programs that take turns on one machine: each a process of its own, of which only one runs at a time.
+"""Programs to compare, each in a process of its own; one runs at a time.
 
-A `Contestant` starts this file again in a fresh Python. There it makes one object (`module:factory` with JSON
-arguments), and then calls the methods it is asked for: `{"do": "turn", "with": {"updates": 3}}` is answered with
-`{"answer": ...}`, one line of JSON each way. Between two calls the process is stopped, for threads that spin while they
-wait for work would take the cores away from whoever is on turn.
+A `BenchProcess` runs this file in a new Python process. That process creates one object (`module:factory` with JSON
+arguments) and calls its methods on request: `{"method": "measure", "arguments": {"updates": 3}}` is answered by
+`{"result": ...}`, one line of JSON each. Between two calls the process is stopped by SIGSTOP, since threads that spin
+while they wait for work would slow down the process that is measured.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-# What decides how many threads a library uses. A contestant has its own settings, not those of whoever starts it.
-SETTINGS = (
+# environment variables that set the threads of a library; not inherited by a BenchProcess
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "MXNET_CPU_WORKER_NTHREADS", "MXNET_ENGINE_TYPE",
 )  # fmt: skip
 LIBRARIES = ("numpy", "mxnet", "torch", "numba", "pyppmd")
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal to get when the parent dies
+PR_SET_PDEATHSIG = 1  # prctl(2): signal sent when the parent dies
 
 
-class Absent(Exception):
-    """A library that is not installed; the message names it."""
+class MissingLibrary(Exception):
+    """A required library is not installed; the message names it."""
 
 
-class Failed(ValueError):
-    """A contestant that could not do what it was asked; the message says why."""
+class ProcessFailed(ValueError):
+    """A call of a BenchProcess failed; the message gives the reason."""
 
 
-def command(name: str, run: Callable[[Any], None], arguments: Any) -> int:
-    """The exit code of a script: 0, 2 for what is told in one sentence on stderr, 130 for an interrupt."""
+def run_script(name: str, run: Callable[[Any], None], arguments: Any) -> int:
+    """Run a script and return its exit code: 0; 2 for an error, printed to stderr in one line; 130 for an interrupt."""
     try:
         run(arguments)
-    except (ValueError, OSError, Absent) as error:
+    except (ValueError, OSError, MissingLibrary) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -52,17 +52,20 @@ def command(name: str, run: Callable[[Any], None], arguments: Any) -> int:
 
 
 def clean_environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without its thread settings, and with those given."""
-    return {**{name: value for name, value in os.environ.items() if name not in SETTINGS}, **(settings or {})}
+    """Return the environment variables of this process without THREAD_VARIABLES, updated with `settings`."""
+    return {**{name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}, **(settings or {})}
 
 
-class Contestant:
-    """The parent's side of one program. It is stopped except while it answers."""
+class BenchProcess:
+    """Parent side of a program in a process of its own, which is stopped except during a call."""
 
     def __init__(
         self, factory: str, settings: Mapping[str, str] | None = None, setup: str = "", **arguments: Any
     ) -> None:
-        """`setup`: a `module:function` to be called before anything else is imported. Raises Absent or Failed."""
+        """Start the process and create its object.
+
+        `setup`: a `module:function` to call before other imports. Raises MissingLibrary or ProcessFailed.
+        """
         self.name = str(arguments.get("name", factory))
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         self._process = subprocess.Popen(
@@ -71,7 +74,7 @@ class Contestant:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=clean_environment(settings),
-            start_new_session=True,  # Ctrl-C is for the parent, which then ends its children
+            start_new_session=True,  # Ctrl-C reaches the parent only, which ends the children
             encoding="utf-8",
         )
         try:
@@ -80,25 +83,25 @@ class Contestant:
             self.close()
             raise
 
-    def __enter__(self) -> Contestant:
+    def __enter__(self) -> BenchProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def do(self, method: str, **arguments: Any) -> Any:
-        """What the method returns over there. Raises Failed."""
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the object and return its result. Raises ProcessFailed."""
         self._process.send_signal(signal.SIGCONT)
         try:
-            with suppress(BrokenPipeError):  # it is dead: reading says so, and why
-                self._process.stdin.write(json.dumps({"do": method, "with": arguments}) + "\n")  # type: ignore[union-attr]
+            with suppress(BrokenPipeError):  # the process has ended: `_read` raises with the reason
+                self._process.stdin.write(json.dumps({"method": method, "arguments": arguments}) + "\n")  # type: ignore[union-attr]
                 self._process.stdin.flush()  # type: ignore[union-attr]
             return self._read()
         finally:
             self._process.send_signal(signal.SIGSTOP)
 
     def close(self) -> None:
-        """End the process, whatever it is doing; it holds nothing that would be lost."""
+        """Kill the process."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout, self._stderr):
             with suppress(OSError):
@@ -108,66 +111,66 @@ class Contestant:
     def _read(self) -> Any:
         line = self._process.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            raise Failed(f"{self.name} ended before it answered: {self._last_words()}")
+            raise ProcessFailed(f"{self.name} ended without an answer: {self._last_stderr_line()}")
         message = json.loads(line)
-        if "absent" in message:
-            raise Absent(message["absent"])
-        if "failed" in message:
-            raise Failed(f"{self.name}: {message['failed']}")
-        return message["answer"]
+        if "missing" in message:
+            raise MissingLibrary(message["missing"])
+        if "error" in message:
+            raise ProcessFailed(f"{self.name}: {message['error']}")
+        return message["result"]
 
-    def _last_words(self) -> str:
+    def _last_stderr_line(self) -> str:
         self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no message")
 
 
 def serve(factory: str, setup: str, arguments: Mapping[str, Any]) -> None:
-    """The child's side: make the object, then answer until nobody asks any more."""
+    """Child side: create the object, then answer calls until stdin ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
-    end_with_parent()
+    os.dup2(2, 1)  # printed output of libraries goes to stderr
+    die_with_parent()
 
     def answer(work: Callable[[], Any]) -> Any:
         result, message = None, {}
         try:
             result = work()
-            message = {"answer": result if isinstance(result, (dict, list, float, int, str)) else None}
+            message = {"result": result if isinstance(result, (dict, list, float, int, str)) else None}
         except ImportError as error:
-            message = {"absent": str(error)}
+            message = {"missing": str(error)}
         except (ValueError, OSError) as error:
-            message = {"failed": str(error)}
+            message = {"error": str(error)}
         out.write(json.dumps(message) + "\n")
         out.flush()
         return result
 
-    def make() -> Any:
+    def create() -> Any:
         if setup:
-            find(setup)()
-        return find(factory)(**arguments)
+            resolve(setup)()
+        return resolve(factory)(**arguments)
 
-    contestant = answer(make)
+    program = answer(create)
     for line in sys.stdin:
-        question = json.loads(line)
-        method = getattr(contestant, question["do"])
-        answer(lambda: method(**question["with"]))  # noqa: B023 (called at once)
+        request = json.loads(line)
+        method = getattr(program, request["method"])
+        answer(lambda: method(**request["arguments"]))  # noqa: B023 (called immediately)
 
 
-def find(name: str) -> Any:
-    """The thing that `module:name` names."""
+def resolve(name: str) -> Any:
+    """Return the object named `module:name`."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
 
 
-def end_with_parent() -> None:
-    """Let the system kill this process when the one that started it is gone: a stopped one would never hear of it."""
+def die_with_parent() -> None:
+    """Have Linux kill this process when its parent dies, even while it is stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def peak_memory() -> int:
-    """The most memory this process has ever held, in bytes (the system's own count, libraries included); 0: unknown."""
+    """Return the peak resident memory of this process in bytes (VmHWM); 0 if unknown."""
     with suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:
         for line in lines:
             if line.startswith("VmHWM:"):
@@ -175,28 +178,29 @@ def peak_memory() -> int:
     return 0
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+def environment() -> dict[str, Any]:
+    """Return hardware, system and library versions of the measurement."""
     from gluon_lstm.system import available_cores, cpu_name, versions
 
     system = f"{platform.system()} {platform.release()}"
-    known = {"cpu": cpu_name(), "cores": available_cores(), "system": system, "python": platform.python_version()}
-    return {**known, **versions(LIBRARIES)}
+    hardware = {"cpu": cpu_name(), "cores": available_cores(), "system": system, "python": platform.python_version()}
+    return {**hardware, **versions(LIBRARIES)}
 
 
-def machine_line(found: Mapping[str, Any]) -> str:
-    libraries = ", ".join(f"{name} {found[name]}" for name in ("python", *LIBRARIES) if name in found)
-    return f"{found['cpu']}, {found['cores']} cores, {found['system']}; {libraries}"
+def environment_line(environment: Mapping[str, Any]) -> str:
+    """Return the values of `environment()` in one line."""
+    libraries = ", ".join(f"{name} {environment[name]}" for name in ("python", *LIBRARIES) if name in environment)
+    return f"{environment['cpu']}, {environment['cores']} cores, {environment['system']}; {libraries}"
 
 
-def spread(values: Iterable[float]) -> tuple[float, float, float]:
-    """Median, least and greatest."""
+def median_min_max(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return median, minimum and maximum."""
     values = list(values)
     return statistics.median(values), min(values), max(values)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; numbers stand behind the first column, so that is the only one aligned to the left."""
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; the first column is aligned to the left, the others to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,8 +1,8 @@
-"""The programs that are compared: this package, the loop of notes 003, and what a user of Gluon or PyTorch would write.
+"""Programs to compare: this package, the loop of notes 003, and the usual code for Gluon and PyTorch.
 
-Each lives in a process of its own (`turns`), so a library is imported by the class that uses it and by nothing else.
-All of them train with Adam, clip the gradient's global norm to 1, and carry the state from window to window, cut off
-from the graph. Sizes as everywhere: N lanes, T steps, H hidden units, V tokens; ids (T, N).
+Each runs in a process of its own (`bench_process`), so a library is imported only by the class that uses it. All train
+with Adam, clip the global gradient norm to 1, and carry the detached state from window to window. Sizes: N lanes, T
+steps, H hidden units, V tokens; ids (T, N).
 """
 
 from __future__ import annotations
@@ -19,38 +19,42 @@ from bench_process import peak_memory
 
 from gluon_lstm.system import available_cores
 
-RATE, CLIP = 3e-3, 1.0
+LEARNING_RATE, CLIP = 3e-3, 1.0
 TEMPERATURE = 0.8
-WINDOWS = 16  # different ones, read again and again
-ADAMS: tuple[dict[str, bool], ...] = ({"fused": True}, {"foreach": True}, {"foreach": False})  # PyTorch has three
+WINDOWS = 16  # different windows, read in a cycle
+ADAM_OPTIONS: tuple[dict[str, bool], ...] = (
+    {"fused": True},
+    {"foreach": True},
+    {"foreach": False},
+)  # implementations in PyTorch
 
 
 def zipf_ids(V: int, T: int, N: int, seed: int = 1) -> np.ndarray:
-    """Random ids (WINDOWS*T + 1, N), each as frequent as the word or character of its rank is in a real text."""
-    weights = 1 / (np.arange(V) + 2.7)  # Mandelbrot's form of Zipf's law
+    """Return random ids (WINDOWS*T + 1, N) with the frequencies of Zipf's law."""
+    weights = 1 / (np.arange(V) + 2.7)  # Zipf-Mandelbrot
     return np.random.default_rng(seed).choice(V, (WINDOWS * T + 1, N), p=weights / weights.sum()).astype(np.int32)
 
 
 class Training:
-    """One contestant of the training race at one size."""
+    """Training of one program at one size."""
 
     def __init__(self, name: str, N: int, T: int, H: int, V: int) -> None:
         self.T, self.ids = T, zipf_ids(V, T, N)
         self.model = TRAINERS[name](N, H, V)
-        self.state, self.at = self.model.begin(), 0
+        self.state, self.position = self.model.begin_state(), 0
         self.model.tune(*self._window(0))
 
     def check(self, updates: int) -> list[float]:
-        """Losses of `updates` updates on one window, always from the zero state; they also warm everything up."""
+        """Return the losses of updates on one window from the zero state; also warms up."""
         x, y = self._window(0)
-        return [self.model.update(x, y, self.model.begin())[0] for _ in range(updates)]
+        return [self.model.update(x, y, self.model.begin_state())[0] for _ in range(updates)]
 
-    def turn(self, updates: int) -> float:
-        """Seconds that one update takes, as the mean of some, to the end of all work."""
+    def measure(self, updates: int) -> float:
+        """Return seconds per update, the mean of `updates`."""
         return self._timed(updates, self._update)
 
     def gradients(self, updates: int) -> float:
-        """The same of forward and backward alone."""
+        """Return seconds per forward and backward pass."""
         return self._timed(updates, self.model.gradients)
 
     def peak_memory(self) -> int:
@@ -63,9 +67,9 @@ class Training:
         _, self.state = self.model.update(x, y, self.state)
 
     def _timed(self, count: int, work: Callable[[Any, Any], Any]) -> float:
-        """The first call is not timed: the caches of the processor are still full of somebody else's numbers."""
-        windows = [self._window(self.at + k) for k in range(count + 1)]
-        self.at += len(windows)
+        """Return seconds per call. The first call is not timed: the CPU caches hold data of other processes."""
+        windows = [self._window(self.position + k) for k in range(count + 1)]
+        self.position += len(windows)
         work(*windows[0])
         self.model.wait()
         start = time.perf_counter()
@@ -81,7 +85,7 @@ class Training:
 
 
 class Ours:
-    """This package, as `gluon-lstm train` runs it, without dropout."""
+    """This package as `gluon-lstm train` uses it, without dropout."""
 
     settings = ""
 
@@ -93,7 +97,7 @@ class Ours:
         recipe = recipe_of("standard", hidden=H, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0, clip=CLIP)
         self.trainer, self.N, self.wait = Trainer(recipe, V), N, mx.nd.waitall
 
-    def begin(self) -> Any:
+    def begin_state(self) -> Any:
         return self.trainer.begin_state(self.N)
 
     def tune(self, x: Any, y: Any) -> None:
@@ -103,19 +107,19 @@ class Ours:
         return x, y
 
     def update(self, x: Any, y: Any, state: Any) -> tuple[float, Any]:
-        loss, *state = self.trainer.update(x, y, *state, RATE)
+        loss, *state = self.trainer.update(x, y, *state, LEARNING_RATE)
         return loss, state
 
     def gradients(self, x: Any, y: Any) -> None:
-        self.trainer.gradients(x, y, *self.begin())
-        self.wait()  # as an update does, before it reads the gradients
+        self.trainer.gradients(x, y, *self.begin_state())
+        self.wait()  # as an update does before it reads the gradients
 
 
 class Notes:
-    """The loop of notes 003: dense one-hot inputs, one operator for each term of a gate, a softmax at each step.
+    """Loop of notes 003: dense one-hot inputs, one operator for each term of a gate, a softmax at each step.
 
-    Three things are not theirs: Adam and clipping, which all have here, and the one-hot arrays, made by one operator
-    (they are made before training and not timed).
+    Differences from the notes: Adam and clipping, as in all programs here, and one-hot arrays created by one operator
+    (before training, not timed).
     """
 
     settings = ""
@@ -132,7 +136,7 @@ class Notes:
         for param in self.params:
             param.attach_grad()
 
-    def begin(self, N: int | None = None) -> Any:
+    def begin_state(self, N: int | None = None) -> Any:
         return [self.nd.zeros((N or self.N, self.H)) for _ in range(2)]
 
     def tune(self, x: Any, y: Any) -> None:
@@ -176,18 +180,18 @@ class Notes:
         nd = self.nd
         self.steps += 1
         scale = min(1.0, CLIP / _global_norm(nd, [param.grad for param in self.params]))
-        rate = RATE * math.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        rate = LEARNING_RATE * math.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
         for param, (mean, variance) in zip(self.params, self.moments):
             nd.adam_update(param, param.grad, mean, variance, out=param, lr=rate, rescale_grad=scale)
 
 
 def _global_norm(nd: Any, gradients: list[Any]) -> float:
-    """As `gluon.utils.clip_global_norm` has it, in one operator."""
+    """Return the global norm as `gluon.utils.clip_global_norm`, computed by one operator."""
     return math.sqrt(float(nd.multi_sum_sq(*gradients, num_arrays=len(gradients)).sum().asscalar()))
 
 
 class Gluon:
-    """Embedding, rnn.LSTM and Dense, hybridized with static memory."""
+    """Gluon: Embedding, rnn.LSTM and Dense, hybridized with static memory."""
 
     settings = ""
 
@@ -216,9 +220,9 @@ class Gluon:
             block.hybridize(static_alloc=True, static_shape=True)
         params = self.model.collect_params()
         self.params = list(params.values())
-        self.trainer = gluon.Trainer(params, "adam", {"learning_rate": RATE}, kvstore=None)
+        self.trainer = gluon.Trainer(params, "adam", {"learning_rate": LEARNING_RATE}, kvstore=None)
 
-    def begin(self) -> Any:
+    def begin_state(self) -> Any:
         return [self.nd.zeros((1, self.N, self.H)) for _ in range(2)]
 
     def tune(self, x: Any, y: Any) -> None:
@@ -232,13 +236,13 @@ class Gluon:
             logits, h, c = self.model(x, *state)
             loss = self.loss(logits.reshape((-1, self.V)), y.reshape(-1)).mean()
         loss.backward()
-        # `step` divides the gradients by its argument: so clipping costs no pass over them
+        # `step` divides the gradients by its argument, so clipping needs no extra pass
         self.trainer.step(max(1.0, _global_norm(self.nd, [param.grad() for param in self.params]) / CLIP))
         return float(loss.asscalar()), [h.detach(), c.detach()]
 
 
 def torch_model(V: int, H: int, dropout: float = 0.0) -> Any:
-    """Embedding, LSTM and Linear; dropout on the embedding and on the hidden states, never on the recurrence."""
+    """Return Embedding, LSTM and Linear, with dropout on embedding and hidden states, not on the recurrence."""
     import torch
 
     class LanguageModel(torch.nn.Module):
@@ -257,7 +261,7 @@ def torch_model(V: int, H: int, dropout: float = 0.0) -> Any:
 
 
 class Torch:
-    """The PyTorch idiom, with the quickest of the library's three Adams."""
+    """PyTorch, with the fastest of its three implementations of Adam."""
 
     def __init__(self, N: int, H: int, V: int, dropout: float = 0.0) -> None:
         import torch
@@ -265,20 +269,20 @@ class Torch:
         torch.manual_seed(1)
         torch.set_num_threads(available_cores())
         self.torch, self.model = torch, torch_model(V, H, dropout)
-        self._choose(ADAMS[0])
+        self._choose(ADAM_OPTIONS[0])
 
     def _choose(self, adam: dict[str, bool]) -> None:
-        self.optimizer = self.torch.optim.Adam(self.model.parameters(), RATE, **adam)
+        self.optimizer = self.torch.optim.Adam(self.model.parameters(), LEARNING_RATE, **adam)
         self.settings = f"Adam {adam}"
 
-    def begin(self) -> Any:
+    def begin_state(self) -> Any:
         return None
 
     def tune(self, x: Any, y: Any) -> None:
-        """Keep the quickest Adam; the weights are then again what they were."""
+        """Select the fastest Adam, and restore the weights."""
         weights = {name: value.clone() for name, value in self.model.state_dict().items()}
         seconds = []
-        for adam in ADAMS:
+        for adam in ADAM_OPTIONS:
             self._choose(adam)
             self.update(x, y, None)
             each = []
@@ -288,12 +292,12 @@ class Torch:
                 each.append(time.perf_counter() - start)
             seconds.append(min(each))
         self.model.load_state_dict(weights)
-        self._choose(ADAMS[seconds.index(min(seconds))])
+        self._choose(ADAM_OPTIONS[seconds.index(min(seconds))])
 
     def window(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
         return tuple(self.torch.from_numpy(ids.astype(np.int64)) for ids in (x, y))
 
-    def update(self, x: Any, y: Any, state: Any, rate: float = RATE) -> tuple[float, Any]:
+    def update(self, x: Any, y: Any, state: Any, rate: float = LEARNING_RATE) -> tuple[float, Any]:
         torch = self.torch
         self.optimizer.param_groups[0]["lr"] = rate
         logits, state = self.model(x, state)
@@ -312,23 +316,23 @@ TRAINERS: dict[str, Callable[[int, int, int], Any]] = {"ours": Ours, "notes": No
 
 
 class Writing:
-    """One contestant of the writing race: characters of one text, drawn at one temperature from random weights."""
+    """Generation by one program, with random weights and a fixed temperature."""
 
     def __init__(self, name: str, H: int, V: int) -> None:
         self.writer = WRITERS[name](H, V)
 
-    def turn(self, characters: int) -> float:
-        """Seconds a character."""
+    def measure(self, characters: int) -> float:
+        """Return seconds per character of one text."""
         start = time.perf_counter()
         self.writer.write(characters)
         return (time.perf_counter() - start) / characters
 
     def together(self, count: int, length: int) -> float:
-        """Seconds a character, of `count` texts that are written as one batch."""
+        """Return seconds per character of `count` texts generated as one batch."""
         return self.writer.together(count, length) / (count * length)
 
     def one_by_one(self, count: int, length: int) -> float:
-        """The same of as many texts one after another."""
+        """Return seconds per character of `count` texts generated one after another."""
         return self.writer.one_by_one(count, length) / (count * length)
 
     def save(self, path: str) -> None:
@@ -336,7 +340,7 @@ class Writing:
 
 
 def random_model(H: int, V: int) -> Any:
-    """A model of posts, V - 2 characters and small random weights."""
+    """Return a model with V - 2 characters and small random weights."""
     from gluon_lstm.config import ModelConfig
     from gluon_lstm.model import Model
     from gluon_lstm.text.codec import Codec, TextSettings
@@ -350,6 +354,8 @@ def random_model(H: int, V: int) -> Any:
 
 
 class OurWriter:
+    """Generation by this package."""
+
     def __init__(self, H: int, V: int) -> None:
         from gluon_lstm.sampling.generator import TextGenerator
         from gluon_lstm.sampling.options import SamplingOptions
@@ -383,7 +389,7 @@ class OurWriter:
 
 
 class NotesWriter:
-    """`sample` of notes 003."""
+    """Generation by `sample` of notes 003."""
 
     def __init__(self, H: int, V: int) -> None:
         self.notes, self.V = Notes(1, H, V), V
@@ -391,7 +397,7 @@ class NotesWriter:
         self.write(10)
 
     def write(self, characters: int) -> None:
-        h, c = self.notes.begin()
+        h, c = self.notes.begin_state()
         input = self._one_hots([1])
         for _ in range(characters):
             outputs, h, c = self.notes.lstm_rnn(input, h, c, temperature=TEMPERATURE)
@@ -406,7 +412,7 @@ class NotesWriter:
 
 
 class TorchWriter:
-    """One token at a time through the model of training, on as many threads as are quickest: 1 or all."""
+    """Generation by PyTorch, one token at a time, with 1 thread or all, whichever is faster."""
 
     def __init__(self, H: int, V: int) -> None:
         import torch
@@ -436,12 +442,12 @@ WRITERS: dict[str, Callable[[int, int], Any]] = {"ours": OurWriter, "notes": Not
 
 
 class Preparing:
-    """`gluon_lstm.text.corpus.prepare` with Janome, for one text."""
+    """Preparation of one text by `gluon_lstm.text.corpus.prepare` with Janome."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def turn(self, processes: int, cache: str) -> dict[str, Any]:
+    def measure(self, processes: int, cache: str) -> dict[str, Any]:
         from gluon_lstm.text.codec import TextSettings
         from gluon_lstm.text.corpus import CorpusOptions, prepare
 
@@ -452,7 +458,7 @@ class Preparing:
 
 
 def products(N: int, T: int, H: int, V: int) -> dict[str, tuple[int, int, int]]:
-    """The products (m, k) by (k, n) of one window that no way of computing it can avoid, by what they give."""
+    """Return the shapes (m, k, n) of the matrix products required for one window, by result."""
     return {
         "gates of a step": (N, H, 4 * H),
         "dh of a step": (N, 4 * H, H),
@@ -464,18 +470,18 @@ def products(N: int, T: int, H: int, V: int) -> dict[str, tuple[int, int, int]]:
 
 
 class Products:
-    """How fast one library multiplies matrices of these shapes, on all cores."""
+    """Rate of one library's matrix products of these shapes, on all cores."""
 
     def __init__(self, name: str, N: int, T: int, H: int, V: int) -> None:
         self.make, self.shapes = MULTIPLIERS[name], products(N, T, H, V)
-        self.pool = [np.ones(max(sizes), np.float32) for sizes in zip(*map(_sizes, self.shapes.values()))]
-        self.turn()
+        self.pool = [np.ones(max(sizes), np.float32) for sizes in zip(*map(_element_counts, self.shapes.values()))]
+        self.measure()
 
-    def turn(self) -> dict[str, float]:
-        """GFLOP/s for each shape, over a few hundredths of a second."""
+    def measure(self) -> dict[str, float]:
+        """Return GFLOP/s for each shape, each measured for some hundredths of a second."""
         rates = {}
         for name, (m, k, n) in self.shapes.items():
-            operands = (a[:size] for a, size in zip(self.pool, _sizes((m, k, n))))
+            operands = (a[:size] for a, size in zip(self.pool, _element_counts((m, k, n))))
             gemm, wait = self.make(*(a.reshape(s) for a, s in zip(operands, ((m, k), (k, n), (m, n)))))
             gemm()
             wait()
@@ -489,7 +495,7 @@ class Products:
         return rates
 
 
-def _sizes(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def _element_counts(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     m, k, n = shape
     return m * k, k * n, m * n
 
@@ -515,8 +521,8 @@ def _by_torch(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
     return partial(torch.mm, *map(torch.from_numpy, (A, B)), out=torch.from_numpy(out)), lambda: None
 
 
-def _by_panels(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
-    """The package's own products: a part of the result for each core."""
+def _by_ours(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Multiplier:
+    """The GEMM of this package, with a part of the result for each core."""
     from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, packed_zeros
 
     (m, k), n = A.shape, B.shape[1]
@@ -544,5 +550,5 @@ def _threads() -> ThreadPoolExecutor:
 
 
 MULTIPLIERS: dict[str, Callable[..., Multiplier]] = {
-    "numpy": _by_numpy, "mxnet": _by_mxnet, "pytorch": _by_torch, "ours": _by_panels,
+    "numpy": _by_numpy, "mxnet": _by_mxnet, "pytorch": _by_torch, "ours": _by_ours,
 }  # fmt: skip

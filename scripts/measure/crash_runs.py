@@ -1,4 +1,4 @@
-"""Training runs that something is done to, and what must hold afterwards: nothing is half written, nothing is lost."""
+"""Training runs to kill or disturb, and checks that no file is damaged and no progress is lost."""
 
 from __future__ import annotations
 
@@ -14,106 +14,110 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from bench_process import Contestant, clean_environment, end_with_parent
+from bench_process import BenchProcess, clean_environment, die_with_parent
 
 from gluon_lstm import array_file
 from gluon_lstm.model import Model
 
-SMALL = ["--hidden", "8", "--batch-size", "2", "--seq-len", "8", "--sample-length", "5", "--sample-every", "2"]
-SMALL += ["--patience", "0"]
-ALWAYS = ["--checkpoint-minutes", "1e-9"]  # behind each update
-LOST = 600.0  # seconds after which a process is given up
-KILLED, GOOD, BAD = -9, 0, 2  # how a sitting may end
+# options of a small run
+SMALL_RUN = ["--hidden", "8", "--batch-size", "2", "--seq-len", "8", "--sample-length", "5", "--sample-every", "2"]
+SMALL_RUN += ["--patience", "0"]
+CHECKPOINT_EACH_STEP = ["--checkpoint-minutes", "1e-9"]  # after each update
+TIMEOUT = 600.0  # seconds, for one process
+KILLED, FINISHED, REFUSED = -9, 0, 2  # allowed exit codes of a process
 
 
-class Failed(Exception):
-    """Something was lost; the message says what, and in which folder."""
+class CheckFailed(Exception):
+    """Data was lost or damaged; the message says what, and in which directory."""
 
 
-class Victim:
-    """A training run in `folder`, by the command line; what it says is kept beside the folder."""
+class CrashRun:
+    """A training run in `folder`, started by command line, once or more; its output goes to a file next to `folder`."""
 
     def __init__(self, folder: Path, text: Path, options: Sequence[str]) -> None:
         self.folder, self.log = folder, folder.with_name(folder.name + ".log")
-        self.pid = 0  # of the last sitting
+        self.pid = 0  # of the last process
         cache = ["--cache", str(text.parent / "cache")]
-        self.arguments = ["train", str(text), "--out", str(folder), *SMALL, *cache, *options, "--resume"]
+        self.arguments = ["train", str(text), "--out", str(folder), *SMALL_RUN, *cache, *options, "--resume"]
 
-    def start(self, log: Any, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """A sitting that ends with this process, if not sooner. `before`: a command that runs another."""
-        command = [*before, sys.executable, "-m", "gluon_lstm", *self.arguments]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+    def start(self, log: Any, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start or resume the run in a process that dies with this one. `prefix`: a command that runs the process."""
+        command = [*prefix, sys.executable, "-m", "gluon_lstm", *self.arguments]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
         child = subprocess.Popen(
-            command, **quiet, env=clean_environment(), start_new_session=True, preexec_fn=end_with_parent
+            command, **streams, env=clean_environment(), start_new_session=True, preexec_fn=die_with_parent
         )
         self.pid = child.pid
         return child
 
-    def run(self, before: Sequence[str] = ()) -> int:
-        """The exit code of a whole sitting. Raises Failed when that is not as it should be."""
-        with self.start(subprocess.PIPE, before) as child:
+    def run(self, prefix: Sequence[str] = ()) -> int:
+        """Run a process to its end and return its exit code. Raises CheckFailed for another end than expected."""
+        with self.start(subprocess.PIPE, prefix) as child:
             try:
-                said, _ = child.communicate(timeout=LOST)
+                output, _ = child.communicate(timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
-                raise Failed(f"{self.folder}: no end after {LOST:.0f} s") from None
+                raise CheckFailed(f"{self.folder}: no end after {TIMEOUT:.0f} s") from None
             finally:
                 child.kill()
-        self.log.write_bytes(said)
-        self.check_told(child.returncode)
+        self.log.write_bytes(output)
+        self.check_exit(child.returncode)
         return child.returncode
 
-    def check_told(self, code: int) -> None:
-        """It was killed, or came to its end, or says in a sentence why it did not."""
-        said = self.said()
-        if "Traceback" in said:
-            raise Failed(f"{self.folder}: a traceback (see {self.log})")
-        last = said.strip().split("\n")[-1]
-        if code not in (KILLED, GOOD, BAD) or (code == BAD and not last.startswith("gluon-lstm: ")):
-            raise Failed(f"{self.folder}: exit code {code}: {last}")
+    def check_exit(self, code: int) -> None:
+        """Raise CheckFailed unless it was killed, finished, or ended with an error in one sentence."""
+        output = self.output()
+        if "Traceback" in output:
+            raise CheckFailed(f"{self.folder}: a traceback (see {self.log})")
+        last = output.strip().split("\n")[-1]
+        if code not in (KILLED, FINISHED, REFUSED) or (code == REFUSED and not last.startswith("gluon-lstm: ")):
+            raise CheckFailed(f"{self.folder}: exit code {code}: {last}")
 
-    def said(self) -> str:
+    def output(self) -> str:
+        """Return the output of the last process."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def finish(self) -> None:
-        """Go on until the run is over."""
-        self.check_over(self.run(), self.said())
+        """Resume the run until it is finished."""
+        self.check_finished(self.run(), self.output())
 
-    def check_over(self, code: int, said: str) -> None:
+    def check_finished(self, code: int, output: str) -> None:
+        """Raise CheckFailed unless the exit code is 0."""
         if code:
-            raise Failed(f"{self.folder}: cannot be resumed, exit code {code}: {said.strip()}")
+            raise CheckFailed(f"{self.folder}: cannot be resumed, exit code {code}: {output.strip()}")
 
 
 class Resumer:
-    """Goes on with runs, one after the other, in one process: to start one takes seconds."""
+    """Resumes runs in one process, one after another, since starting a process takes seconds."""
 
     def resume(self, arguments: Sequence[str]) -> dict[str, Any]:
         from gluon_lstm.cli.main import main
 
-        with redirect_stderr(StringIO()) as said:
+        with redirect_stderr(StringIO()) as output:
             code = main(arguments)
-        return {"code": code, "said": said.getvalue()}
+        return {"code": code, "output": output.getvalue()}
 
 
-class Finisher:
-    """Finishes victims of several threads, without a process for each."""
+class SharedResumer:
+    """Finishes runs of several threads in one process."""
 
-    def __init__(self, contestant: Contestant) -> None:
-        self._contestant, self._lock = contestant, Lock()
+    def __init__(self, process: BenchProcess) -> None:
+        self._process, self._lock = process, Lock()
 
-    def finish(self, victim: Victim) -> None:
+    def finish(self, run: CrashRun) -> None:
         with self._lock:
-            answer = self._contestant.do("resume", arguments=victim.arguments)
-        victim.check_over(answer["code"], answer["said"])
+            result = self._process.call("resume", arguments=run.arguments)
+        run.check_finished(result["code"], result["output"])
 
 
 @contextmanager
-def a_finisher() -> Iterator[Finisher]:
-    with Contestant("crash_runs:Resumer", setup="gluon_lstm.system:limit_blas_threads") as contestant:
-        yield Finisher(contestant)
+def shared_resumer() -> Iterator[SharedResumer]:
+    """Start the process of a SharedResumer, and end it."""
+    with BenchProcess("crash_runs:Resumer", setup="gluon_lstm.system:limit_blas_threads") as process:
+        yield SharedResumer(process)
 
 
-def a_text(work: Path) -> Path:
-    """300 posts, each of some letters."""
+def write_posts(work: Path) -> Path:
+    """Write text.txt with 300 random posts into `work` and return its path."""
     rng = random.Random(7)
     path = work / "text.txt"
     posts = ["".join(rng.choice("あいうえおかきくけこ") for _ in range(rng.randint(5, 25))) for _ in range(300)]
@@ -121,11 +125,11 @@ def a_text(work: Path) -> Path:
     return path
 
 
-# ---- what must hold
+# ---- checks
 
 
-def check_whole(folder: Path) -> None:
-    """Every model and state in the folder can be loaded, and what the state says of the other files is there."""
+def check_readable(folder: Path) -> None:
+    """Raise CheckFailed unless all models and states load and other files are as long as the state says."""
     for path in sorted(folder.glob("*.safetensors")):
         try:
             if path.name == "state.safetensors":
@@ -134,24 +138,24 @@ def check_whole(folder: Path) -> None:
             else:
                 Model.load(path)
         except ValueError as error:
-            raise Failed(str(error)) from error
+            raise CheckFailed(str(error)) from error
 
 
 def _check_lengths(folder: Path, lengths: dict[str, int]) -> None:
     for name, length in lengths.items():
-        there = (folder / name).stat().st_size if (folder / name).exists() else 0
-        if there < length:
-            raise Failed(f"{folder / name}: {there} bytes, where the state says {length}")
+        size = (folder / name).stat().st_size if (folder / name).exists() else 0
+        if size < length:
+            raise CheckFailed(f"{folder / name}: {size} bytes, where the state says {length}")
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """In what two folders of runs differ, which should have come to the same."""
+    """Return the differences between two run directories, except for times."""
     names = {path.name for path in one.iterdir()}
     others = {path.name for path in other.iterdir()}
     found = [f"only one has {name}" for name in sorted(names ^ others)]
     for name in sorted(names & others):
         if name.endswith(".safetensors"):
-            found += [f"{name}: {what}" for what in _differences_of_files(one / name, other / name)]
+            found += [f"{name}: {difference}" for difference in _file_differences(one / name, other / name)]
     if "samples.txt" in names & others and (one / "samples.txt").read_bytes() != (other / "samples.txt").read_bytes():
         found.append("samples.txt")
     if "history.jsonl" in names & others and _history(one) != _history(other):
@@ -159,7 +163,7 @@ def differences(one: Path, other: Path) -> list[str]:
     return found
 
 
-def _differences_of_files(one: Path, other: Path) -> list[str]:
+def _file_differences(one: Path, other: Path) -> list[str]:
     (values, arrays), (other_values, other_arrays) = array_file.load(one), array_file.load(other)
     names = sorted(arrays.keys() | other_arrays.keys())
     found = [name for name in names if _bits(arrays, name) != _bits(other_arrays, name)]
@@ -168,7 +172,7 @@ def _differences_of_files(one: Path, other: Path) -> list[str]:
 
 
 def _bits(arrays: dict[str, np.ndarray], name: str) -> Any:
-    """What tells two arrays apart: also 0 and -0, and two NaNs."""
+    """Return dtype, shape and bytes, which distinguish 0 from -0 and NaNs from each other; None without the array."""
     return (arrays[name].dtype, arrays[name].shape, arrays[name].tobytes()) if name in arrays else None
 
 
@@ -177,7 +181,8 @@ def _history(folder: Path) -> list[dict[str, Any]]:
     return [{**json.loads(line), "seconds": None} for line in lines]
 
 
-def check_same(folder: Path, whole: Path) -> None:
-    found = differences(folder, whole)
+def check_equal(folder: Path, reference: Path) -> None:
+    """Raise CheckFailed unless the run directory equals that of an uninterrupted run, `reference`."""
+    found = differences(folder, reference)
     if found:
-        raise Failed(f"{folder}: not what an uninterrupted run comes to ({whole}): {', '.join(found[:5])}")
+        raise CheckFailed(f"{folder}: differs from an uninterrupted run ({reference}): {', '.join(found[:5])}")

@@ -1,7 +1,7 @@
-"""Each system call that touches the folder of a run, struck in turn: the process is killed there, or the call fails.
+"""Fault injection by strace: at each system call that touches a run directory, the process is killed or the call fails.
 
-strace does it. Between two of these calls nothing in the folder changes, so a process killed before each of them has
-been killed everywhere, but for the middle of a write. To close a file changes nothing either.
+The directory changes only at these calls. A process killed before each of them covers every state of the directory,
+except a write that stops in the middle. Closing a file changes nothing.
 """
 
 from __future__ import annotations
@@ -16,169 +16,194 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from crash_runs import ALWAYS, GOOD, KILLED, LOST, Failed, Finisher, Victim, a_finisher, a_text, check_same, check_whole
+from crash_runs import (
+    CHECKPOINT_EACH_STEP,
+    FINISHED,
+    KILLED,
+    TIMEOUT,
+    CheckFailed,
+    CrashRun,
+    SharedResumer,
+    check_equal,
+    check_readable,
+    shared_resumer,
+    write_posts,
+)
 
 from gluon_lstm.system import available_cores
 
-CALLS = (
+SYSTEM_CALLS = (
     "openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "truncate",
     "unlink", "unlinkat", "mkdir", "flock",
 )  # fmt: skip
-ERRORS = {  # what can happen to a call; they take turns
+CALL_ERRORS = {  # errors of a call, injected in turn
     "openat": ("EACCES", "ENOSPC", "EROFS", "EMFILE"), "write": ("ENOSPC", "EIO", "EDQUOT"), "fsync": ("EIO", "ENOSPC"),
     "rename": ("EIO", "EROFS", "ENOSPC"), "ftruncate": ("EIO", "EROFS"), "truncate": ("EIO",), "mkdir": ("EACCES",),
     "unlink": ("EIO",), "flock": ("EIO",),
 }  # fmt: skip
-DISKS = {  # which calls fail on a disk, and why, from some moment on
+DISK_ERRORS = {  # error of a disk -> calls that fail with it from some moment on
     "ENOSPC": ("openat", "write", "fsync", "mkdir"),
     "EIO": ("openat", "write", "fsync", "rename", "ftruncate", "truncate", "unlink", "mkdir"),
     "EROFS": ("openat", "rename", "ftruncate", "truncate", "unlink", "mkdir"),
 }
-WHOLE = ("state.safetensors", "last.safetensors", "best.safetensors", "curve.png")  # written beside themselves first
-OTHERS = ("history.jsonl", "samples.txt", ".lock")
+ATOMIC_FILES = ("state.safetensors", "last.safetensors", "best.safetensors", "curve.png")  # replaced atomically
+APPENDED_FILES = ("history.jsonl", "samples.txt", ".lock")
 STEPS = ["--steps", "2", "--sample-every", "1"]
 
 
-class Call(NamedTuple):
+class SystemCall(NamedTuple):
     name: str
-    file: str  # the first that it names
+    file: str  # the first named file, relative to the run directory
 
 
-class Blow(NamedTuple):
-    """What is done to the call number `at` (from 0) of a sitting; `injections` is how strace is told."""
+class Fault(NamedTuple):
+    """Fault at call `index` (from 0) of a process; `injections` are strace's expressions for it."""
 
-    at: int
-    what: str
+    index: int
+    label: str
     injections: Sequence[str]
 
 
 # ---- traces
 
 
-def strace(folder: Path, trace: Path, injections: Iterable[str]) -> list[str]:
-    """What stands before a command so that its calls on the folder are followed, and struck.
+def strace_command(folder: Path, trace: Path, injections: Iterable[str]) -> list[str]:
+    """Return the prefix of a command that traces its calls on the directory and injects faults.
 
-    With -D the command keeps the number of the process that is started, $$, which its temporary files have in their
-    names. Not --seccomp-bpf: strace 6.1 sends no signals then.
+    With -D the command keeps the process id $$, which its temporary files have in their names. --seccomp-bpf is not
+    used, since strace 6.1 sends no signals with it.
     """
     out = quote(str(folder))
-    paths = [out, *(f"{out}/{name}" for name in (*WHOLE, *OTHERS)), *(f"{out}/.{name}.$$.tmp" for name in WHOLE)]
-    paths += [quote(str(path)) for path in folder.glob(".*.tmp")]  # what another process left
-    options = ["-D", "-f", "-q", "-y", "-o", quote(str(trace)), "-e", f"trace={','.join(CALLS)}"]
+    paths = [
+        out,
+        *(f"{out}/{name}" for name in (*ATOMIC_FILES, *APPENDED_FILES)),
+        *(f"{out}/.{name}.$$.tmp" for name in ATOMIC_FILES),
+    ]
+    paths += [quote(str(path)) for path in folder.glob(".*.tmp")]  # of earlier processes
+    options = ["-D", "-f", "-q", "-y", "-o", quote(str(trace)), "-e", f"trace={','.join(SYSTEM_CALLS)}"]
     options += [word for path in paths for word in ("-P", path)]
     options += [word for injection in injections for word in ("-e", f"inject={injection}")]
     return ["sh", "-c", f'exec strace {" ".join(options)} "$@"', "strace"]
 
 
-def traced(victim: Victim, injections: Iterable[str] = ()) -> tuple[int, str]:
-    """The exit code of a sitting, and the trace of its main thread, which does all the writing.
+def run_traced(run: CrashRun, injections: Iterable[str] = ()) -> tuple[int, str]:
+    """Return the exit code of a process, and the trace of its main thread, which does all the writing.
 
-    Raises Failed when the trace has no end.
+    Raises CheckFailed for an incomplete trace.
     """
-    trace = victim.log.with_suffix(".trace")
-    code = victim.run(strace(victim.folder, trace, injections))
-    end = time.monotonic() + LOST
+    trace = run.log.with_suffix(".trace")
+    code = run.run(strace_command(run.folder, trace, injections))
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
-        lines = re.findall(rf"^{victim.pid} +(.*)", text, re.MULTILINE)
+        lines = re.findall(rf"^{run.pid} +(.*)", text, re.MULTILINE)
         if lines and lines[-1].startswith("+++ "):
             return code, "\n".join(lines)
-        time.sleep(0.01)  # strace -D ends a little after what it follows
-    raise Failed(f"{victim.folder}: strace has not followed it to its end (see {victim.log} and {trace})")
+        time.sleep(0.01)  # strace -D ends a little after the process
+    raise CheckFailed(f"{run.folder}: incomplete trace (see {run.log} and {trace})")
 
 
-def calls_of(trace: str, folder: Path) -> list[Call]:
+def parse_trace(trace: str, folder: Path) -> list[SystemCall]:
+    """Return the calls of a trace."""
     found = []
     for name, rest in re.findall(r"^(\w+)\((.*)", trace, re.MULTILINE):
         path = re.search(rf"{re.escape(str(folder))}/?([^\">]*)", rest)
-        found.append(Call(name, re.sub(r"\.\d+\.tmp", ".tmp", path[1]) if path else ""))
+        found.append(SystemCall(name, re.sub(r"\.\d+\.tmp", ".tmp", path[1]) if path else ""))
     return found
 
 
-# ---- blows
+# ---- faults
 
 
-def deaths(calls: Sequence[Call]) -> list[Blow]:
-    """Killed before each call."""
+def kill_faults(calls: Sequence[SystemCall]) -> list[Fault]:
+    """Return a kill before each call."""
     return [
-        Blow(at, f"before {call.name}", [f"{call.name}:signal=KILL:when={_number(calls, at)}"])
-        for at, call in enumerate(calls)
+        Fault(index, f"before {call.name}", [f"{call.name}:signal=KILL:when={_occurrence(calls, index)}"])
+        for index, call in enumerate(calls)
     ]
 
 
-def errors(calls: Sequence[Call]) -> list[Blow]:
-    """Each call fails by itself; and from every third one on, all do that would on such a disk."""
-    blows = []
-    for at, call in enumerate(calls):
-        number = _number(calls, at)
-        kinds = ERRORS[call.name]
+def error_faults(calls: Sequence[SystemCall]) -> list[Fault]:
+    """Return a failure of each call, and for every third call a disk error from that call on."""
+    faults = []
+    for index, call in enumerate(calls):
+        number = _occurrence(calls, index)
+        kinds = CALL_ERRORS[call.name]
         error = kinds[number % len(kinds)]
-        blows.append(Blow(at, f"{call.name}: {error}", [f"{call.name}:error={error}:when={number}"]))
-        disk = list(DISKS)[at // 3 % len(DISKS)]
-        if at % 3 == 0 and any(later.name in DISKS[disk] for later in calls[at:]):
-            done = Counter(before.name for before in calls[:at])
-            from_here = [f"{name}:error={disk}:when={done[name] + 1}+" for name in DISKS[disk]]
-            blows.append(Blow(at, f"from some call on: {disk}", from_here))
-    return blows
+        faults.append(Fault(index, f"{call.name}: {error}", [f"{call.name}:error={error}:when={number}"]))
+        disk = list(DISK_ERRORS)[index // 3 % len(DISK_ERRORS)]
+        if index % 3 == 0 and any(later.name in DISK_ERRORS[disk] for later in calls[index:]):
+            done = Counter(before.name for before in calls[:index])
+            from_here = [f"{name}:error={disk}:when={done[name] + 1}+" for name in DISK_ERRORS[disk]]
+            faults.append(Fault(index, f"from some call on: {disk}", from_here))
+    return faults
 
 
-def _number(calls: Sequence[Call], at: int) -> int:
-    """How many of the calls up to this one have its name."""
-    return sum(call.name == calls[at].name for call in calls[: at + 1])
+def _occurrence(calls: Sequence[SystemCall], index: int) -> int:
+    """Return the number of calls up to this one with its name, as strace counts them."""
+    return sum(call.name == calls[index].name for call in calls[: index + 1])
 
 
-# ---- strikes
+# ---- injection
 
 
-def strike_each(work: Path, every: int, blows_on: Callable[[Sequence[Call]], list[Blow]]) -> Counter[tuple[str, str]]:
-    """How often which blow had which end: on a run that begins, and on one that goes on from a kill in a checkpoint."""
-    text = a_text(work)
+def inject_each(
+    work: Path, every: int, make_faults: Callable[[Sequence[SystemCall]], list[Fault]]
+) -> Counter[tuple[str, str]]:
+    """Inject every fault number 0, `every`, 2 * `every` ...; return counts by (label, outcome).
 
-    def victim(name: str) -> Victim:
-        return Victim(work / name, text, [*STEPS, *ALWAYS])
+    Faults hit a new run, and a run resumed after a kill during a checkpoint.
+    """
+    text = write_posts(work)
 
-    whole = victim("whole")
-    begun = calls_of(traced(whole)[1], whole.folder)
-    half = _half_done(victim("half"), begun)
-    resumed = _a_copy(half, victim("resumed"))
-    gone_on = calls_of(traced(resumed)[1], resumed.folder)
+    def new_run(name: str) -> CrashRun:
+        return CrashRun(work / name, text, [*STEPS, *CHECKPOINT_EACH_STEP])
 
-    def strike(blow: Blow, start: Path | None) -> tuple[str, str]:
-        name = "-".join(re.findall(r"\w+", f"{'resumed' if start else 'begun'} {blow.at} {blow.what}"))
-        struck = _a_copy(start, victim(name)) if start else victim(name)
-        return blow.what, _strike(struck, blow, whole.folder, finisher)
+    reference = new_run("reference")
+    calls = parse_trace(run_traced(reference)[1], reference.folder)
+    half = _killed_in_checkpoint(new_run("half"), calls)
+    resumed = _copy_into(half, new_run("resumed"))
+    resumed_calls = parse_trace(run_traced(resumed)[1], resumed.folder)
 
-    blows: list[tuple[Blow, Path | None]] = [(blow, None) for blow in blows_on(begun)]
-    blows += [(blow, half) for blow in blows_on(gone_on)]
-    with a_finisher() as finisher, ThreadPoolExecutor(available_cores()) as threads:
-        return Counter(threads.map(lambda pair: strike(*pair), blows[::every]))
+    def inject(fault: Fault, start: Path | None) -> tuple[str, str]:
+        name = "-".join(re.findall(r"\w+", f"{'resumed' if start else 'new'} {fault.index} {fault.label}"))
+        run = _copy_into(start, new_run(name)) if start else new_run(name)
+        return fault.label, _inject(run, fault, reference.folder, resumer)
 
-
-def _half_done(victim: Victim, calls: Sequence[Call]) -> Path:
-    """A run killed where it had written all of its last step but the name of its state."""
-    renames = [at for at, call in enumerate(calls) if call == Call("rename", ".state.safetensors.tmp")]
-    blow = deaths(calls)[renames[-2]]  # the last one ends the run
-    traced(victim, blow.injections)
-    if not list(victim.folder.glob(".state*.tmp")):
-        raise Failed(f"{victim.folder}: was not killed before a rename: strace does not do what it is asked for")
-    return victim.folder
+    faults: list[tuple[Fault, Path | None]] = [(fault, None) for fault in make_faults(calls)]
+    faults += [(fault, half) for fault in make_faults(resumed_calls)]
+    with shared_resumer() as resumer, ThreadPoolExecutor(available_cores()) as threads:
+        return Counter(threads.map(lambda pair: inject(*pair), faults[::every]))
 
 
-def _a_copy(folder: Path, victim: Victim) -> Victim:
-    shutil.copytree(folder, victim.folder)
-    return victim
+def _killed_in_checkpoint(run: CrashRun, calls: Sequence[SystemCall]) -> Path:
+    """Kill a run before the rename of the state of its last step, and return its directory."""
+    renames = [index for index, call in enumerate(calls) if call == SystemCall("rename", ".state.safetensors.tmp")]
+    fault = kill_faults(calls)[renames[-2]]  # the last one is that of the finished run
+    run_traced(run, fault.injections)
+    if not list(run.folder.glob(".state*.tmp")):
+        raise CheckFailed(f"{run.folder}: was not killed before a rename: strace did not inject the signal")
+    return run.folder
 
 
-def _strike(victim: Victim, blow: Blow, whole: Path, finisher: Finisher) -> str:
-    """How the sitting ended. Raises Failed when something is lost by it, or when the blow did not fall."""
-    code, trace = traced(victim, blow.injections)
-    calls = len(calls_of(trace, victim.folder))
-    if not (calls == blow.at + 1 if code == KILLED else "(INJECTED)" in trace):
-        raise Failed(f"{victim.folder}: {blow} struck nothing, or elsewhere (see {victim.log.with_suffix('.trace')})")
-    check_whole(victim.folder)
-    if code == GOOD:
-        check_same(victim.folder, whole)
-    finisher.finish(victim)
-    check_same(victim.folder, whole)
-    shutil.rmtree(victim.folder)
-    return {GOOD: "went on to the end", KILLED: "killed"}.get(code, "ended with a sentence")
+def _copy_into(folder: Path, run: CrashRun) -> CrashRun:
+    """Copy a run directory to that of `run`."""
+    shutil.copytree(folder, run.folder)
+    return run
+
+
+def _inject(run: CrashRun, fault: Fault, reference: Path, resumer: SharedResumer) -> str:
+    """Return the outcome of a process with a fault. Raises CheckFailed for lost data or a missing fault."""
+    code, trace = run_traced(run, fault.injections)
+    calls = len(parse_trace(trace, run.folder))
+    if not (calls == fault.index + 1 if code == KILLED else "(INJECTED)" in trace):
+        raise CheckFailed(
+            f"{run.folder}: {fault} was not injected, or at another call (see {run.log.with_suffix('.trace')})"
+        )
+    check_readable(run.folder)
+    if code == FINISHED:
+        check_equal(run.folder, reference)
+    resumer.finish(run)
+    check_equal(run.folder, reference)
+    shutil.rmtree(run.folder)
+    return {FINISHED: "finished", KILLED: "killed"}.get(code, "ended with an error message")

@@ -1,8 +1,8 @@
-"""What must hold for any bytes whatever, in a model file, in a file of text, and on the command line.
+"""Targets of fuzzing: guarantees that hold for any bytes in a model file, a text file or a command line.
 
-Each of TARGETS has `seeds`, small inputs that are what they should be, and `check`, which raises for an input that
-breaks a promise: what cannot be used is refused by an exception of the kind that is documented, in one sentence; what
-is not refused works. `scripts/measure/fuzz.py` and tests/test_fuzz.py look for such inputs.
+Each of TARGETS has `seeds`, small valid inputs, and `check`, which raises for an input that violates a guarantee: an
+invalid input is refused by the documented exception in one sentence, a valid one works. `fuzz.py` and
+tests/scripts/test_fuzz.py search for such inputs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import read_user_dictionary
 from gluon_lstm.text.vocabulary import Vocabulary
 
-LONGEST_SENTENCE = 1000  # characters, the path besides
+MAX_SENTENCE_LENGTH = 1000  # characters, with the path
 LETTERS = ["こ", "ん", "に", "ち", "は", "!", "\n", "👨‍👩‍👧", "a"]
 ENTRIES = ("朝霧てまり,カスタム名詞,アサギリテマリ", "こん,名詞,コン")
 POSTS = ["こんにちは!", "RT @name: 晴天なり https://example.com/x", "ﾃﾞｨｱ &amp; 改行\nを含む 👨‍👩‍👧 #タグ", "", "www"]
@@ -47,7 +47,7 @@ OPTIONS = (
     *(ReadingOptions(column=column, field=column) for column in ("all", "1", "2", "²", "text", "tweet.full_text", "")),
     *(ReadingOptions(encoding=encoding) for encoding in (*ENCODINGS, "utf-7", "idna", "unicode_escape", "hz")),
 )
-Snippets = Sequence[tuple[str, bytes]]  # the ending of a file's name (.txt), and a part of it
+Snippets = Sequence[tuple[str, bytes]]  # suffix of a file (.txt), and a part of its bytes
 
 
 class Target(Protocol):
@@ -57,43 +57,44 @@ class Target(Protocol):
 
 
 @contextmanager
-def refused(*kinds: type[Exception]) -> Iterator[None]:
-    """An input may be refused by an exception of these kinds, if it says why in one sentence."""
+def allow_refusal(*kinds: type[Exception]) -> Iterator[None]:
+    """Allow a refusal by an exception of these kinds with one sentence as message."""
     try:
         yield
     except kinds as error:
-        said = str(error)
-        assert said.strip() and "\n" not in said and len(said) < LONGEST_SENTENCE, f"not one sentence: {said[:2000]!r}"
+        message = str(error)
+        assert message.strip() and "\n" not in message, f"not one sentence: {message[:2000]!r}"
+        assert len(message) < MAX_SENTENCE_LENGTH, f"too long: {message[:2000]!r}"
 
 
 # ---- models
 
 
 def small_models() -> list[Model]:
-    """One of each kind of cell, text and vocabulary."""
+    """Return models with different cells, layers, tokenizers and text settings."""
     char, raw = TextSettings("char"), TextSettings("char", raw=True)
     words = TextSettings("janome-chars", user_dictionary=ENTRIES)
-    kinds = [(char, "standard", 1), (raw, "peephole", 2), (char, "peephole-full", 1), (words, "rnn", 1)]
+    cases = [(char, "standard", 1), (raw, "peephole", 2), (char, "peephole-full", 1), (words, "rnn", 1)]
     models: list[Model] = []
-    for settings, variant, layers in kinds:
-        built = ModelConfig(2, variant, layers)
+    for settings, variant, layers in cases:
+        config = ModelConfig(2, variant, layers)
         vocabulary = Vocabulary([*settings.special_tokens, *LETTERS], len(settings.special_tokens))
         rng = np.random.default_rng(len(models))
-        shapes = built.shapes(len(vocabulary))
+        shapes = config.shapes(len(vocabulary))
         arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-        models.append(Model(built, Codec(settings, vocabulary), arrays, {"steps": 7, "val_bpc": 4.5}))
+        models.append(Model(config, Codec(settings, vocabulary), arrays, {"steps": 7, "val_bpc": 4.5}))
     return models
 
 
-def same(one: Model, other: Model) -> bool:
-    """Whether they have the same arrays, vocabulary and settings."""
+def same_model(one: Model, other: Model) -> bool:
+    """Return whether two models have the same arrays, vocabulary and settings."""
     return json.dumps(one.file_metadata()) == json.dumps(other.file_metadata()) and all(
         np.array_equal(one.arrays[name], other.arrays[name]) for name in one.config.shapes(len(one.vocabulary))
     )
 
 
 class ModelFile:
-    """A damaged model file is refused, or it is the model that it was."""
+    """A damaged model file is refused, or loads as the original model."""
 
     def __init__(self, folder: Path, snippets: Snippets = ()) -> None:
         self.path = folder / "model.safetensors"
@@ -104,76 +105,78 @@ class ModelFile:
 
     def check(self, data: bytes) -> None:
         self.path.write_bytes(data)
-        with refused(ModelError, OSError):
+        with allow_refusal(ModelError, OSError):
             loaded = Model.load(self.path)
-            assert any(same(loaded, model) for model in self.models), "a damaged model was accepted"
+            assert any(same_model(loaded, model) for model in self.models), "a damaged model was accepted"
 
 
-class SealedModel:
-    """Whatever a model file says under a checksum that is right, it is refused, or it is a model one can work with.
+class ModelMetadata:
+    """A model file with arbitrary metadata and a valid checksum is refused, or loads as a usable model.
 
-    An input is its description, a line of JSON, and then the bytes of its weights, as many as there may be.
+    An input is the metadata, one line of JSON, followed by bytes of weights.
     """
 
-    MOST_WEIGHTS = 100_000
+    MAX_WEIGHTS = 100_000
 
     def __init__(self, folder: Path, snippets: Snippets = ()) -> None:
         self.path = folder / "model.safetensors"
         self.seeds = []
         for model in small_models():
-            described = json.dumps({"format": array_file.FORMAT, **model.file_metadata()}, ensure_ascii=False)
+            metadata = json.dumps({"format": array_file.FORMAT, **model.file_metadata()}, ensure_ascii=False)
             weights = b"".join(array.tobytes() for array in model.arrays.values())
-            self.seeds.append(described.encode() + b"\n" + weights)
+            self.seeds.append(metadata.encode() + b"\n" + weights)
 
     def check(self, data: bytes) -> None:
         line, _, weights = data.partition(b"\n")
         try:
-            described = json.loads(line)
+            metadata = json.loads(line)
         except (ValueError, RecursionError):
             return
-        if not isinstance(described, dict):
+        if not isinstance(metadata, dict):
             return
-        arrays = self._arrays(described, weights)
-        described["checksum"] = array_file.checksum(json.loads(json.dumps({**described, "checksum": ""})), arrays)
-        self.path.write_bytes(save(arrays, metadata={array_file.METADATA_KEY: json.dumps(described)}))
-        with refused(ModelError, OSError):
-            usable(Model.load(self.path), self.path)
+        arrays = self._arrays(metadata, weights)
+        metadata["checksum"] = array_file.checksum(json.loads(json.dumps({**metadata, "checksum": ""})), arrays)
+        self.path.write_bytes(save(arrays, metadata={array_file.METADATA_KEY: json.dumps(metadata)}))
+        with allow_refusal(ModelError, OSError):
+            check_usable(Model.load(self.path), self.path)
 
-    def _arrays(self, described: Mapping[str, Any], weights: bytes) -> dict[str, np.ndarray]:
-        """Arrays of the shapes that the description asks for, where that makes sense."""
+    def _arrays(self, metadata: Mapping[str, Any], weights: bytes) -> dict[str, np.ndarray]:
+        """Return arrays of the shapes that the metadata require, or none for invalid metadata."""
         try:
-            shapes = ModelConfig(**described["config"]).shapes(len(described["vocabulary"]))
+            shapes = ModelConfig(**metadata["config"]).shapes(len(metadata["vocabulary"]))
         except (KeyError, TypeError, ValueError):
             return {}
-        if sum(map(math.prod, shapes.values())) > self.MOST_WEIGHTS:
+        if sum(map(math.prod, shapes.values())) > self.MAX_WEIGHTS:
             return {}
         numbers = np.frombuffer(weights[: len(weights) // 4 * 4] or bytes(4), np.float32)
         return {name: np.resize(numbers, shape) for name, shape in shapes.items()}
 
 
-def usable(model: Model, path: Path) -> None:
-    """The model writes 20 characters, says how likely a text is, and comes back when it is saved."""
+def check_usable(model: Model, path: Path) -> None:
+    """Raise unless the model generates 20 characters, scores a text, and can be saved and loaded."""
     shapes = model.config.shapes(len(model.vocabulary))
     assert {name: array.shape for name, array in model.arrays.items()} == shapes
     generator = TextGenerator(model)
     try:
         text = "".join(generator.stream(generator.prefix("こん"), rng_for(1), length=20))
     except ValueError as error:
-        assert len(model.vocabulary) == model.vocabulary.num_specials, f"it writes nothing: {error}"
+        assert len(model.vocabulary) == model.vocabulary.num_specials, f"nothing can be generated: {error}"
     else:
-        assert len(text) > 20, f"it wrote {text!r}"
+        assert len(text) > 20, f"generated {text!r}"
     ids = np.array(model.codec.encode("こんにちは!"), np.int32)
     assert math.isfinite(score(InferenceCell(model.arrays, model.config), model.codec, ids, 6).bpc)
     model.save(path)
-    assert same(Model.load(path), model)
+    assert same_model(Model.load(path), model)
 
 
 # ---- files of text
 
 
-def in_format(name: str, posts: Sequence[str]) -> str:
-    """A file of these posts as text; its kind is that of `name`."""
-    tweets = [{"tweet": {"full_text": post, "id_str": str(k), "created_at": DATE}} for k, post in enumerate(posts)]
+def posts_file(name: str, posts: Sequence[str]) -> str:
+    """Return the content of a file with these posts in the format of the file name."""
+    tweets = [
+        {"tweet": {"full_text": post, "id_str": str(k), "created_at": TWEET_DATE}} for k, post in enumerate(posts)
+    ]
     records = [{"id": k, "text": post, "user": {"name": "a"}} for k, post in enumerate(posts)]
     quoted = [post.replace('"', '""') for post in posts]
     return {
@@ -186,11 +189,11 @@ def in_format(name: str, posts: Sequence[str]) -> str:
     }[name]
 
 
-DATE = "Sun Sep 02 12:00:00 +0000 2018"
+TWEET_DATE = "Sun Sep 02 12:00:00 +0000 2018"
 
 
-def zipped(script: str, method: int) -> bytes:
-    """A Twitter archive."""
+def twitter_archive(script: str, method: int) -> bytes:
+    """Return a Twitter archive (zip) with the given tweets.js."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         archive.writestr(zipfile.ZipInfo("data/tweets.js"), script, method)
@@ -199,18 +202,18 @@ def zipped(script: str, method: int) -> bytes:
 
 
 class TextFile:
-    """Any file is read or refused, and what is read can be cleaned.
+    """Any file is read or refused, and the posts read can be cleaned.
 
-    The first byte of an input chooses the options, the others are the file.
+    The first byte of an input selects the options, the others are the file.
     """
 
     def __init__(self, name: str, folder: Path, snippets: Snippets = ()) -> None:
         self.path = folder / name
         if name.endswith(".zip"):
-            script = in_format("tweets.js", POSTS)
-            files = [zipped(script, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+            script = posts_file("tweets.js", POSTS)
+            files = [twitter_archive(script, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
         else:
-            text = in_format(name, POSTS)
+            text = posts_file(name, POSTS)
             files = [text.encode(encoding, "ignore") for encoding in ENCODINGS]
         files += [part for ending, part in snippets if ending == self.path.suffix]
         self.seeds = [b"\0" + file for file in files] + [bytes([k]) + files[0] for k in range(len(OPTIONS))]
@@ -219,16 +222,16 @@ class TextFile:
         options = OPTIONS[data[0] % len(OPTIONS)] if data else OPTIONS[0]
         self.path.write_bytes(data[1:])
         posts: list[str] = []
-        with refused(TextError, OSError):
+        with allow_refusal(TextError, OSError):
             posts.extend(read_posts([self.path], options))
         for post in Cleaner(CleaningOptions()).clean_posts(posts):
             assert post and post.encode("utf-8")
-        with refused(TextError, OSError):
+        with allow_refusal(TextError, OSError):
             assert "\r" not in "".join(read_text([self.path], options))
 
 
 class UserDictionary:
-    """Any file is refused, or Janome finds every word of a text with the entries in it."""
+    """Any dictionary is refused, or a text is tokenized with it without loss."""
 
     TEXT = "朝霧てまりとこんにちは"
 
@@ -240,9 +243,9 @@ class UserDictionary:
 
     def check(self, data: bytes) -> None:
         self.path.write_bytes(data)
-        with refused(TextError, OSError):
+        with allow_refusal(TextError, OSError):
             entries = read_user_dictionary(self.path)
-            with refused(ValueError):
+            with allow_refusal(ValueError):
                 TextSettings("janome", user_dictionary=entries)
                 tokenizer = make_tokenizer("janome", entries)
                 assert tokenizer.detokenize(tokenizer.tokenize(self.TEXT)) == self.TEXT
@@ -250,15 +253,15 @@ class UserDictionary:
 
 # ---- the command line
 
-SNIPPETS = 5  # each of them is a whole command, and the time short
-# What may well take long: more is not tried, unless it is more than there can be.
-CHEAP = {"length": 200, "posts": 2, "count": 3, "sample_length": 100, "steps": 2, "hidden": 16, "layers": 3}
+MAX_SNIPPETS = 5  # each seed runs a whole command
+# option -> maximum value that is fast; larger values are run only beyond the maximum allowed value
+MAX_CHEAP = {"length": 200, "posts": 2, "count": 3, "sample_length": 100, "steps": 2, "hidden": 16, "layers": 3}
 
 
 class Command:
-    """Whatever the command line, it ends with 0, or with 2 and a sentence.
+    """Any command line ends with exit code 0, or with 2 and one sentence.
 
-    An input is the arguments behind the command, a line each, an empty line, and what is in the files that they name.
+    An input is the arguments after the command, one a line, an empty line, and the content of the files named.
     """
 
     FILES = (
@@ -269,7 +272,7 @@ class Command:
     def __init__(
         self, name: str, lines: Sequence[str], folder: Path, snippets: Snippets = (), needs: Sequence[str] = ()
     ) -> None:
-        """`lines`: command lines to begin with. `needs`: options without which one is not tried."""
+        """`lines`: command lines of the seeds. `needs`: options without which a command line is skipped."""
         self.name, self.needs, self.folder = name, needs, folder / "work"
         self.parser = parser()
         small_models()[0].save(folder / "model.safetensors")
@@ -281,13 +284,13 @@ class Command:
             self.seeds.append(as_input(line, named[0]))
         first = next((line for line in lines if "posts.txt" in line), None)
         texts = [part for ending, part in snippets if ending == ".txt"]
-        self.seeds += [as_input(first, part) for part in texts[:SNIPPETS] if first]
+        self.seeds += [as_input(first, part) for part in texts[:MAX_SNIPPETS] if first]
 
     def _contents(self) -> dict[str, bytes]:
-        """What could be in each of the files."""
+        """Return valid content for each file."""
         return {
-            **{name: in_format(name, POSTS * 4).encode() for name in self.FILES[:6]},
-            "archive.zip": zipped(in_format("tweets.js", POSTS), zipfile.ZIP_DEFLATED),
+            **{name: posts_file(name, POSTS * 4).encode() for name in self.FILES[:6]},
+            "archive.zip": twitter_archive(posts_file("tweets.js", POSTS), zipfile.ZIP_DEFLATED),
             "words.csv": "\n".join(ENTRIES).encode(),
             "damaged.safetensors": self.model,
         }
@@ -296,7 +299,7 @@ class Command:
         head, _, content = data.partition(b"\n\n")
         given = [os.fsdecode(argument.replace(b"\0", b"")) for argument in head.split(b"\n")]
         if any("/" in argument or "\\" in argument or ".." in argument for argument in given):
-            return  # nothing is to be written, or cleared, outside of the folder that is made for it
+            return  # no file outside of the working directory may be written or deleted
         argv = [self.name, *given]
         if not self._is_cheap(argv):
             return
@@ -306,36 +309,36 @@ class Command:
         for name in self.FILES:
             if any(name in argument for argument in given):
                 (self.folder / name).write_bytes(content)
-        with inside(self.folder):
-            code, said = run(argv)
-        assert code in (0, 2), f"exit code {code}: {said}"
-        assert "Traceback (most recent" not in said, said
+        with working_directory(self.folder):
+            code, output = run_command(argv)
+        assert code in (0, 2), f"exit code {code}: {output}"
+        assert "Traceback (most recent" not in output, output
         if code == 2:
-            complaints = [line for line in said.split("\n") if line.startswith("gluon-lstm")]
-            assert len(complaints) == 1 and said.endswith(complaints[0] + "\n"), f"not one sentence: {said!r}"
+            errors = [line for line in output.split("\n") if line.startswith("gluon-lstm")]
+            assert len(errors) == 1 and output.endswith(errors[0] + "\n"), f"not one sentence: {output!r}"
 
     def _is_cheap(self, argv: Sequence[str]) -> bool:
-        """Whether it is known beforehand that this takes a moment; complaints do."""
+        """Return whether the command is fast; invalid options are."""
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 args = self.parser.parse_args(argv)
         except SystemExit:
             return True
-        values = {name: getattr(args, name, None) for name in CHEAP}
+        values = {name: getattr(args, name, None) for name in MAX_CHEAP}
         given = {name: value for name, value in values.items() if value is not None}
         return set(self.needs) <= set(given) and not any(
-            most < given.get(name, 0) <= MAX_SIZES.get(name, math.inf) for name, most in CHEAP.items()
+            maximum < given.get(name, 0) <= MAX_SIZES.get(name, math.inf) for name, maximum in MAX_CHEAP.items()
         )
 
 
 def as_input(line: str, content: bytes) -> bytes:
-    """The arguments of a command line and what is in the file they name."""
+    """Return the input of a command line and the content of its files."""
     return "\n".join(line.split()).encode() + b"\n\n" + content
 
 
 @contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    """The current directory, and that of caches, is `folder`."""
+def working_directory(folder: Path) -> Iterator[None]:
+    """Change the current directory and the cache directory to `folder`."""
     before, cache = os.getcwd(), os.environ.get("XDG_CACHE_HOME")
     os.chdir(folder)
     os.environ["XDG_CACHE_HOME"] = str(folder)
@@ -349,8 +352,8 @@ def inside(folder: Path) -> Iterator[None]:
             os.environ["XDG_CACHE_HOME"] = cache
 
 
-def run(argv: Sequence[str]) -> tuple[Any, str]:
-    """The exit code of a command and what it says on standard error."""
+def run_command(argv: Sequence[str]) -> tuple[Any, str]:
+    """Return the exit code of a command and its output on stderr."""
     out, err = (
         io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors, newline="\n", write_through=True)
         for errors in ("strict", "backslashreplace")
@@ -363,7 +366,7 @@ def run(argv: Sequence[str]) -> tuple[Any, str]:
     return code, err.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]
 
 
-# ---- all of them
+# ---- targets by name
 
 READING = ["--encoding cp932", "--encoding utf-7", "--column 2", "--column all", "--field tweet.full_text"]
 GENERATE = [
@@ -382,10 +385,9 @@ EVALUATE = [f"model.safetensors {name}" for name in Command.FILES[:7]] + [
 CLEAN = [
     *Command.FILES[:7],
     "posts.txt --out a.jsonl --entities keep --control-chars keep --urls keep --retweets strip --mentions remove",
-    "posts.txt --out a.txt --hashtags remove --emoji remove --width keep --blanks keep --duplicates keep"
-    " --max-repeats 0",
+    "posts.txt --out a.txt --hashtags remove --emoji remove --width keep --blanks keep --max-repeats 0",
     *(f"posts.json {options}" for options in READING),
-    ". --max-repeats 1",
+    ". --max-repeats 1 --duplicates keep",
 ]
 CACHE = ["clear", "clear --cache .", "clear --cache model.safetensors"]
 TRAIN = [
@@ -404,7 +406,7 @@ TRAIN += ["words.csv --column 1 --out a --steps 1 --hidden 4 --tokenizer janome-
 
 TARGETS: dict[str, Callable[[Path, Snippets], Target]] = {
     "model": ModelFile,
-    "sealed-model": SealedModel,
+    "model-metadata": ModelMetadata,
     **{name: partial(TextFile, name) for name in Command.FILES[:7]},
     "user-dictionary": UserDictionary,
     "generate": partial(Command, "generate", GENERATE),

@@ -1,11 +1,12 @@
-"""How good is a model after how long? Held-back bits per character of this package and of the PyTorch idiom.
+"""Validation bits per character by time and by tokens, of this package and of PyTorch.
 
     python scripts/measure/quality.py FILE (--minutes M | --tokens N) [--hidden H] [--raw] [--json FILE]
         [--picture FILE]
 
-Ours is a whole run of `gluon_lstm.training` with its default recipe; the other is tuned as well, on the same ids and
-with the same definition of bits per character. They take turns of some seconds (`turns`), so both see the same machine.
-Time is that of updates alone, for both; a line for PPMd, a compressor that needs no training, shows how good is good.
+Ours is a whole run of `gluon_lstm.training` with its default recipe. The PyTorch model is tuned too, and trained on the
+same ids and evaluated with the same definition of bits per character. They train in turns of some seconds
+(`bench_process`), so both are affected by the same machine. Time is that of updates only. PPMd, a compressor without
+training, is a reference.
 """
 
 from __future__ import annotations
@@ -22,22 +23,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench_process import Absent, Contestant, command, machine, machine_line, table
+from bench_process import BenchProcess, MissingLibrary, environment, environment_line, markdown_table, run_script
 
 from gluon_lstm.files import atomic_write
 from gluon_lstm.system import available_cores
 
-AS_TRAIN = "gluon_lstm.system:limit_blas_threads"  # what `train` does before anything else
-N, T = 32, 64  # of the PyTorch idiom
-PEAK, WARM_UP, DROPOUT = 4e-3, 0.02, 0.3  # its highest learning rate, the share in which that is reached, its dropout
-CHUNK = 1024  # tokens of the held-back text that it reads at once
-ORDER, MEMORY = 10, 256 << 20  # of PPMd
-ROWS = 10  # of a table, about
-Points = Sequence[Mapping[str, float]]  # each with seconds, tokens and bpc
+LIMIT_BLAS_THREADS = "gluon_lstm.system:limit_blas_threads"  # setup of `train`
+N, T = 32, 64  # lanes and steps of PyTorch
+PEAK_LEARNING_RATE, DROPOUT = 4e-3, 0.3  # of PyTorch
+WARMUP = 0.02  # share of the budget until the peak learning rate
+CHUNK_TOKENS = 1024  # of the validation set, evaluated at once
+PPMD_ORDER, PPMD_MEMORY = 10, 256 << 20
+TABLE_ROWS = 10  # about
+Points = Sequence[Mapping[str, float]]  # with the keys seconds, tokens and bpc
 
 
-def corpus_of(path: str, raw: bool, cache: str) -> Any:
-    """The ids that all contestants see; the second time they come from the cache."""
+def load_corpus(path: str, raw: bool, cache: str) -> Any:
+    """Return the corpus that all programs use, cached after the first call."""
     from gluon_lstm.text.codec import TextSettings
     from gluon_lstm.text.corpus import CorpusOptions, prepare
 
@@ -45,41 +47,42 @@ def corpus_of(path: str, raw: bool, cache: str) -> Any:
 
 
 class OurRun:
-    """A run of this package. It is paused behind an update, where its own clock stands still."""
+    """A run of this package in a thread, paused between two updates, where its clock is stopped."""
 
     def __init__(self, name: str, text: Mapping[str, Any], hidden: int, limit: Mapping[str, float], out: str) -> None:
-        corpus = corpus_of(**text)
+        corpus = load_corpus(**text)
 
         from gluon_lstm.training.recipe import STANDARD, recipe_of
         from gluon_lstm.training.run import Run
         from gluon_lstm.training.run_dir import RunDirectory
 
-        given = {"minutes": limit["minutes"]} if "minutes" in limit else {}
-        if not given:
-            given = {"steps": max(math.ceil(limit["tokens"] / STANDARD.batch_size / STANDARD.seq_len), 1)}
-        self.run = Run(corpus, recipe_of("standard", hidden=hidden, **given))
+        if "minutes" in limit:
+            stop = {"minutes": limit["minutes"]}
+        else:
+            stop = {"steps": max(math.ceil(limit["tokens"] / STANDARD.batch_size / STANDARD.seq_len), 1)}
+        self.run = Run(corpus, recipe_of("standard", hidden=hidden, **stop))
         self.run_dir = RunDirectory(Path(out))
-        self.until, self.format_spread, self.over = 0.0, 0, False
+        self.until, self.reported, self.over = 0.0, 0, False
         self.error: BaseException | None = None
-        self._go, self._paused = threading.Semaphore(0), threading.Semaphore(0)
+        self._resume, self._paused = threading.Semaphore(0), threading.Semaphore(0)
         threading.Thread(target=self._train, daemon=True).start()
 
-    def turn(self, seconds: float) -> dict[str, Any]:
-        """Train for some seconds: what was measured meanwhile, and whether the run is over."""
+    def train_for(self, seconds: float) -> dict[str, Any]:
+        """Train for some seconds; return the validations since the last call, and whether the run is over."""
         self.until = self.run.state.seconds + seconds
-        self._go.release()
+        self._resume.release()
         self._paused.acquire()
         if self.error:
             raise ValueError(str(self.error)) from self.error
         records = self.run_dir.history.records
-        new, self.format_spread = records[self.format_spread :], len(records)
+        new, self.reported = records[self.reported :], len(records)
         points = [{"seconds": r.seconds, "tokens": r.tokens, "bpc": r.val_bpc} for r in new if r.val_bpc is not None]
         return {"points": points, "over": self.over}
 
     def _train(self) -> None:
         from gluon_lstm.training.loop import fit
 
-        self._go.acquire()
+        self._resume.acquire()
         try:
             fit(self.run, self.run_dir, progress=self._progress)
         except BaseException as error:
@@ -94,11 +97,11 @@ class OurRun:
     def _advance(self, n: int, total: int | None = None) -> None:
         if self.run.state.seconds >= self.until:
             self._paused.release()
-            self._go.acquire()
+            self._resume.acquire()
 
 
 class TorchRun:
-    """The PyTorch idiom, tuned: dropout below and above the LSTM, warm-up, cosine to 0 over the budget, clipping."""
+    """PyTorch, tuned: dropout before and after the LSTM, warmup, cosine decay to 0 over the budget, clipping."""
 
     def __init__(
         self, name: str, text: Mapping[str, Any], hidden: int, limit: Mapping[str, float], every: float
@@ -107,40 +110,40 @@ class TorchRun:
 
         from gluon_lstm.training import batches
 
-        self.corpus, self.limit, self.every = corpus_of(**text), limit, every
+        self.corpus, self.limit, self.every = load_corpus(**text), limit, every
         self.N, self.T = batches.fit_batch(len(self.corpus.train), N, T)
         self.trainer = Torch(self.N, hidden, len(self.corpus.codec.vocabulary), DROPOUT)
         self.hidden, self.seconds, self.tokens, self.validated_at = hidden, 0.0, 0, 0.0
         self.windows = self._windows()
         self.trainer.tune(*next(self.windows)[:2])
-        self.state = self.trainer.begin()
+        self.state = self.trainer.begin_state()
 
     @property
-    def done(self) -> float:
-        """The share of the budget that is spent."""
+    def progress(self) -> float:
+        """Share of the budget that is used."""
         if "minutes" in self.limit:
             return min(self.seconds / 60 / self.limit["minutes"], 1.0)
         return min(self.tokens / self.limit["tokens"], 1.0)
 
-    def turn(self, seconds: float) -> dict[str, Any]:
-        """As `OurRun.turn`."""
+    def train_for(self, seconds: float) -> dict[str, Any]:
+        """As `OurRun.train_for`."""
         until, points = self.seconds + seconds, []
-        while self.done < 1 and self.seconds < until:
+        while self.progress < 1 and self.seconds < until:
             x, y, begins = next(self.windows)
             start = time.perf_counter()
-            state = self.trainer.begin() if begins else self.state
-            loss, self.state = self.trainer.update(x, y, state, schedule(self.done))
+            state = self.trainer.begin_state() if begins else self.state
+            loss, self.state = self.trainer.update(x, y, state, learning_rate(self.progress))
             self.seconds += time.perf_counter() - start
             self.tokens += self.N * self.T
             if not math.isfinite(loss):
-                raise ValueError(f"a loss of {loss} after {self.tokens:,} tokens")
-            if self.done >= 1 or self.seconds - self.validated_at >= self.every:
+                raise ValueError(f"loss {loss} after {self.tokens:,} tokens")
+            if self.progress >= 1 or self.seconds - self.validated_at >= self.every:
                 points.append({"seconds": self.seconds, "tokens": self.tokens, "bpc": self._bpc()})
                 self.validated_at = self.seconds
-        return {"points": points, "over": self.done >= 1}
+        return {"points": points, "over": self.progress >= 1}
 
     def _windows(self) -> Iterator[tuple[Any, Any, bool]]:
-        """Inputs, targets, and whether an epoch begins: lanes as ours reads them, elsewhere in the text each time."""
+        """Yield inputs, targets, and whether an epoch begins; lanes as in ours, each epoch from a random start."""
         import numpy as np
 
         from gluon_lstm.training import batches
@@ -153,7 +156,7 @@ class TorchRun:
                 yield (*self.trainer.window(*window), k == 0)
 
     def _bpc(self) -> float:
-        """As `gluon_lstm.sampling.scoring.score` has it: one stream, read from the zero state."""
+        """Return the validation bits per character, as `gluon_lstm.sampling.scoring.score` does."""
         from gluon_lstm.sampling.scoring import Score
 
         ids, units, codec = self.corpus.validation, self.corpus.validation_chars, self.corpus.codec
@@ -163,7 +166,7 @@ class TorchRun:
 
 
 def torch_nats(model: Any, ids: Any, first: int | None, hidden: int) -> float:
-    """Nats that a PyTorch model spends on ids (M,), behind the token `first`, or where there is none behind nothing."""
+    """Return the nats of ids (M,) after the token `first`, or after nothing where it is None."""
     import numpy as np
     import torch
 
@@ -171,28 +174,28 @@ def torch_nats(model: Any, ids: Any, first: int | None, hidden: int) -> float:
     model.eval()
     with torch.inference_mode():
         nats, state = 0.0, None
-        if first is None:  # the hidden state that predicts the first token is then zero
+        if first is None:  # the first token is predicted from the zero hidden state
             z = model.output(torch.zeros(1, hidden))
             nats += torch.nn.functional.cross_entropy(z, targets[:1], reduction="sum").item()
             inputs, targets = targets[:-1], targets[1:]
         else:
             inputs = torch.cat([torch.tensor([first]), targets[:-1]])
-        for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK)):
+        for x, y in zip(inputs.split(CHUNK_TOKENS), targets.split(CHUNK_TOKENS)):
             z, state = model(x[:, None], state)  # (CHUNK, 1, V)
             nats += torch.nn.functional.cross_entropy(z[:, 0], y, reduction="sum").item()
     model.train()
     return nats
 
 
-def schedule(done: float) -> float:
-    """The learning rate of the PyTorch idiom when the share `done` of its budget is spent."""
-    if done < WARM_UP:
-        return PEAK * max(done / WARM_UP, 0.01)
-    return PEAK * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+def learning_rate(progress: float) -> float:
+    """Return the learning rate of PyTorch at `progress`, the used share of the budget."""
+    if progress < WARMUP:
+        return PEAK_LEARNING_RATE * max(progress / WARMUP, 0.01)
+    return PEAK_LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
 
 
-def held_back_text(path: str, corpus: Any) -> tuple[str, str]:
-    """The two parts of a text as text, posts closed by line ends. No token stands between: nothing is unknown."""
+def split_text(path: str, corpus: Any) -> tuple[str, str]:
+    """Return training and validation text, one post a line, as strings without tokenization."""
     from gluon_lstm.progress import ignore
     from gluon_lstm.text.cleaning import Cleaner
     from gluon_lstm.text.sources.reading import ReadingOptions, read_posts, read_text
@@ -203,56 +206,56 @@ def held_back_text(path: str, corpus: Any) -> tuple[str, str]:
         return text[: corpus.split], text[corpus.split :]
     cleaned = Cleaner(settings.cleaning).clean_posts(read_posts([path], ReadingOptions(), ignore))
     posts = [post + "\n" for post in cleaned]
-    held = int((corpus.validation == corpus.codec.end_of_post).sum())
-    return "".join(posts[: len(posts) - held]), "".join(posts[len(posts) - held :])
+    count = int((corpus.validation == corpus.codec.end_of_post).sum())
+    return "".join(posts[: len(posts) - count]), "".join(posts[len(posts) - count :])
 
 
-def ppmd_bits(train: str, held: str) -> float:
-    """Bits per character that PPMd spends on `held` behind `train`. Raises Absent."""
+def ppmd_bits(train: str, validation: str) -> float:
+    """Return the bits per character that PPMd needs for `validation` after `train`. Raises MissingLibrary."""
     try:
         from pyppmd import Ppmd7Encoder
     except ImportError as error:
-        raise Absent(str(error)) from error
+        raise MissingLibrary(str(error)) from error
 
     def size(text: str) -> int:
-        encoder = Ppmd7Encoder(ORDER, MEMORY)
+        encoder = Ppmd7Encoder(PPMD_ORDER, PPMD_MEMORY)
         return len(encoder.encode(text.encode())) + len(encoder.flush())
 
-    return 8 * (size(train + held) - size(train)) / len(held)
+    return 8 * (size(train + validation) - size(train)) / len(validation)
 
 
-def between(points: Points, key: str, at: float) -> dict[str, float] | None:
-    """Seconds, tokens and bpc at a moment of the axis `key`, on a straight line between the measurements around it."""
-    for before, behind in zip(points, points[1:]):
-        low, high = before[key], behind[key]
+def interpolate(points: Points, key: str, at: float) -> dict[str, float] | None:
+    """Return seconds, tokens and bpc at the value `at` of `key` by linear interpolation; None outside the curve."""
+    for before, after in zip(points, points[1:]):
+        low, high = before[key], after[key]
         if low <= at <= high:
             share = (at - low) / (high - low) if high > low else 1.0
-            return {name: before[name] + share * (behind[name] - before[name]) for name in before}
+            return {name: before[name] + share * (after[name] - before[name]) for name in before}
     return dict(points[0]) if points and points[0][key] == at else None
 
 
-def comparison(curves: Mapping[str, Points], key: str, scale: float, unit: str) -> str:
-    """A table of all curves at the same moments of one axis."""
+def comparison_table(curves: Mapping[str, Points], key: str, scale: float, unit: str) -> str:
+    """Return a table of all curves at the same values of `key`."""
     longest = max((points[-1][key] for points in curves.values() if points), default=0.0) / scale
-    step = _round_step(longest / ROWS) if longest else 1.0
+    step = _round_step(longest / TABLE_ROWS) if longest else 1.0
     moments = [k * step for k in range(1, int(longest / step + 1e-9) + 1)]
     other = "tokens" if key == "seconds" else "seconds"
     rows = []
     for moment in moments:
-        found = [between(points, key, moment * scale) for points in curves.values()]
+        found = [interpolate(points, key, moment * scale) for points in curves.values()]
         cells = [[f"{p['bpc']:.3f}", f"{p[other]:,.0f}"] if p else ["", ""] for p in found]
         rows.append([f"{moment:g}", *(cell for pair in cells for cell in pair)])
-    return table([unit, *(f"{name}, {what}" for name in curves for what in ("bits", other))], rows)
+    return markdown_table([unit, *(f"{name}, {what}" for name in curves for what in ("bits", other))], rows)
 
 
 def _round_step(least: float) -> float:
-    """The least of 1, 2, 5 times a power of ten that is no smaller."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is at least `least`."""
     power = 10 ** math.floor(math.log10(least))
     return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
 
 
-def last_lines(curves: Mapping[str, Points], ppmd: float | None) -> str:
-    """What became of each."""
+def final_table(curves: Mapping[str, Points], ppmd: float | None) -> str:
+    """Return a table of the last and the best value of each curve."""
     rows = []
     for name, points in curves.items():
         if points:
@@ -260,31 +263,31 @@ def last_lines(curves: Mapping[str, Points], ppmd: float | None) -> str:
             bits = [f"{last['bpc']:.3f}", f"{best['bpc']:.3f}"]
             rows.append([name, f"{last['seconds'] / 60:.2f}", f"{last['tokens']:,}", *bits])
     if ppmd is not None:
-        rows.append([f"PPMd, order {ORDER}", "", "", f"{ppmd:.3f}", f"{ppmd:.3f}"])
-    return table(["at the end", "minutes", "tokens", "bits a character", "best"], rows)
+        rows.append([f"PPMd, order {PPMD_ORDER}", "", "", f"{ppmd:.3f}", f"{ppmd:.3f}"])
+    return markdown_table(["at the end", "minutes", "tokens", "bits per character", "best"], rows)
 
 
-def race(runs: Mapping[str, Contestant], turn: float) -> dict[str, list[dict[str, float]]]:
-    """Let them train in turns until all are done; what was measured is told as it comes."""
+def train_in_turns(runs: Mapping[str, BenchProcess], turn: float) -> dict[str, list[dict[str, float]]]:
+    """Train in turns until all runs are over; print each validation."""
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
     running = dict(runs)
     while running:
-        for name, contestant in list(running.items()):
-            answer = contestant.do("turn", seconds=turn)
-            for point in answer["points"]:
+        for name, process in list(running.items()):
+            result = process.call("train_for", seconds=turn)
+            for point in result["points"]:
                 curves[name].append(point)
                 print(
                     f"{name:8} {point['seconds'] / 60:6.2f} minutes {point['tokens']:12,} tokens"
-                    f"  {point['bpc']:.4f} bits a character",
+                    f"  {point['bpc']:.4f} bits per character",
                     flush=True,
                 )
-            if answer["over"]:
+            if result["over"]:
                 del running[name]
     return curves
 
 
-def draw(curves: Mapping[str, Points], ppmd: float | None, title: str, path: Path) -> None:
-    """Bits per character against minutes and against tokens."""
+def save_plot(curves: Mapping[str, Points], ppmd: float | None, title: str, path: Path) -> None:
+    """Write a PNG of bits per character by minutes and by tokens."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -294,9 +297,9 @@ def draw(curves: Mapping[str, Points], ppmd: float | None, title: str, path: Pat
         for name, points in curves.items():
             axes.plot([p[key] / scale for p in points], [p["bpc"] for p in points], "o-", markersize=3, label=name)
         if ppmd is not None:
-            axes.axhline(ppmd, color="gray", linestyle="--", linewidth=1, label=f"PPMd, order {ORDER}: {ppmd:.3f}")
+            axes.axhline(ppmd, color="gray", linestyle="--", linewidth=1, label=f"PPMd, order {PPMD_ORDER}: {ppmd:.3f}")
         axes.set_xlabel(label)
-        axes.set_ylabel("held-back bits a character")
+        axes.set_ylabel("validation bits per character")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, fontsize=10)
@@ -304,51 +307,58 @@ def draw(curves: Mapping[str, Points], ppmd: float | None, title: str, path: Pat
         FigureCanvasAgg(figure).print_png(file)
 
 
-def starters(args: argparse.Namespace, text: Mapping[str, Any], out: str, stack: ExitStack) -> dict[str, Contestant]:
-    """The contestants that can take part."""
+def start_runs(
+    args: argparse.Namespace, text: Mapping[str, Any], out: str, stack: ExitStack
+) -> dict[str, BenchProcess]:
+    """Start the programs whose libraries are installed."""
     limit = {"minutes": args.minutes} if args.minutes else {"tokens": args.tokens}
     shared = {"text": text, "hidden": args.hidden, "limit": limit}
-    runs = {"ours": Contestant("quality:OurRun", setup=AS_TRAIN, name="ours", out=out, **shared)}
+    runs = {"ours": BenchProcess("quality:OurRun", setup=LIMIT_BLAS_THREADS, name="ours", out=out, **shared)}
     stack.enter_context(runs["ours"])
     if args.without != "pytorch":
         try:
             omp = {"OMP_NUM_THREADS": str(available_cores())}
-            runs["pytorch"] = Contestant("quality:TorchRun", omp, name="pytorch", every=args.every, **shared)
+            runs["pytorch"] = BenchProcess("quality:TorchRun", omp, name="pytorch", every=args.every, **shared)
             stack.enter_context(runs["pytorch"])
-        except Absent as error:
+        except MissingLibrary as error:
             print(f"pytorch: skipped ({error})", file=sys.stderr)
     return runs
 
 
 def run(args: argparse.Namespace) -> None:
-    result: dict[str, Any] = {"machine": machine(), "file": str(args.file), "raw": args.raw, "hidden": args.hidden}
-    print(machine_line(result["machine"]))
+    result: dict[str, Any] = {
+        "environment": environment(),
+        "file": str(args.file),
+        "raw": args.raw,
+        "hidden": args.hidden,
+    }
+    print(environment_line(result["environment"]))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         text = {"path": str(args.file), "raw": args.raw, "cache": folder}
-        corpus = corpus_of(**text)
+        corpus = load_corpus(**text)
         if not len(corpus.validation):
-            raise ValueError(f"{args.file}: too short to hold a part of it back")
+            raise ValueError(f"{args.file}: too short for a validation set")
         title = f"{args.file.name}{', raw' if args.raw else ''}, H={args.hidden}, V={len(corpus.codec.vocabulary)}"
-        print(f"{title}; {len(corpus.train):,} tokens to train on, {corpus.validation_chars:,} characters held back")
+        print(f"{title}; {len(corpus.train):,} training tokens, {corpus.validation_chars:,} validation characters")
         try:
-            result["ppmd"] = ppmd_bits(*held_back_text(str(args.file), corpus))
-            print(f"PPMd, order {ORDER}: {result['ppmd']:.4f} bits a character")
-        except Absent as error:
+            result["ppmd"] = ppmd_bits(*split_text(str(args.file), corpus))
+            print(f"PPMd, order {PPMD_ORDER}: {result['ppmd']:.4f} bits per character")
+        except MissingLibrary as error:
             result["ppmd"] = None
             print(f"PPMd: skipped ({error})", file=sys.stderr)
-        curves = race(starters(args, text, str(Path(folder, "run")), stack), args.turn)
+        curves = train_in_turns(start_runs(args, text, str(Path(folder, "run")), stack), args.turn)
     result["curves"] = curves
-    print("", comparison(curves, "seconds", 60, "minutes"), sep="\n")
-    print("", comparison(curves, "tokens", 1e6, "million tokens"), sep="\n")
-    print("", last_lines(curves, result["ppmd"]), sep="\n")
+    print("", comparison_table(curves, "seconds", 60, "minutes"), sep="\n")
+    print("", comparison_table(curves, "tokens", 1e6, "million tokens"), sep="\n")
+    print("", final_table(curves, result["ppmd"]), sep="\n")
     if args.json:
         with atomic_write(args.json) as file:
             json.dump(result, file, ensure_ascii=False, indent=1)
     if args.picture:
-        draw(curves, result["ppmd"], title, args.picture)
+        save_plot(curves, result["ppmd"], title, args.picture)
 
 
-def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     def positive(kind: type) -> Any:
         def number(text: str) -> Any:
             value = kind(text)
@@ -359,24 +369,30 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         return number
 
     parser = argparse.ArgumentParser(prog="quality.py", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("file", type=Path, metavar="FILE", help="the text to train on; its last part is held back")
+    parser.add_argument("file", type=Path, metavar="FILE", help="text to train on; its last part is the validation set")
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--minutes", type=positive(float), metavar="M", help="of updates, for each contestant")
-    budget.add_argument("--tokens", type=positive(int), metavar="N", help="to train on, for each contestant")
+    budget.add_argument("--minutes", type=positive(float), metavar="M", help="training time of each program")
+    budget.add_argument("--tokens", type=positive(int), metavar="N", help="training tokens of each program")
     parser.add_argument("--hidden", type=positive(int), default=256, metavar="H", help="hidden units (default: 256)")
-    parser.add_argument("--raw", action="store_true", help="one stream of characters, no posts, nothing cleaned")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the curves (PNG)")
-    parser.add_argument("--without", choices=["pytorch"], help="leave it out")
-    parser.add_argument("--turn", type=positive(float), default=10.0, metavar="SECONDS", help="of a turn (default: 10)")
+    parser.add_argument("--raw", action="store_true", help="one stream of characters, without posts and cleaning")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="plot the curves (PNG)")
+    parser.add_argument("--without", choices=["pytorch"], help="do not run it")
     parser.add_argument(
-        "--every", type=positive(float), default=60.0, metavar="SECONDS", help="between validations of PyTorch"
+        "--turn", type=positive(float), default=10.0, metavar="SECONDS", help="length of a turn (default: 10)"
+    )
+    parser.add_argument(
+        "--every",
+        type=positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="interval between validations of PyTorch (default: 60)",
     )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return command("quality.py", run, arguments(argv))
+    return run_script("quality.py", run, parse_arguments(argv))
 
 
 if __name__ == "__main__":

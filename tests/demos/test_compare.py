@@ -1,4 +1,4 @@
-"""`demo compare`: both networks get the same, what is measured is what they do, and a long gap tells them apart."""
+"""`demo compare`: same budget for both models, printed values are the measured ones, and the long-range task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.demos import compare, recall
-from gluon_lstm.demos.recall import ASK, NOTHING, OTHERS, SYMBOLS, sequences
+from gluon_lstm.demos.recall import BLANK, DISTRACTORS, QUERY, SYMBOLS, random_batch
 from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.corpus import CorpusOptions, prepare
 from gluon_lstm.training.baselines import baselines
@@ -17,54 +17,55 @@ from gluon_lstm.training.baselines import baselines
 
 @pytest.fixture
 def posts(tmp_path):
-    """400 different posts of 12 letters, in which each letter is followed by its neighbour in the alphabet."""
+    """File of 400 different posts of 12 letters, in which each letter is followed by the next of the alphabet."""
     path = tmp_path / "posts.txt"
     letters = "あいうえおかきくけこ"
-    made = ["".join(letters[(k // 40 + j) % 10] for j in range(11)) + chr(0x4E00 + k) for k in range(400)]
-    path.write_text("\n".join(made) + "\n", encoding="utf-8")
+    texts = ["".join(letters[(k // 40 + j) % 10] for j in range(11)) + chr(0x4E00 + k) for k in range(400)]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
     return path
 
 
 @given(st.integers(1, 80), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_only_the_first_token_tells_the_answer(gap, N, seed):
-    x, y = sequences(gap, N, np.random.default_rng(seed))
+def test_only_the_first_token_determines_the_target(gap, N, seed):
+    x, y = random_batch(gap, N, np.random.default_rng(seed))
     assert x.shape == y.shape == (gap + 2, N)
-    assert (x[0] < SYMBOLS).all() and (x[-1] == ASK).all()
+    assert (x[0] < SYMBOLS).all() and (x[-1] == QUERY).all()
     between = x[1:-1]
-    assert (between >= SYMBOLS).all() and (between < SYMBOLS + OTHERS).all()
-    assert (y[:-1] == NOTHING).all() and (y[-1] == x[0]).all()
+    assert (between >= SYMBOLS).all() and (between < SYMBOLS + DISTRACTORS).all()
+    assert (y[:-1] == BLANK).all() and (y[-1] == x[0]).all()
 
 
-def test_between_is_noise_that_knows_nothing_of_the_symbol():
-    x, _ = sequences(20, 5000, np.random.default_rng(0))
+def test_distractors_are_independent_of_the_symbol():
+    x, _ = random_batch(20, 5000, np.random.default_rng(0))
     for symbol in range(SYMBOLS):
-        shares = np.bincount(x[1:-1, x[0] == symbol].ravel(), minlength=SYMBOLS + OTHERS)[SYMBOLS:]
-        np.testing.assert_allclose(shares / shares.sum(), 1 / OTHERS, atol=0.01)
+        shares = np.bincount(x[1:-1, x[0] == symbol].ravel(), minlength=SYMBOLS + DISTRACTORS)[SYMBOLS:]
+        np.testing.assert_allclose(shares / shares.sum(), 1 / DISTRACTORS, atol=0.01)
 
 
 @pytest.mark.parametrize("variant", compare.VARIANTS)
-def test_both_learn_a_short_gap_and_stop_there(variant):
-    found = recall.recall(variant, 3, seed=1, updates=200)
-    assert found.accuracy == 1 and found.updates < 200
+def test_both_models_learn_a_short_gap_and_stop_early(variant):
+    result = recall.train_and_test(variant, 3, seed=1, updates=200)
+    assert result.accuracy == 1 and result.updates < 200
 
 
-def test_a_network_that_learned_nothing_guesses():
-    shares = [recall.recall(variant, 5, 1, updates=1, tested=4000).accuracy for variant in compare.VARIANTS]
-    assert all(share < 0.3 for share in shares)  # it may also say nothing
+def test_an_untrained_network_guesses():
+    for variant in compare.VARIANTS:
+        result = recall.train_and_test(variant, 5, 1, updates=1, test_sequences=4000)
+        assert result.accuracy < 0.3  # less than chance where it outputs BLANK
 
 
-def test_a_long_gap_tells_them_apart():
-    assert recall.recall("standard", 30, seed=1).accuracy > 0.9
-    assert recall.recall("rnn", 60, seed=1).accuracy < 0.5
+def test_only_the_lstm_learns_a_long_gap():
+    assert recall.train_and_test("standard", 30, seed=1).accuracy > 0.9
+    assert recall.train_and_test("rnn", 60, seed=1).accuracy < 0.5
 
 
-def test_a_seed_gives_the_same_network():
-    found = [recall.recall("rnn", 15, seed, updates=30, tested=2000) for seed in (1, 1, 2)]
-    assert found[0] == found[1]
-    assert found[0].accuracy != found[2].accuracy
+def test_same_seed_gives_the_same_network():
+    results = [recall.train_and_test("rnn", 15, seed, updates=30, test_sequences=2000) for seed in (1, 1, 2)]
+    assert results[0] == results[1]
+    assert results[0].accuracy != results[2].accuracy
 
 
-def test_the_command_prints_and_draws_what_was_measured(posts, tmp_path, monkeypatch, capsys):
+def test_command_prints_and_plots_the_result(posts, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(compare, "GAPS", (2, 4))
     monkeypatch.setattr(compare, "SEEDS", 2)
     arguments = ["--minutes", "0.02", "--seed", "5", "--prefix", "うえ", "--out", str(tmp_path / "pictures")]
@@ -86,31 +87,33 @@ def test_the_command_prints_and_draws_what_was_measured(posts, tmp_path, monkeyp
         seconds, tokens, bits = (list(column) for column in zip(*one.curve))
         assert seconds == sorted(seconds) and tokens == sorted(tokens) and tokens[0] > 0
         assert seconds[-1] >= 0.02 * 60 > seconds[-2]  # the same budget for both
-        assert min(bits) < unigram + 2  # the last letter of a post is new each time: that costs the same everywhere
-        assert len(one.samples) == compare.TEXTS and all(text.startswith("うえ") for text in one.samples)
+        assert min(bits) < unigram + 2  # the last letter of each post occurs once and costs all models the same
+        assert len(one.samples) == compare.SAMPLES and all(text.startswith("うえ") for text in one.samples)
     assert [(r.gap, r.variant, r.seed) for r in found[0].recalls] == [
         (gap, variant, seed) for gap in (2, 4) for variant in compare.VARIANTS for seed in (5, 6)
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments", "sentence"),
+    ("text", "arguments", "parts"),
     [
-        ("あいう\n", [], "{file}: too short to hold a part of it back, so nothing can be measured; use more posts"),
-        (None, [], "{file}: there is no such file or folder; check the name"),
-        ("あいう\n", ["--minutes", "0"], "--minutes 0.0: use more than 0"),
+        ("あいう\n", [], ["{file}: too short for a validation set"]),
+        (None, [], ["{file}: "]),
+        ("あいう\n", ["--minutes", "0"], ["minutes", "0.0: use more than 0"]),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_one_sentence(tmp_path, capsys, text, arguments, sentence):
+def test_invalid_input_is_refused_in_one_sentence(tmp_path, capsys, text, arguments, parts):
     file = tmp_path / "text.txt"
     if text is not None:
         file.write_text(text, encoding="utf-8")
     assert main(["demo", "compare", str(file), *arguments]) == 2
-    assert capsys.readouterr().err == f"gluon-lstm: {sentence.format(file=file)}\n"
+    error = capsys.readouterr().err
+    assert error.startswith("gluon-lstm: ") and error.count("\n") == 1
+    assert all(part.format(file=file) in error for part in parts)
 
 
-def test_without_a_file_it_takes_the_posts_of_the_source_or_says_so(tmp_path, monkeypatch, capsys):
+def test_default_file_is_that_of_the_source_tree(tmp_path, monkeypatch, capsys):
     assert compare.default_file().name == "posts_ja.txt"
     monkeypatch.setattr(compare.gluon_lstm, "__file__", str(tmp_path / "gluon_lstm" / "__init__.py"))
     assert main(["demo", "compare"]) == 2
-    assert "comes with the source alone: give a FILE" in capsys.readouterr().err
+    assert "data/posts_ja.txt is part of the source tree only" in capsys.readouterr().err

@@ -1,7 +1,7 @@
-"""Any bytes in a file of text and on a command line: the promises of fuzz_targets.py, for a few seconds.
+"""Short fuzzing of text files and command lines with the targets of fuzz_targets.py.
 
-Atheris searches further in scripts/measure/fuzz.py; each of its findings is a test here. test_model.py and
-test_hostile_models.py cover model files.
+scripts/measure/fuzz.py searches longer with atheris; each of its findings is a test here. tests/test_model.py and
+tests/test_hostile_models.py cover model files.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ EXAMPLES = {
     "evaluate": 40,
     "clean": 40,
     "cache": 20,
-    "sealed-model": 40,
+    "model-metadata": 40,
     "user-dictionary": 30,
-}  # or 80
+}  # examples of a target; others 80
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def fuzz(script):
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """One of the seeds with some bytes taken out, put in, doubled, or taken from another."""
+    """A seed with some bytes removed, inserted, doubled, or replaced by those of another seed."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(1, 4))):
         start, end = sorted(draw(st.lists(st.integers(0, len(data)), min_size=2, max_size=2)))
@@ -61,11 +61,11 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
 @pytest.mark.parametrize(
     "name",
     [
-        "sealed-model", "posts.txt", "posts.csv", "posts.tsv", "posts.json", "posts.jsonl", "tweets.js", "archive.zip",
-        "user-dictionary", "generate", "evaluate", "clean", "cache",
+        "model-metadata", "posts.txt", "posts.csv", "posts.tsv", "posts.json", "posts.jsonl", "tweets.js",
+        "archive.zip", "user-dictionary", "generate", "evaluate", "clean", "cache",
     ],
 )  # fmt: skip
-def test_promises_hold_for_mutated_inputs(tmp_path, targets, name):
+def test_guarantees_hold_for_mutated_inputs(tmp_path, targets, name):
     target = targets.TARGETS[name](tmp_path, [])
     for seed in target.seeds:
         target.check(seed)
@@ -78,22 +78,22 @@ def test_promises_hold_for_mutated_inputs(tmp_path, targets, name):
     check()
 
 
-def test_every_seed_of_a_model_file_is_a_model(tmp_path, targets):
+def test_model_file_target_accepts_its_seeds_only(tmp_path, targets):
     target = targets.ModelFile(tmp_path)
     for seed in target.seeds:
         target.check(seed)
         with pytest.raises(AssertionError, match="accepted"):
-            targets.ModelFile.check(Without(target), seed)
+            targets.ModelFile.check(WithoutModels(target), seed)
 
 
-class Without:
-    """A target that has forgotten its models."""
+class WithoutModels:
+    """A ModelFile without models to compare with."""
 
     def __init__(self, target) -> None:
         self.path, self.models = target.path, []
 
 
-def test_nothing_outside_of_its_folder_is_touched(tmp_path, targets, monkeypatch):
+def test_commands_with_paths_outside_are_skipped(tmp_path, targets, monkeypatch):
     def never(*_: object) -> None:
         pytest.fail("a command was run")
 
@@ -111,58 +111,58 @@ def test_nothing_outside_of_its_folder_is_touched(tmp_path, targets, monkeypatch
 # ---- the script
 
 
-def test_without_atheris_it_says_so(fuzz, monkeypatch, capsys):
+def test_missing_atheris_is_named(fuzz, monkeypatch, capsys):
     monkeypatch.setattr(fuzz, "find_spec", lambda name: None)
     assert fuzz.main(["--minutes", "1"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("fuzz.py: atheris is not installed") and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("fuzz.py: atheris is not installed") and output.count("\n") == 1
 
 
-def test_a_finding_is_counted_kept_and_told(fuzz, monkeypatch, capsys, tmp_path):
-    """The processes of the targets are played here: what one of them found is told, what a busy machine did is not."""
+def test_findings_are_counted_and_kept(fuzz, monkeypatch, capsys, tmp_path):
+    """With simulated processes: one has a finding, another a timeout that does not occur again."""
 
-    def played(name: str, folder: Path, args: object, seconds: float) -> int:
+    def simulated(name: str, folder: Path, args: object, seconds: float) -> int:
         first = not (folder / "longest").read_text().endswith("5")
         (folder / "longest").write_text("1.25")
         log = "#7 NEW cov: 1 rss: 90Mb\nstat::number_of_executed_units: 8\nstat::peak_rss_mb:   123\n"
         if name == "posts.csv":
             (folder / "crash-1").write_bytes(b"x")
-            log += "=== Uncaught Python exception: ===\nValueError: told\n  File\n"
+            log += "=== Uncaught Python exception: ===\nValueError: example\n  File\n"
         if name == "train" and first:
             (folder / "timeout-1").write_bytes(b"x")
         (folder / "log").write_text(log)
         return {"posts.csv": 77, "train": 70 if first else 0}.get(name, 0)
 
     monkeypatch.setattr(fuzz, "find_spec", lambda name: name)
-    monkeypatch.setattr(fuzz, "fuzz_there", played)
-    monkeypatch.setattr(fuzz, "tried_again", lambda path: True)
+    monkeypatch.setattr(fuzz, "run_target_process", simulated)
+    monkeypatch.setattr(fuzz, "passes_alone", lambda path: True)
     monkeypatch.setattr(fuzz.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
     assert fuzz.main([]) == 1
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     rows = {
         cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
-        for cells in (row.split("|") for row in said.split("\n") if "|" in row)
+        for cells in (row.split("|") for row in output.split("\n") if "|" in row)
     }
     assert rows["clean"][0] == "7" and rows["clean"][2:] == ["1.25 s", "123 MB", "0"]
-    assert rows["posts.csv"][-1] == "1" and "posts.csv: 7 executions, ValueError: told\n" in said
+    assert rows["posts.csv"][-1] == "1" and "posts.csv: 7 executions, ValueError: example\n" in output
     assert rows["train"][0] == "14" and rows["train"][-1] == "0"
-    assert [path.name for path in tmp_path.iterdir()] == ["posts.csv"] and str(tmp_path) in said
+    assert [path.name for path in tmp_path.iterdir()] == ["posts.csv"] and str(tmp_path) in output
 
 
-def test_an_input_is_tried_again(fuzz, tmp_path, capsys):
+def test_an_input_is_repeated(fuzz, tmp_path, capsys):
     (tmp_path / "posts.txt").mkdir()
     path = tmp_path / "posts.txt" / "crash-1"
     path.write_bytes(b"\0\xff\xff")
     assert fuzz.main(["--again", str(path)]) == 0
-    assert "nothing is wrong" in capsys.readouterr().out
+    assert "no finding" in capsys.readouterr().out
 
 
-# ---- what was found
+# ---- findings
 
 
-def test_a_zip_whose_list_of_files_is_damaged_is_refused(tmp_path, targets):
+def test_zip_with_a_damaged_directory_is_refused(tmp_path, targets):
     path = tmp_path / "archive.zip"
-    whole = targets.zipped(targets.in_format("tweets.js", ["こんにちは"]), zipfile.ZIP_DEFLATED)
+    whole = targets.twitter_archive(targets.posts_file("tweets.js", ["こんにちは"]), zipfile.ZIP_DEFLATED)
     directory = whole.index(b"PK\x01\x02")
     for at, byte in ((directory, b"X"), (directory + 6, b"\xff"), (directory + 8, b"\x20"), (directory + 8, b"\x40")):
         path.write_bytes(whole[:at] + byte + whole[at + 1 :])
@@ -170,34 +170,34 @@ def test_a_zip_whose_list_of_files_is_damaged_is_refused(tmp_path, targets):
             list(read_posts([path]))
 
 
-def test_an_encoding_that_cannot_say_where_it_fails_is_refused(tmp_path):
+def test_encoding_whose_errors_have_no_position_is_refused(tmp_path):
     path = tmp_path / "posts.txt"
     path.write_bytes("こんにちは".encode())
     with pytest.raises(TextError, match="not a text encoding"):
         list(read_posts([path], ReadingOptions(encoding="idna")))
 
 
-def test_what_a_damaged_zip_says_of_its_names_does_not_make_a_refusal_long(tmp_path, targets):
+def test_message_on_a_damaged_zip_is_short(tmp_path, targets):
     path = tmp_path / "archive.zip"
-    whole = targets.zipped("window.YTD.tweets.part0 = " + "a\n" * 9999, zipfile.ZIP_STORED)
+    whole = targets.twitter_archive("window.YTD.tweets.part0 = " + "a\n" * 9999, zipfile.ZIP_STORED)
     path.write_bytes(whole[:26] + b"\x00\x40" + whole[28:])  # the length of the first name, before the file itself
     with pytest.raises(TextError, match="is damaged") as caught:
         list(read_posts([path]))
     assert len(str(caught.value)) < len(str(path)) + 300
 
 
-def test_a_file_without_a_name_in_a_zip_is_passed_over(tmp_path, targets):
+def test_zip_entry_without_a_name_is_skipped(tmp_path, targets):
     path = tmp_path / "archive.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x", "")
-        archive.writestr("data/tweets.js", targets.in_format("tweets.js", ["こんにちは"]))
+        archive.writestr("data/tweets.js", targets.posts_file("tweets.js", ["こんにちは"]))
     whole = path.read_bytes()
-    at = whole.index(b"PK\x01\x02")  # of the list of files: the name of one letter becomes a comment
+    at = whole.index(b"PK\x01\x02")  # central directory: the one-letter name becomes a comment
     path.write_bytes(whole[: at + 28] + bytes([0, 0, 0, 0, 1, 0]) + whole[at + 34 :])
     assert list(read_posts([path])) == ["こんにちは"]
 
 
-def test_numbers_that_python_does_not_read_are_refused_and_strings_of_digits_are_not(tmp_path):
+def test_numbers_beyond_the_limit_of_python_are_refused_but_not_strings(tmp_path):
     path = tmp_path / "posts.jsonl"
     for digits in ("1" * 4301, "-" + "1" * 4301, "9" * 10**6):
         for line in ('{"text": "a", "n": N}', '{"text": "a", "n":N}', "[N]", "N"):
@@ -209,7 +209,7 @@ def test_numbers_that_python_does_not_read_are_refused_and_strings_of_digits_are
     assert list(read_posts([path])) == [eights]
 
 
-def test_names_of_fields_cannot_make_a_refusal_long_or_break_it_in_lines(tmp_path):
+def test_message_with_field_names_is_short_and_one_line(tmp_path):
     path = tmp_path / "posts.jsonl"
     path.write_text("".join('{"a\\n%s": "x"}\n' % ("b" * 200) for _ in range(3)), encoding="utf-8")
     with pytest.raises(TextError) as caught:
