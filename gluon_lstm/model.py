@@ -16,7 +16,8 @@ import numpy as np
 from gluon_lstm import array_file
 from gluon_lstm.array_file import ArraySpec, ModelError
 from gluon_lstm.config import ModelConfig
-from gluon_lstm.text.codec import Codec, TextSettings, check_specials
+from gluon_lstm.text.codec import Codec, check_specials
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BEST, LAST = "best.safetensors", "last.safetensors"  # file names in a run directory

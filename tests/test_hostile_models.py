@@ -32,7 +32,8 @@ from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.sampler import NOT_FINITE, SamplingOptions, sample_batch
 from gluon_lstm.sampling.scoring import score
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import MAX_ENTRIES_PER_SURFACE, check_entries

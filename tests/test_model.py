@@ -22,7 +22,8 @@ from gluon_lstm.files import atomic_write
 from gluon_lstm.model import BEST, LAST, Model, ModelError
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 CLEANING = CleaningOptions(urls="keep", mentions="remove", max_repeats=5, width="keep", duplicates="keep")

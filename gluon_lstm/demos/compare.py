@@ -57,8 +57,8 @@ def run(
 
     Write compare.png into the directory `out`. Raises ValueError for a file that is too short or invalid.
     """
-    from gluon_lstm.text.codec import TextSettings
-    from gluon_lstm.text.corpus import CorpusOptions, prepare
+    from gluon_lstm.text.corpus import prepare
+    from gluon_lstm.text.settings import CorpusOptions, TextSettings
     from gluon_lstm.training.recipe import recipe_of
 
     recipes = [recipe_of("standard", variant=variant, minutes=minutes, patience=0, seed=seed) for variant in VARIANTS]

@@ -9,49 +9,25 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import commit, get_or_build, key_of, metadata, open_cache, text_library_versions
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.pipeline import FileSource, tokenized_text
+from gluon_lstm.text.settings import DEFAULT_MAX_VOCAB, CorpusOptions, TextSettings
 from gluon_lstm.text.sources.files import fingerprint
-from gluon_lstm.text.sources.reading import Paths, ReadingOptions
+from gluon_lstm.text.sources.reading import Paths
 from gluon_lstm.text.token_stream import END, TokenStreamWriter, blocks_of, check_counts, check_ids, counts_of
 from gluon_lstm.text.tokenizers.registry import TOKENIZER_CLASSES
 from gluon_lstm.text.vocabulary import Vocabulary
-
-DEFAULT_MAX_VOCAB = 50_000  # default of `max_vocab`; each token takes 2,048 logits, 8 kB, in an update
-
-
-@dataclass(frozen=True)
-class CorpusOptions:
-    """What else decides the ids: how files are read, what is held back, what the vocabulary keeps.
-
-    `min_count` None: 2 for words, 1 for characters. `cache` None: nothing is kept.
-    """
-
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
-    validation: float = 0.05
-    min_count: int | None = option(
-        None, "minimum count of a token (default: 2 for words, else 1)", "N", "data", minimum=1
-    )
-    max_vocab: int | None = option(None, "maximum vocabulary size (default: 50,000)", "V", "data", minimum=1)
-    cache: Path | None = None
-    processes: int | None = None
-
-    def __post_init__(self) -> None:
-        check(self)
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"`validation` {self.validation}: use at least 0 and less than 1")
 
 
 @dataclass(frozen=True)

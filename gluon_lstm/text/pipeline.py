@@ -14,8 +14,8 @@ from typing import Any, Callable, Union
 from gluon_lstm.files import atomic_write
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.codec import TextSettings
 from gluon_lstm.text.parallel import tokenize_posts
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, read_dated_posts, read_posts, read_text
 

@@ -1,4 +1,4 @@
-"""A training run from files: options -> corpus -> device -> training loop -> model."""
+"""A training run from files: options -> corpus -> device -> training loop."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.user_dictionary import DictionaryOptions
 from gluon_lstm.training.recipe import DATA, OPTIMIZATION, RECIPES, SAMPLES, Recipe, recipe_of
-from gluon_lstm.training.run_dir import check_free
 
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of a run that decide nothing about its weights, but `prefix` its samples."""
+    """Options of a run that do not affect its weights."""
 
     resume: bool = option(False, "continue the run in the run directory, if there is one", group=DATA)
     checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", OPTIMIZATION, above=0)
@@ -75,6 +73,10 @@ def train(
     )
     if values:
         raise TypeError(f"train has no option {', '.join(values)}")
+
+    from gluon_lstm.text.corpus import prepare  # NumPy, after the command line has set its threads
+    from gluon_lstm.training.run_dir import check_free
+
     check_free(out, run.resume)
     if run.ctx not in ("auto", "cpu"):
         _choose_device(run.ctx)  # refused before the text is read

@@ -343,7 +343,8 @@ def random_model(H: int, V: int) -> Any:
     """Return a model with V - 2 characters and small random weights."""
     from gluon_lstm.config import ModelConfig
     from gluon_lstm.model import Model
-    from gluon_lstm.text.codec import Codec, TextSettings
+    from gluon_lstm.text.codec import Codec
+    from gluon_lstm.text.settings import TextSettings
     from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 
     rng = np.random.default_rng(1)
@@ -448,8 +449,8 @@ class Preparing:
         self.path = path
 
     def measure(self, processes: int, cache: str) -> dict[str, Any]:
-        from gluon_lstm.text.codec import TextSettings
-        from gluon_lstm.text.corpus import CorpusOptions, prepare
+        from gluon_lstm.text.corpus import prepare
+        from gluon_lstm.text.settings import CorpusOptions, TextSettings
 
         start = time.perf_counter()
         options = CorpusOptions(cache=Path(cache), processes=processes)

@@ -30,7 +30,8 @@ from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.sources.reading import ReadingOptions, read_posts, read_text
 from gluon_lstm.text.tokenizers.registry import make_tokenizer

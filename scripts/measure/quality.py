@@ -40,8 +40,8 @@ Points = Sequence[Mapping[str, float]]  # with the keys seconds, tokens and bpc
 
 def load_corpus(path: str, raw: bool, cache: str) -> Any:
     """Return the corpus that all programs use, cached after the first call."""
-    from gluon_lstm.text.codec import TextSettings
-    from gluon_lstm.text.corpus import CorpusOptions, prepare
+    from gluon_lstm.text.corpus import prepare
+    from gluon_lstm.text.settings import CorpusOptions, TextSettings
 
     return prepare([path], TextSettings("char", raw), CorpusOptions(cache=Path(cache)))
 

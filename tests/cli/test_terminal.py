@@ -19,7 +19,8 @@ from gluon_lstm.cli import terminal
 from gluon_lstm.cli.terminal import EscapingStream, escape
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 STEERING = ["\x1b", "\x9b", "\u202e", "\r", "\b", "\x07", "\ud83d", "\u2028"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gluon_lstm.cli.main import main
 from gluon_lstm.demos import compare, recall
 from gluon_lstm.demos.recall import BLANK, DISTRACTORS, QUERY, SYMBOLS, random_batch
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.corpus import prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.training.baselines import baselines
 
 

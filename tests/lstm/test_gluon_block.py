@@ -12,7 +12,8 @@ from gluon_lstm.lstm.agreement import random_case, relative_difference
 from gluon_lstm.lstm.gluon_block import LSTMLanguageModel
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 nd = mx.nd

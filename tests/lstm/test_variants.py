@@ -18,7 +18,8 @@ from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model, ModelError
 from gluon_lstm.sampling.inference_cell import InferenceCell
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 EPSILON = 1e-5

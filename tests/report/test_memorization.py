@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model, ModelError
 from gluon_lstm.report.memorization import NGRAM_SIZES, longest_overlap, memorization, n_gram_shares
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 from gluon_lstm.text.vocabulary import Vocabulary
 

@@ -19,7 +19,8 @@ from gluon_lstm.report import build as module
 from gluon_lstm.report.analysis import AnalysisOptions
 from gluon_lstm.report.build import ReportOptions, build_report
 from gluon_lstm.report.render import LANGUAGES, load_labels, render_html, render_text
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 VOID = {"meta", "img", "br"}

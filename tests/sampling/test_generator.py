@@ -24,7 +24,8 @@ from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.writer import MAX_POST_LENGTH
 from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 CHAR, JANOME, CHARS_OF_WORDS = TextSettings("char"), TextSettings("janome"), TextSettings("janome-chars")

@@ -17,8 +17,9 @@ from gluon_lstm.sampling.evaluation import evaluate
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec, TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.corpus import prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.reading import TextError
 from gluon_lstm.text.vocabulary import Vocabulary
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.cleaning import POLICIES, CleaningOptions
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 KINDS = [TextSettings("char"), TextSettings("janome"), TextSettings("janome-chars"), TextSettings(raw=True)]

@@ -21,9 +21,9 @@ from gluon_lstm.text import corpus as corpus_module
 from gluon_lstm.text import pipeline, token_stream
 from gluon_lstm.text.cache import clear_cache, default_cache
 from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import Corpus, CorpusOptions, prepare
+from gluon_lstm.text.corpus import Corpus, prepare
 from gluon_lstm.text.graphemes import graphemes
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 
 RAW = TextSettings(raw=True)

@@ -21,9 +21,9 @@ from gluon_lstm.report.analysis import AnalysisOptions, analyze
 from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
 from gluon_lstm.text.cache import CacheError
 from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.graphemes import graphemes
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources import x_archive
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
@@ -41,7 +41,7 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 PREPARE = """
 import sys
-from gluon_lstm.text.codec import TextSettings
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.corpus import prepare
 prepare(sys.argv[1:], TextSettings())
 """

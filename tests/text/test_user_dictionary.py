@@ -8,9 +8,10 @@ import pytest
 from gluon_lstm.cli.main import main
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model, ModelError
-from gluon_lstm.text.codec import Codec, TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.parallel import analyze_posts, tokenize_posts
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
 from gluon_lstm.text.tokenizers.registry import make_tokenizer

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import codec as codec_module
-from gluon_lstm.text.codec import Codec, TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.corpus import prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
 from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import token_stream as module
-from gluon_lstm.text.codec import Codec, TextSettings
+from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import END_OF_POST, UNKNOWN, Vocabulary
 from gluon_lstm.training.baselines import baselines
 

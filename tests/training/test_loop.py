@@ -19,8 +19,8 @@ from gluon_lstm.model import Model
 from gluon_lstm.progress import ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import score
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.corpus import prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.training import history
 from gluon_lstm.training.history import read
 from gluon_lstm.training.loop import fit, train

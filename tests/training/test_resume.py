@@ -14,8 +14,8 @@ import pytest
 
 from gluon_lstm import array_file, signals
 from gluon_lstm.model import Model
-from gluon_lstm.text.codec import TextSettings
-from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.corpus import prepare
+from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.training import history
 from gluon_lstm.training.history import read
 from gluon_lstm.training.loop import fit
