@@ -22,11 +22,13 @@ class CellConfig:
     `peepholes`: i and f read c of the step before, o reads the new c. "diagonal": weight vectors (Gers & Schmidhuber
     2000, "Recurrent nets that time and count", equations 3 to 5). "full": weight matrices, as printed in notes 000.
     `output_tanh`: h = o * tanh(c); False: h = o * c.
+    `scratch_only`: not implemented by `lstm/fast` and `lstm/fused`, which refuse the cell.
     """
 
     gates: str = GATES
     peepholes: str = ""
     output_tanh: bool = True
+    scratch_only: bool = False
 
     @property
     def fused_gate_order(self) -> str:
@@ -37,7 +39,7 @@ class CellConfig:
 VARIANTS = {
     "standard": CellConfig(),  # notes 001, 003, 004
     "peephole": CellConfig(peepholes="diagonal"),
-    "peephole-full": CellConfig(peepholes="full"),  # notes 000
+    "peephole-full": CellConfig(peepholes="full", scratch_only=True),  # notes 000
     "no-output-tanh": CellConfig(output_tanh=False),  # notes 002
     "rnn": CellConfig(gates="h"),  # the baseline of notes 003
 }

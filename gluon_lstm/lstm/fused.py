@@ -20,8 +20,10 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, input_mask: Any = None, 
     """Return the loss of one window (nats per token) and the last h, c, as `scratch.loss`.
 
     Arguments as in `scratch.loss`; h, c are NDArrays on the device and in the dtype of W. Call it inside
-    `autograd.record()`. Full peepholes are not supported.
+    `autograd.record()`. Raises ValueError for a variant that only `scratch` implements.
     """
+    if W.config.cell.scratch_only:
+        raise ValueError(f"`variant` {W.config.variant}: only the scratch implementation has it")
     x, y, input_mask, hidden_mask = to_device(W, x, y, input_mask, hidden_mask)
     T, N = x.shape
     gates, layers = W.config.cell.fused_gate_order, W.layers

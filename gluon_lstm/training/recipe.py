@@ -102,7 +102,7 @@ class Recipe:
         check(self)
         if not self.weight_decay * self.learning_rate < 1:
             raise ValueError(f"`weight_decay` {self.weight_decay}: use less than 1 / `learning_rate`")
-        if self.config.cell.peepholes == "full" and self.implementation == "fast":
+        if self.config.cell.scratch_only and self.implementation == "fast":
             raise ValueError(f"`variant` {self.variant}: the fast cell does not have it; use `implementation` scratch")
 
     @property

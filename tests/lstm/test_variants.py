@@ -95,7 +95,7 @@ def test_all_implementations_agree_on_every_variant(variant, layers, sizes, drop
     rng = np.random.default_rng(1)
     rows = check_agreement(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
     assert not_met(rows) == []
-    implementations = {"scratch", NUMERICAL} | (set() if variant == "peephole-full" else {"fast", "fused"})
+    implementations = {"scratch", NUMERICAL} | (set() if VARIANTS[variant].scratch_only else {"fast", "fused"})
     assert {row.implementation for row in rows} == implementations
 
 
@@ -103,7 +103,7 @@ def test_all_implementations_agree_on_every_variant(variant, layers, sizes, drop
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("implementation", [fast.loss, fused.loss], ids=["fast", "fused"])
 def test_gradients_flow_to_and_from_the_state(variant, layers, implementation):
-    if variant == "peephole-full":
+    if VARIANTS[variant].scratch_only:
         pytest.skip("only scratch implements it")
     p = random_case(WindowSize(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
     for found, expected in zip(state_gradients(implementation, p), state_gradients(scratch.loss, p, "float64")):
@@ -207,17 +207,18 @@ def test_untrainable_configuration_is_refused_in_one_sentence(tmp_path, capsys, 
     assert field in error and arguments[1] in error
 
 
-def test_fast_implementation_refuses_full_peepholes():
+@pytest.mark.parametrize("implementation", [fast.loss, fused.loss], ids=["fast", "fused"])
+def test_fast_implementations_refuse_full_peepholes(implementation):
     p = random_case(WindowSize(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
     with pytest.raises(ValueError, match="`variant` peephole-full"):
-        fast.loss(p.x, p.y, None, None, Parameters(p.W, config=p.config))
+        implementation(p.x, p.y, None, None, Parameters(p.W, config=p.config))
 
 
 @variants
 def test_every_variant_trains_generates_and_evaluates(tmp_path, capsys, variant):
     text = tmp_path / "posts.txt"
     text.write_text("今日はいい天気です\n明日もいい天気でしょう\n昨日は雨でした\n" * 30, encoding="utf-8")
-    cell = ["--implementation", "scratch"] if variant == "peephole-full" else []
+    cell = ["--implementation", "scratch"] if VARIANTS[variant].scratch_only else []
     sizes = ["--hidden", "8", "--batch-size", "4", "--seq-len", "8", "--layers", "2", "--variant", variant]
     run = str(tmp_path / "run")
     assert main(["train", str(text), "--out", run, "--steps", "20", *sizes, *cell]) == 0

@@ -37,10 +37,10 @@ def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, input_mask: Any = None, 
     """Return the loss of one window (nats per token) and the last h, c, as `scratch` does, inside `autograd.record()`.
 
     Ids x, y (T, N), `input_mask` (T, N, 1) and `hidden_mask` (T*N, H) or None: NumPy or NDArrays; state h, c (N, H):
-    float32 NDArrays on the CPU; for L layers as in `scratch.lstm`. Raises ValueError for full peepholes, which only
-    `scratch` has, for other arrays and for ids outside the vocabulary.
+    float32 NDArrays on the CPU; for L layers as in `scratch.lstm`. Raises ValueError for a variant that only
+    `scratch` implements, for other arrays and for ids outside the vocabulary.
     """
-    if W.config.cell.peepholes == "full":
+    if W.config.cell.scratch_only:
         raise ValueError(f"`variant` {W.config.variant}: only the scratch implementation has it")
     return _Window(W.config, *map(_numpy, (x, y, input_mask, hidden_mask)))(*W, h, c)
 
