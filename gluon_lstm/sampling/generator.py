@@ -12,7 +12,7 @@ from gluon_lstm.numerics import log_softmax
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.prefix import Prefix, Tokenization
-from gluon_lstm.sampling.sampler import SamplingOptions, sample_batch
+from gluon_lstm.sampling.sampler import SamplingOptions, recent_window, sample_batch
 from gluon_lstm.sampling.writer import Start, TextWriter, TokenTexts
 from gluon_lstm.system import available_cores
 
@@ -87,7 +87,7 @@ class TextGenerator:
     def _steps(self, writers: Sequence[TextWriter]) -> Iterator[None]:
         """Append one token to each text per step until all texts are finished."""
         unknown, options = self.codec.vocabulary.unknown, self.options
-        needs_recent = options.repetition_penalty != 1
+        window = recent_window(options)
         state = self.cell.zero_state(len(writers))
         while True:
             for n, writer in enumerate(writers):
@@ -99,7 +99,7 @@ class TextGenerator:
             for n, writer in enumerate(writers):
                 if writer.banned_ids:
                     z[writer.banned_ids, n] = -np.inf
-            recent = [writer.recent_ids(options.repetition_window) for writer in writers] if needs_recent else ()
+            recent = [writer.recent_ids(window) for writer in writers] if window else ()
             ids = sample_batch(z, options, [writer.next_uniform() for writer in writers], recent)
             for writer, id in zip(writers, ids):
                 writer.append(id)

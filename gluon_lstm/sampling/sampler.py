@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import fields
+from typing import Callable, NamedTuple
 
 import numpy as np
 
@@ -16,35 +18,92 @@ NOT_FINITE = "the logits of the model are not finite: its training diverged, or 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # range in float32; values outside give the same distribution
 
 
+def _penalize_repetitions(z: np.ndarray, options: SamplingOptions, recent: Sequence[int]) -> None:
+    """Divide positive logits of the recent ids by the penalty, multiply negative ones (Keskar et al. 2019)."""
+    if len(recent):
+        ids = np.unique(np.asarray(recent[-options.repetition_window :]))
+        penalty = options.repetition_penalty
+        with np.errstate(over="ignore"):  # a very high penalty excludes a token
+            z[ids] = np.where(z[ids] > 0, z[ids] / penalty, z[ids] * penalty)
+
+
+def _keep_top_k(z: np.ndarray, options: SamplingOptions, recent: Sequence[int]) -> None:
+    """Exclude all but the `top_k` highest logits; of equal logits the lower ids stay."""
+    z[np.argsort(-z, kind="stable")[options.top_k :]] = -np.inf
+
+
+def _keep_top_p(p: np.ndarray, options: SamplingOptions, recent: Sequence[int]) -> None:
+    """Keep the fewest most likely ids whose probabilities sum to at least `top_p`, and renormalize."""
+    if options.top_p is not None and options.top_p < 1:
+        order = np.argsort(-p, kind="stable")
+        before = np.cumsum(p[order]) - p[order]  # probability of all ids more likely than this one
+        p[order[before >= options.top_p]] = 0
+        p /= p.sum()
+
+
+class Rule(NamedTuple):
+    """Sampling rule: a function that changes logits or probabilities (V,) in place.
+
+    The rule is active when `field` of the options differs from its default.
+    """
+
+    field: str  # of SamplingOptions
+    values: str  # what the function changes: LOGITS, SCALED_LOGITS or PROBABILITIES
+    apply: Callable[[np.ndarray, SamplingOptions, Sequence[int]], None]  # (values, options, recent ids)
+    window: str | None = None  # field of SamplingOptions: number of recent ids that the function reads
+
+
+LOGITS = "logits"  # as the model gives them, before banned ids are excluded
+SCALED_LOGITS = "scaled logits"  # minus their maximum, divided by the temperature; -inf for banned ids
+PROBABILITIES = "probabilities"  # softmax of the scaled logits
+
+# Rules in the order of application. A new rule is a field of SamplingOptions, a function, and a line here.
+RULES = (
+    Rule("repetition_penalty", LOGITS, _penalize_repetitions, window="repetition_window"),
+    Rule("top_k", SCALED_LOGITS, _keep_top_k),
+    Rule("top_p", PROBABILITIES, _keep_top_p),
+)
+_OFF = {field.name: field.default for field in fields(SamplingOptions)}  # defaults, with which rules are inactive
+
+
+def active_rules(options: SamplingOptions) -> list[Rule]:
+    """Return the rules that are active with these options, in the order of application."""
+    return [rule for rule in RULES if getattr(options, rule.field) != _OFF[rule.field]]
+
+
+def recent_window(options: SamplingOptions) -> int:
+    """Return the number of recent ids that the active rules read; 0 when none reads any."""
+    return max((getattr(options, rule.window) for rule in active_rules(options) if rule.window), default=0)
+
+
 def probabilities(
     logits: np.ndarray, options: SamplingOptions, banned_ids: Collection[int] = (), recent: Sequence[int] = ()
 ) -> np.ndarray:
     """Return the distribution of the next id: logits (V,) -> float64 (V,), 0 for each of `banned_ids`.
 
-    `recent` are the ids before it, the last one last. Raises ValueError when all ids are banned or a logit is not
-    finite.
+    `recent` are the ids before it, the last one last. Temperature 0 gives the most likely id probability 1. Raises
+    ValueError when all ids are banned or a logit is not finite.
     """
+    rules = active_rules(options)
+
+    def apply_rules(values: str, array: np.ndarray) -> None:
+        for rule in rules:
+            if rule.values == values:
+                rule.apply(array, options, recent)
+
     z = logits.astype(np.float64)
-    if options.repetition_penalty != 1 and len(recent):
-        ids = np.unique(np.asarray(recent[-options.repetition_window :]))
-        with np.errstate(over="ignore"):  # a very high penalty rules a token out
-            z[ids] = np.where(z[ids] > 0, z[ids] / options.repetition_penalty, z[ids] * options.repetition_penalty)
+    apply_rules(LOGITS, z)
     z[list(banned_ids)] = -np.inf
     best = int(z.argmax())
     _check_maxima([float(z[best])])
-    if options.temperature == 0 or options.top_k == 1:
+    if options.temperature == 0:
         return np.eye(1, len(z), best)[0]
     with np.errstate(over="ignore"):  # -inf is right for all but the best logit at a very low temperature
         z = (z - z[best]) / options.temperature
-    if options.top_k is not None and options.top_k < len(z):
-        z[np.argsort(-z, kind="stable")[options.top_k :]] = -np.inf  # ties: the lower id stays
+    apply_rules(SCALED_LOGITS, z)
     p = np.exp(z)
     p /= p.sum()
-    if options.top_p is not None and options.top_p < 1:
-        order = np.argsort(-p, kind="stable")
-        before = np.cumsum(p[order]) - p[order]  # the probability of everything likelier
-        p[order[before >= options.top_p]] = 0
-        p /= p.sum()
+    apply_rules(PROBABILITIES, p)
     return p
 
 
@@ -73,12 +132,12 @@ def sample_batch(
     """Return one id for each column of float32 logits z (V, N), drawn with its uniform number of `uniforms` (N,).
 
     The distributions are those of `probabilities`. Banned ids have the logit -inf. z is overwritten. Raises ValueError
-    as `probabilities` does. Without rules that exclude or reweight tokens, all columns are sampled together.
+    as `probabilities` does. Without active rules all columns are sampled together in float32.
     """
     z = np.ascontiguousarray(z.T)  # (N, V): each row is summed, so it is contiguous
     maxima = z.max(axis=1, keepdims=True)
     _check_maxima(maxima.ravel().tolist())
-    if options.top_k is not None or options.top_p is not None or options.repetition_penalty != 1:
+    if active_rules(options):
         return [
             inverse_cdf(np.cumsum(probabilities(logits, options, recent=before)), uniform)
             for logits, uniform, before in zip(z, uniforms, recent or [()] * len(z))
