@@ -86,7 +86,7 @@ def _row(command: str, action: argparse.Action, ja: dict[str, str], before: str 
     if defaults:
         words = [f"{_text(name, name, ja)}: {value}" for name, value in defaults.items()]
         meaning += f" ({'; '.join(words)})"
-    return f"| {before}`{shown}` | {meaning.replace('|', chr(92) + '|')} |"
+    return f"| {before}`{shown}` | {meaning.replace('&', '&amp;').replace('|', chr(92) + '|')} |"
 
 
 def _text(key: str, english: str, ja: dict[str, str]) -> str:

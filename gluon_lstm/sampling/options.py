@@ -9,11 +9,11 @@ from gluon_lstm.options import check, option
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How bold the choice is.
+    """Sampling options. Raises ValueError for an invalid value.
 
-    `temperature` divides the logits (0: always the most likely token); `top_k` keeps the K most likely tokens; `top_p`
-    the fewest that together have probability P (Holtzman et al. 2020, arXiv:1904.09751); `repetition_penalty` R > 1
-    makes the last `repetition_window` tokens less likely (Keskar et al. 2019, arXiv:1909.05858, section 4.1).
+    `temperature` divides the logits. `top_p` is nucleus sampling (Holtzman et al. 2020, arXiv:1904.09751). A
+    `repetition_penalty` R > 1 makes the last `repetition_window` tokens less likely (Keskar et al. 2019,
+    arXiv:1909.05858, section 4.1).
     """
 
     temperature: float = option(0.8, "sampling temperature; 0: always the likeliest token", "X", minimum=0)

@@ -15,7 +15,7 @@ from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.user_dictionary import DictionaryOptions
-from gluon_lstm.training.recipe import DATA, OPTIMIZATION, RECIPES, SAMPLES, Recipe, recipe_of
+from gluon_lstm.training.recipe import RECIPES, SAMPLES, Recipe, recipe_of
 
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
@@ -24,9 +24,9 @@ Paths = Sequence[Union[str, "os.PathLike[str]"]]
 class RunOptions:
     """Options of a run that do not affect its weights."""
 
-    resume: bool = option(False, "continue the run in the run directory, if there is one", group=DATA)
-    checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", OPTIMIZATION, above=0)
-    ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C", OPTIMIZATION)
+    resume: bool = option(False, "continue the run in the run directory, if there is one")
+    checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", above=0)
+    ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C")
     prefix: str = option("こんにち", "beginning of the samples", "TEXT", SAMPLES)
 
     def __post_init__(self) -> None:
