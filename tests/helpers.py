@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
+
+from gluon_lstm.config import ModelConfig, WindowSize
+from gluon_lstm.model import Model, ModelError
+from gluon_lstm.text.codec import Codec
+from gluon_lstm.text.settings import TextSettings
+from gluon_lstm.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from gluon_lstm.lstm.agreement import Case, Comparison
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, SCRIPTS = ROOT / "docs", ROOT / "scripts"
 POSTS = ROOT / "data" / "posts_ja.txt"
+REFUSAL_SECONDS = 5.0  # maximum CPU time of refusing a file
 CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", ROOT.parent / "shared" / "corpora"))
 
 
@@ -43,3 +58,93 @@ def central_difference(loss, array, index, step=1e-5):
         losses.append(loss())
     array[index] = value
     return (losses[0] - losses[1]) / (2 * step)
+
+
+def finite_differences(loss, array, step=1e-5):
+    """Return dloss/darray, entry by entry; `loss()` reads `array`."""
+    found = np.empty_like(array)
+    for index in np.ndindex(array.shape):
+        found[index] = central_difference(loss, array, index, step)
+    return found
+
+
+def random_case(
+    N: int,
+    T: int,
+    H: int,
+    V: int,
+    carried: bool = True,
+    dropout: float = 0.0,
+    variant: str = "standard",
+    layers: int = 1,
+    seed: int | Sequence[int] = 0,
+) -> Case:
+    """Return a random window and float32 weights: see `agreement.random_case`."""
+    from gluon_lstm.lstm import agreement  # MXNet
+
+    size, rng = WindowSize(N, T, H, V), np.random.default_rng(seed)
+    return agreement.random_case(size, rng, carried, dropout, variant, layers)
+
+
+def violations(comparisons: list[Comparison]) -> list[Comparison]:
+    """Return the comparisons above their tolerance."""
+    return [comparison for comparison in comparisons if not comparison.ok]
+
+
+def state_gradients(implementation: Any, case: Case, dtype: str = "float32") -> list[np.ndarray]:
+    """Return dL/dh, dL/dc of the initial state and all dL/dW, for an L that depends on the last state too."""
+    from gluon_lstm.compat import mx
+    from gluon_lstm.lstm.parameters import Parameters
+
+    nd = mx.nd
+    W = Parameters(case.W, dtype=dtype, config=case.config)
+    h, c = nd.array(case.h, dtype=dtype), nd.array(case.c, dtype=dtype)
+    h.attach_grad()
+    c.attach_grad()
+    u, v = (nd.array(np.random.default_rng(k).standard_normal(case.h.shape), dtype=dtype) for k in range(2))
+    with mx.autograd.record():
+        loss, last_h, last_c = implementation(case.x, case.y, h, c, W, case.input_mask, case.hidden_mask)
+        whole = 3 * loss + (u * last_h).sum() + (v * last_c).sum()
+    whole.backward()
+    return [h.grad.asnumpy(), c.grad.asnumpy(), *W.gradients().values()]
+
+
+def random_model(
+    text_settings: TextSettings,
+    tokens: Sequence[str],
+    config: ModelConfig | None = None,
+    seed: int = 0,
+    scale: float = 1.0,
+    metadata: dict[str, Any] | None = None,
+) -> Model:
+    """Return an untrained model with the special tokens of the settings and `tokens`; `config` None: 3 hidden units."""
+    config = config or ModelConfig(3)
+    special = text_settings.special_tokens
+    vocabulary = Vocabulary([*special, *tokens], len(special))
+    rng, shapes = np.random.default_rng(seed), config.shapes(len(vocabulary))
+    arrays = {name: (scale * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    return Model(config, Codec(text_settings, vocabulary), arrays, metadata or {})
+
+
+def read_safetensors(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return our metadata in a model file and its arrays, read by the library `safetensors`."""
+    from safetensors.numpy import load
+
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
+
+
+def model_refusal(path: Path, content: bytes | None = None) -> str:
+    """Return the reason for which a model file is refused: one short sentence that names it, raised in little time.
+
+    `content`: written to `path` first.
+    """
+    if content is not None:
+        path.write_bytes(content)
+    begun = time.process_time()
+    with pytest.raises(ModelError) as caught:
+        Model.load(path)
+    assert time.process_time() - begun < REFUSAL_SECONDS
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}: ") and "\n" not in sentence and len(sentence) < len(str(path)) + 500
+    return sentence.removeprefix(f"{path}: ")

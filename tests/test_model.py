@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import model_refusal, random_model, read_safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from gluon_lstm import array_file
 from gluon_lstm.config import ARRAY_NAMES, ModelConfig
@@ -22,9 +23,7 @@ from gluon_lstm.files import atomic_write
 from gluon_lstm.model import BEST, LAST, Model, ModelError
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
-from gluon_lstm.text.vocabulary import Vocabulary
 
 CLEANING = CleaningOptions(urls="keep", mentions="remove", max_repeats=5, width="keep", duplicates="keep")
 KINDS = [
@@ -35,15 +34,12 @@ KINDS = [
 ]
 
 
-def random_model(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int = 0) -> Model:
-    """Return an untrained model whose tokens include a newline, the text "<post>", an emoji and a lone surrogate."""
-    tokens = [*text_settings.special_tokens, "あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]
-    V = len(tokens)
-    rng = np.random.default_rng(seed)
-    shapes = ModelConfig(H).shapes(V)
-    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
-    codec = Codec(text_settings, Vocabulary(tokens, len(text_settings.special_tokens)))
-    return Model(ModelConfig(H), codec, arrays, {"steps": 7, "recipe": {"name": "犬", "clip": None}})
+TOKENS = ["あ", "\n", "犬", "👨\u200d👧", "<post>", "こんにちは", '"\\', "\ud83d"]  # with an emoji and a lone surrogate
+
+
+def model_of(text_settings: TextSettings = KINDS[0], H: int = 3, seed: int = 0) -> Model:
+    metadata = {"steps": 7, "recipe": {"name": "犬", "clip": None}}
+    return random_model(text_settings, TOKENS, ModelConfig(H), seed, metadata=metadata)
 
 
 def same(one: Model, other: Model) -> bool:
@@ -64,26 +60,20 @@ def text_of(model: Model, length: int = 60) -> str:
     return "".join(generator.stream(generator.prefix("@x ｱあ！！！！！！"), rng_for(5), length=length))
 
 
-def parts(content: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return the metadata and the arrays of a model file."""
-    size = struct.unpack("<Q", content[:8])[0]
-    return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["gluon_lstm"]), load(content)
-
-
 def with_metadata(content: bytes, **changes: object) -> bytes:
-    metadata, arrays = parts(content)
+    metadata, arrays = read_safetensors(content)
     return save(arrays, metadata={"gluon_lstm": json.dumps({**metadata, **changes})})
 
 
 @pytest.fixture
 def saved(tmp_path) -> Path:
-    random_model().save(tmp_path / "model.safetensors")
+    model_of().save(tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
 @pytest.mark.parametrize("text_settings", KINDS, ids=["char", "janome", "janome-chars", "raw"])
 def test_saved_model_generates_the_same_text(tmp_path, text_settings):
-    model = random_model(text_settings, H=5)
+    model = model_of(text_settings, H=5)
     model.save(tmp_path / "a.safetensors")
     again = Model.load(tmp_path / "a.safetensors")
     assert same(again, model)
@@ -93,7 +83,7 @@ def test_saved_model_generates_the_same_text(tmp_path, text_settings):
 
 
 def test_arrays_are_saved_as_float32_in_c_order(tmp_path):
-    model = random_model()
+    model = model_of()
     converted = {name: np.asfortranarray(array.astype(np.float64)) for name, array in model.arrays.items()}
     Model(model.config, model.codec, converted, model.metadata).save(tmp_path / "a.safetensors")
     assert same(Model.load(tmp_path / "a.safetensors"), model)
@@ -102,7 +92,7 @@ def test_arrays_are_saved_as_float32_in_c_order(tmp_path):
 def test_run_directory_loads_best_weights_else_last(tmp_path):
     with pytest.raises(ModelError, match=str(tmp_path)):
         Model.load(tmp_path)
-    last, best = random_model(seed=1), random_model(seed=2)
+    last, best = model_of(seed=1), model_of(seed=2)
     last.save(tmp_path / LAST)
     assert same(Model.load(tmp_path), last)
     best.save(tmp_path / BEST)
@@ -112,19 +102,11 @@ def test_run_directory_loads_best_weights_else_last(tmp_path):
 # ---- damaged files
 
 
-def refused(path: Path, content: bytes) -> None:
-    """Assert that the file is refused as a model in one sentence that names it."""
-    path.write_bytes(content)
-    with pytest.raises(ModelError) as caught:
-        Model.load(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
 def test_truncated_file_is_refused(saved):
     content = saved.read_bytes()
     for size in (0, 1, 7, 8, 9, 100, *range(200, len(content), 50), len(content) - 1):
-        refused(saved, content[:size])
-    refused(saved, content + b"\0")
+        model_refusal(saved, content[:size])
+    model_refusal(saved, content + b"\0")
 
 
 @pytest.mark.parametrize(
@@ -132,14 +114,14 @@ def test_truncated_file_is_refused(saved):
     ["これはモデルではない\n".encode() * 50, b"\x89PNG\r\n\x1a\n" + bytes(99), bytes(9999), b"\xff" * 99, b'{"a": 1}'],
 )
 def test_files_of_other_kinds_are_refused(tmp_path, content):
-    refused(tmp_path / "other.safetensors", content)
+    model_refusal(tmp_path / "other.safetensors", content)
 
 
 def test_foreign_safetensors_files_are_refused(saved):
-    _, arrays = parts(saved.read_bytes())
+    _, arrays = read_safetensors(saved.read_bytes())
     for metadata in (None, {}, {"format": "pt"}, {"gluon_lstm": ""}, {"gluon_lstm": "3"}, {"gluon_lstm": "{}"}):
-        refused(saved, save(arrays, metadata=metadata))
-    refused(saved, save(arrays, metadata={"gluon_lstm": "[" * 200_000}))  # nested deeper than the JSON parser allows
+        model_refusal(saved, save(arrays, metadata=metadata))
+    model_refusal(saved, save(arrays, metadata={"gluon_lstm": "[" * 200_000}))  # nested too deeply for the parser
 
 
 def test_missing_file_raises_file_not_found(tmp_path):
@@ -176,25 +158,25 @@ def test_missing_file_raises_file_not_found(tmp_path):
     ],
 )
 def test_changed_metadata_is_refused(saved, key, value):
-    refused(saved, with_metadata(saved.read_bytes(), **{key: value}))
+    model_refusal(saved, with_metadata(saved.read_bytes(), **{key: value}))
 
 
 def test_missing_metadata_key_is_refused(saved):
-    metadata, arrays = parts(saved.read_bytes())
+    metadata, arrays = read_safetensors(saved.read_bytes())
     for key in metadata:
         rest = {name: value for name, value in metadata.items() if name != key}
-        refused(saved, save(arrays, metadata={"gluon_lstm": json.dumps(rest)}))
+        model_refusal(saved, save(arrays, metadata={"gluon_lstm": json.dumps(rest)}))
 
 
 def test_missing_or_changed_array_is_refused(saved):
-    described, arrays = parts(saved.read_bytes())
+    described, arrays = read_safetensors(saved.read_bytes())
     metadata = {"gluon_lstm": json.dumps(described)}
     for name in ARRAY_NAMES:
-        refused(saved, save({other: arrays[other] for other in ARRAY_NAMES if other != name}, metadata=metadata))
-        refused(saved, save({**arrays, name: arrays[name][..., :-1]}, metadata=metadata))
-        refused(saved, save({**arrays, name: arrays[name].astype(np.float64)}, metadata=metadata))
-        refused(saved, save({**arrays, name: -arrays[name]}, metadata=metadata))
-    refused(saved, save({**arrays, "Wxg": arrays["Wxi"], "Wxi": arrays["Wxg"]}, metadata=metadata))
+        model_refusal(saved, save({other: arrays[other] for other in ARRAY_NAMES if other != name}, metadata=metadata))
+        model_refusal(saved, save({**arrays, name: arrays[name][..., :-1]}, metadata=metadata))
+        model_refusal(saved, save({**arrays, name: arrays[name].astype(np.float64)}, metadata=metadata))
+        model_refusal(saved, save({**arrays, name: -arrays[name]}, metadata=metadata))
+    model_refusal(saved, save({**arrays, "Wxg": arrays["Wxi"], "Wxi": arrays["Wxg"]}, metadata=metadata))
 
 
 def test_bfloat16_weights_are_refused(saved):
@@ -206,25 +188,26 @@ def test_bfloat16_weights_are_refused(saved):
         header[name]["dtype"] = "BF16"
         header[name]["data_offsets"] = [n // 2 for n in header[name]["data_offsets"]]
     encoded = json.dumps(header).encode()
-    refused(saved, struct.pack("<Q", len(encoded)) + encoded + content[8 + size :][: (len(content) - 8 - size) // 2])
+    data = content[8 + size :]
+    model_refusal(saved, struct.pack("<Q", len(encoded)) + encoded + data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("name", ["Wxg", "Who", "bf", "Why", "by"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinite_weights_are_refused(tmp_path, name, value):
-    model = random_model()
+    model = model_of()
     arrays = {**model.arrays, name: model.arrays[name].copy()}
     arrays[name].flat[-1] = value
     Model(model.config, model.codec, arrays).save(tmp_path / "a.safetensors")
-    refused(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
+    model_refusal(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
 
 
 @pytest.mark.parametrize("name", ARRAY_NAMES)
 def test_intact_file_with_wrong_shapes_is_refused(tmp_path, name):
-    model = random_model()
+    model = model_of()
     arrays = {**model.arrays, name: model.arrays[name][:-1]}
     Model(model.config, model.codec, arrays).save(tmp_path / "a.safetensors")
-    refused(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
+    model_refusal(tmp_path / "a.safetensors", (tmp_path / "a.safetensors").read_bytes())
 
 
 def refused_or_equal(path: Path, content: bytes, model: Model) -> None:
@@ -267,7 +250,7 @@ def mutations(content: bytes) -> st.SearchStrategy[bytes]:
 def small(tmp_path_factory) -> tuple[Path, bytes, Model]:
     """A file to mutate, its bytes and its model; shared by all examples of Hypothesis."""
     path = tmp_path_factory.mktemp("small") / "model.safetensors"
-    random_model(H=1).save(path)
+    model_of(H=1).save(path)
     return path, path.read_bytes(), Model.load(path)
 
 
@@ -320,7 +303,7 @@ def test_completed_write_replaces_the_file(target):
 
 def test_failed_save_keeps_the_old_model(tmp_path):
     path = tmp_path / "a.safetensors"
-    model = random_model()
+    model = model_of()
     model.save(path)
     without = {name: array for name, array in model.arrays.items() if name != "by"}
     with pytest.raises(KeyError):
@@ -332,10 +315,10 @@ def test_failed_save_keeps_the_old_model(tmp_path):
 
 def test_missing_directory_raises_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        random_model().save(tmp_path / "none" / "a.safetensors")
+        model_of().save(tmp_path / "none" / "a.safetensors")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
-        random_model().save(tmp_path / "folder")
+        model_of().save(tmp_path / "folder")
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
 
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import random_case, state_gradients, violations
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.compat import mx
 from gluon_lstm.config import ARRAY_NAMES, WindowSize
-from gluon_lstm.lstm import fused, reference, scratch
+from gluon_lstm.lstm import agreement, fused, reference, scratch
 from gluon_lstm.lstm.agreement import (
     IMPLEMENTATIONS,
     NUMERICAL,
     Case,
     Comparison,
     check_agreement,
-    random_case,
     reference_results,
     relative_difference,
     run_implementation,
@@ -46,24 +46,16 @@ implementations = pytest.mark.parametrize(
 )
 
 
-def case(N: int, T: int, H: int, V: int, carried: bool = True, dropout: float = 0.0, seed: int = 0) -> Case:
-    return random_case(WindowSize(N, T, H, V), np.random.default_rng(seed), carried, dropout)
-
-
-def not_met(rows: list[Comparison]) -> list[Comparison]:
-    return [row for row in rows if not row.ok]
-
-
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize(("carried", "dropout"), STATES_AND_DROPOUT, ids=["carried", "zero state", "masks"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_all_implementations_agree(sizes, carried, dropout, seed):
     rng = np.random.default_rng(seed)
-    assert not_met(check_agreement(random_case(WindowSize(*sizes), rng, carried, dropout), rng)) == []
+    assert violations(check_agreement(agreement.random_case(WindowSize(*sizes), rng, carried, dropout), rng)) == []
 
 
 def test_every_quantity_of_every_implementation_is_compared():
-    rows = check_agreement(case(2, 5, 3, 4), np.random.default_rng(0))
+    rows = check_agreement(random_case(2, 5, 3, 4), np.random.default_rng(0))
     expected = {(name, quantity) for name in ("scratch", "fast", "fused") for quantity in QUANTITIES}
     expected |= {(NUMERICAL, quantity) for quantity in QUANTITIES[3:]}
     assert {(row.implementation, row.quantity) for row in rows} == expected and len(rows) == len(expected)
@@ -71,18 +63,18 @@ def test_every_quantity_of_every_implementation_is_compared():
 
 
 def test_repeated_ids_accumulate_gradients():
-    p = case(6, 7, 5, 9)
+    p = random_case(6, 7, 5, 9)
     x = np.full_like(p.x, 2)
     x[1, :3] = 4
     p = replace(p, x=x, y=x)
-    assert not_met(check_agreement(p, np.random.default_rng(0))) == []
+    assert violations(check_agreement(p, np.random.default_rng(0))) == []
     touched = run_implementation(fast.loss, p)["dL/dWxg"].any(axis=1)
     assert list(np.flatnonzero(touched)) == [2, 4]
 
 
 def test_masks_change_the_loss():
     """The check can detect an implementation that ignores a mask."""
-    p = case(3, 5, 7, 11, dropout=0.4)
+    p = random_case(3, 5, 7, 11, dropout=0.4)
     for ignored in ("input_mask", "hidden_mask"):
         found = relative_difference(
             run_implementation(fast.loss, replace(p, **{ignored: None}))["loss"], reference_results(p)["loss"]
@@ -91,10 +83,10 @@ def test_masks_change_the_loss():
 
 
 def test_random_case_depends_on_the_seed_alone():
-    one, same, other = case(2, 3, 4, 5), case(2, 3, 4, 5), case(2, 3, 4, 5, seed=1)
+    one, same, other = random_case(2, 3, 4, 5), random_case(2, 3, 4, 5), random_case(2, 3, 4, 5, seed=1)
     assert all(np.array_equal(one.W[name], same.W[name]) and one.W[name].dtype == np.float32 for name in ARRAY_NAMES)
     assert not any(np.array_equal(one.W[name], other.W[name]) for name in ARRAY_NAMES)
-    assert one.h.all() and one.c.all() and not case(2, 3, 4, 5, carried=False).c.any()
+    assert one.h.all() and one.c.all() and not random_case(2, 3, 4, 5, carried=False).c.any()
 
 
 # Wrong implementations
@@ -115,8 +107,8 @@ def with_swapped(loss, one: str, other: str):
 @pytest.mark.parametrize("pair", [("Wxi", "Wxf"), ("Whg", "Who"), ("bi", "bo")], ids=str)
 def test_swapped_gates_are_detected(name, pair, monkeypatch, capsys):
     wrong = replace(IMPLEMENTATIONS[name], loss=with_swapped(IMPLEMENTATIONS[name].loss, *pair))
-    p = case(2, 5, 3, 4)
-    missed = not_met(check_agreement(p, np.random.default_rng(0), {**IMPLEMENTATIONS, name: wrong}))
+    p = random_case(2, 5, 3, 4)
+    missed = violations(check_agreement(p, np.random.default_rng(0), {**IMPLEMENTATIONS, name: wrong}))
     assert {row.implementation for row in missed} == {name}
     assert {"h", "c", f"dL/d{pair[0]}", f"dL/d{pair[1]}"} <= {row.quantity for row in missed}
 
@@ -136,7 +128,7 @@ def test_wrong_reference_gradient_is_detected_by_finite_differences(monkeypatch)
         return loss, h, c, {**gradients, "bf": 1.001 * gradients["bf"]}
 
     monkeypatch.setattr(reference, "loss_and_gradients", wrong)
-    missed = not_met(check_agreement(case(2, 5, 3, 4), np.random.default_rng(0), {}))
+    missed = violations(check_agreement(random_case(2, 5, 3, 4), np.random.default_rng(0), {}))
     assert [(row.implementation, row.quantity) for row in missed] == [(NUMERICAL, "dL/dbf")]
 
 
@@ -180,36 +172,22 @@ def test_invalid_sizes_are_refused_in_one_sentence(option, capsys):
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_fast_results_are_reproducible_bit_for_bit(dropout):
-    p = case(4, 17, 19, 50, dropout=dropout)
+    p = random_case(4, 17, 19, 50, dropout=dropout)
     first = run_implementation(fast.loss, p)
     again = run_implementation(fast.loss, p)
-    run_implementation(fast.loss, case(3, 9, 23, 70))  # resizes the buffers
+    run_implementation(fast.loss, random_case(3, 9, 23, 70))  # resizes the buffers
     after = run_implementation(fast.loss, p)
-    run_implementation(fast.loss, case(4, 17, 19, 50, seed=5))  # fills the buffers with other numbers
+    run_implementation(fast.loss, random_case(4, 17, 19, 50, seed=5))  # fills the buffers with other numbers
     last = run_implementation(fast.loss, p)
     for quantity in QUANTITIES:
         for other in (again, after, last):
             np.testing.assert_array_equal(other[quantity], first[quantity], quantity)
 
 
-def state_gradients(implementation, p: Case, dtype: str = "float32") -> list[np.ndarray]:
-    """Return dL/dh, dL/dc of the initial state and all dL/dW, for an L that depends on the last state too."""
-    W = Parameters(p.W, dtype=dtype, config=p.config)
-    h, c = nd.array(p.h, dtype=dtype), nd.array(p.c, dtype=dtype)
-    h.attach_grad()
-    c.attach_grad()
-    u, v = (nd.array(np.random.default_rng(k).standard_normal(p.h.shape), dtype=dtype) for k in range(2))
-    with mx.autograd.record():
-        loss, last_h, last_c = implementation(p.x, p.y, h, c, W, p.input_mask, p.hidden_mask)
-        whole = 3 * loss + (u * last_h).sum() + (v * last_c).sum()
-    whole.backward()
-    return [h.grad.asnumpy(), c.grad.asnumpy(), *W.gradients().values()]
-
-
 @pytest.mark.parametrize("implementation", [fast.loss, fused.loss], ids=["fast", "fused"])
 @pytest.mark.parametrize(("sizes", "dropout"), [((3, 5, 7, 11), 0.0), ((1, 1, 5, 7), 0.0), ((2, 17, 9, 20), 0.4)])
 def test_gradients_flow_to_and_from_the_state(implementation, sizes, dropout):
-    p = case(*sizes, dropout=dropout)
+    p = random_case(*sizes, dropout=dropout)
     for found, expected in zip(state_gradients(implementation, p), state_gradients(scratch.loss, p, "float64")):
         assert relative_difference(found, expected, 0.05) < 2e-5
 
@@ -217,7 +195,7 @@ def test_gradients_flow_to_and_from_the_state(implementation, sizes, dropout):
 @implementations
 def test_gradients_of_a_loss_on_the_state_alone(implementation):
     """L does not depend on the loss of the window: dL/d(loss) is 0."""
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
 
     def gradients(implementation, dtype):
         W = Parameters(p.W, dtype=dtype)
@@ -235,7 +213,7 @@ def test_gradients_of_a_loss_on_the_state_alone(implementation):
 
 @implementations
 def test_grad_req_add_accumulates_gradients(implementation):
-    p, q = case(3, 5, 7, 11), case(3, 9, 7, 11, seed=1)
+    p, q = random_case(3, 5, 7, 11), random_case(3, 9, 7, 11, seed=1)
     W = Parameters(p.W)
     h = nd.array(p.h)
     for array in (*W, h):
@@ -262,7 +240,7 @@ def state_gradient(p: Case, window: Case) -> np.ndarray:
 
 @implementations
 def test_grad_req_null_gets_no_gradient(implementation):
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     W = Parameters(p.W)
     W.Whg.attach_grad(grad_req="null")
     with mx.autograd.record():
@@ -276,7 +254,7 @@ def test_grad_req_null_gets_no_gradient(implementation):
 @pytest.mark.parametrize("cut", [1, 5, 12])
 def test_two_windows_in_one_record_equal_one_long_window(implementation, cut):
     """Gradients flow back through the state between the windows; the losses are weighted by their steps."""
-    p = case(3, 17, 7, 11)
+    p = random_case(3, 17, 7, 11)
     W = Parameters(p.W)
     h, c = nd.array(p.h), nd.array(p.c)
     with mx.autograd.record():
@@ -297,7 +275,7 @@ def test_two_windows_in_one_record_equal_one_long_window(implementation, cut):
 @implementations
 def test_summed_losses_of_two_equal_windows(implementation):
     """The second window needs its own buffers while the backward pass of the first is pending."""
-    p = case(3, 10, 7, 11)
+    p = random_case(3, 10, 7, 11)
     W = Parameters(p.W)
     h, c = nd.array(p.h), nd.array(p.c)
     with mx.autograd.record():
@@ -310,7 +288,7 @@ def test_summed_losses_of_two_equal_windows(implementation):
 
 @implementations
 def test_ids_and_masks_may_be_ndarrays_or_numpy_arrays(implementation):
-    p = case(3, 5, 7, 11, dropout=0.4)
+    p = random_case(3, 5, 7, 11, dropout=0.4)
     ids = {"x": nd.array(p.x, dtype="int32"), "y": nd.array(p.y, dtype="int32")}
     masks = {"input_mask": nd.array(p.input_mask), "hidden_mask": nd.array(p.hidden_mask)}
     wide = {"x": p.x.astype(np.int64), "y": p.y[:, ::-1].copy()[:, ::-1]}  # another dtype, other strides
@@ -327,7 +305,7 @@ def test_ids_and_masks_may_be_ndarrays_or_numpy_arrays(implementation):
 def test_ids_above_2_to_the_24_stay_exact(implementation):
     """nd.array converts int64 to float32, which rounds 2^24 + 1 to 2^24."""
     id = 2**24 + 1
-    (found, _, _, _) = scratch.to_device(Parameters(case(1, 1, 1, 1).W), np.array([[id]]), [[0]], None, None)
+    (found, _, _, _) = scratch.to_device(Parameters(random_case(1, 1, 1, 1).W), np.array([[id]]), [[0]], None, None)
     assert found.asnumpy()[0, 0] == id
 
 
@@ -337,7 +315,7 @@ def test_ids_above_2_to_the_24_stay_exact(implementation):
 @pytest.mark.parametrize("implementation", [fused.loss, scratch.loss], ids=["fused", "scratch"])
 def test_all_arrays_are_on_the_device_of_the_weights(implementation, monkeypatch):
     device = mx.cpu(1)
-    p = case(3, 5, 7, 11, dropout=0.4)
+    p = random_case(3, 5, 7, 11, dropout=0.4)
     W = Parameters(p.W, device)
     h, c = nd.array(p.h, ctx=device), nd.array(p.c, ctx=device)
     h.attach_grad()
@@ -359,7 +337,7 @@ def test_all_arrays_are_on_the_device_of_the_weights(implementation, monkeypatch
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_agreement_in_float64(implementation, sizes, dropout):
-    p = case(*sizes, dropout=dropout)
+    p = random_case(*sizes, dropout=dropout)
     found, expected = run_implementation(implementation, p, "float64"), reference_results(p)
     assert all(relative_difference(found[quantity], expected[quantity], 1e-3) < 1e-11 for quantity in QUANTITIES)
 
@@ -369,7 +347,7 @@ def test_agreement_in_float64(implementation, sizes, dropout):
 
 @implementations
 def test_large_logits_match_the_reference(implementation):
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     p = replace(p, W={name: 100 * array for name, array in p.W.items()})
     found, expected = run_implementation(implementation, p), reference_results(p)
     assert np.isfinite(expected["loss"]) and expected["loss"] > 20
@@ -381,7 +359,7 @@ def test_large_logits_match_the_reference(implementation):
 @pytest.mark.parametrize("name", ARRAY_NAMES)
 @pytest.mark.parametrize("nan", np.float32([np.nan, -np.nan]), ids=["nan", "-nan"])
 def test_nan_in_a_weight_propagates_to_the_loss(implementation, name, nan):
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     damaged = p.W[name].copy()
     damaged[(p.x[0, 0],) if name.startswith("Wx") else (0,) * damaged.ndim] = nan
     assert np.isnan(run_implementation(implementation, replace(p, W={**p.W, name: damaged}))["loss"])
@@ -390,7 +368,7 @@ def test_nan_in_a_weight_propagates_to_the_loss(implementation, name, nan):
 @implementations
 @pytest.mark.parametrize("state", ["h", "c"])
 def test_nan_in_the_state_propagates_to_the_loss(implementation, state):
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     damaged = getattr(p, state).copy()
     damaged[1, 2] = np.nan
     assert np.isnan(run_implementation(implementation, replace(p, **{state: damaged}))["loss"])
@@ -402,7 +380,7 @@ def test_nan_in_the_state_propagates_to_the_loss(implementation, state):
 @pytest.mark.filterwarnings("ignore")
 def test_second_backward_is_refused(capfd):
     """The first backward pass consumes the values of the forward pass."""
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     W = Parameters(p.W)
     with mx.autograd.record():
         loss, _, _ = fast.loss(p.x, p.y, nd.array(p.h), nd.array(p.c), W)
@@ -417,7 +395,7 @@ def test_second_backward_is_refused(capfd):
 @pytest.mark.parametrize(("which", "id"), [(0, -1), (0, 11), (1, -1), (1, 11)])
 def test_id_outside_the_vocabulary_is_refused(which, id):
     """MXNet's own embedding silently clips the id."""
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     ids = [p.x.copy(), p.y.copy()]
     ids[which][2, 1] = id
     with pytest.raises(ValueError, match="0 to 10"):
@@ -425,6 +403,6 @@ def test_id_outside_the_vocabulary_is_refused(which, id):
 
 
 def test_float64_is_refused():
-    p = case(3, 5, 7, 11)
+    p = random_case(3, 5, 7, 11)
     with pytest.raises(ValueError, match="float32 on the CPU"):
         fast.loss(p.x, p.y, nd.array(p.h), nd.array(p.c), Parameters(p.W, dtype="float64"))

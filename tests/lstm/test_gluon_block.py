@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import random_case
 
 from gluon_lstm.compat import mx
-from gluon_lstm.config import ModelConfig, WindowSize
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.lstm import initializers, reference
-from gluon_lstm.lstm.agreement import random_case, relative_difference
+from gluon_lstm.lstm.agreement import relative_difference
 from gluon_lstm.lstm.gluon_block import LSTMLanguageModel
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -19,10 +20,6 @@ from gluon_lstm.text.vocabulary import Vocabulary
 nd = mx.nd
 SIZES = [(3, 5, 7, 11), (1, 1, 1, 1), (2, 9, 16, 30), (4, 1, 5, 3)]  # N, T, H, V
 layers = pytest.mark.parametrize("layers", [1, 2, 3])
-
-
-def case(sizes, layers=1):
-    return random_case(WindowSize(*sizes), np.random.default_rng([layers, *sizes]), layers=layers)
 
 
 def arguments(p):
@@ -39,7 +36,7 @@ def loss_of(logits, y):
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("hybrid", [False, True])
 def test_logits_states_and_gradients_match_the_reference(sizes, layers, hybrid):
-    p = case(sizes, layers)
+    p = random_case(*sizes, layers=layers, seed=[layers, *sizes])
     block = LSTMLanguageModel.from_arrays(p.W, p.config)
     if hybrid:
         block.hybridize(static_alloc=True, static_shape=True)
@@ -65,7 +62,7 @@ def test_logits_states_and_gradients_match_the_reference(sizes, layers, hybrid):
 
 @layers
 def test_weights_round_trip_bit_for_bit(layers):
-    p = case((1, 1, 6, 9), layers)
+    p = random_case(1, 1, 6, 9, layers=layers)
     back = LSTMLanguageModel.from_arrays(p.W, p.config).to_arrays()
     assert list(back) == list(p.W)
     for name, array in p.W.items():
@@ -75,7 +72,7 @@ def test_weights_round_trip_bit_for_bit(layers):
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")
 def test_exported_block_gives_the_same_outputs(tmp_path):
-    p = case((2, 4, 5, 7), 2)
+    p = random_case(2, 4, 5, 7, layers=2)
     block = LSTMLanguageModel.from_arrays(p.W, p.config)
     block.hybridize()
     expected = [array.asnumpy() for array in block(*arguments(p))]
@@ -93,7 +90,7 @@ def test_other_variants_are_refused(variant):
 
 
 def test_missing_array_is_named():
-    p = case((1, 1, 2, 3))
+    p = random_case(1, 1, 2, 3)
     with pytest.raises(ValueError, match=r"Whf$"):
         LSTMLanguageModel.from_arrays({name: array for name, array in p.W.items() if name != "Whf"})
 

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from helpers import DOCS
+from helpers import DOCS, finite_differences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,6 @@ from gluon_lstm.lstm import reference
 from gluon_lstm.lstm.layers import LSTM, TimeLSTM, fuse_gates, split_gates
 from gluon_lstm.numerics import log_softmax, reorder_gates
 
-EPSILON = 1e-5  # step of central differences, which are then exact to about ten digits in float64
 SIZES = [(4, 10, 5), (1, 1, 1), (3, 2, 4), (5, 3, 1)]  # N, D, H; first the sizes of the notes
 WINDOWS = [(2, 4, 3, 3), (1, 1, 1, 1), (3, 1, 4, 2), (1, 6, 2, 3)]  # N, T, D, H
 orders = st.permutations(GATES).map("".join)
@@ -30,19 +29,6 @@ def normal(*shapes, seed=0, dtype="float64"):
 
 def weights_of(D, H, **options):
     return normal((D, 4 * H), (H, 4 * H), (4 * H,), **options)
-
-
-def finite_differences(L, array):
-    """Return dL/d(array), entry by entry; L takes no arguments and reads the array."""
-    found = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        value, losses = array[index], []
-        for sign in (1, -1):
-            array[index] = value + sign * EPSILON
-            losses.append(L())
-        array[index] = value
-        found[index] = (losses[0] - losses[1]) / (2 * EPSILON)
-    return found
 
 
 def assert_match_finite_differences(L, gradients, arrays):

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import reference_step
+from helpers import finite_differences, random_case, reference_step, state_gradients, violations
 from safetensors.numpy import load_file, save_file
-from test_agreement import not_met, state_gradients
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.config import ARRAY_NAMES, VARIANTS, ModelConfig, WindowSize
-from gluon_lstm.lstm import fused, initializers, reference, scratch
-from gluon_lstm.lstm.agreement import NUMERICAL, check_agreement, random_case, relative_difference
+from gluon_lstm.lstm import agreement, fused, initializers, reference, scratch
+from gluon_lstm.lstm.agreement import NUMERICAL, check_agreement, relative_difference
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.model import Model, ModelError
@@ -22,7 +21,6 @@ from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
-EPSILON = 1e-5
 variants = pytest.mark.parametrize("variant", list(VARIANTS))
 layers = pytest.mark.parametrize("layers", [1, 2, 3])
 
@@ -50,7 +48,7 @@ def layer_of(name):
 
 def arguments_of(variant, layers, sizes=(2, 4, 3, 5), seed=0, dropout=0.4):
     """Return random arguments of `reference.loss_and_gradients` in float64: ids, carried state, weights, masks."""
-    p = random_case(WindowSize(*sizes), np.random.default_rng([seed, layers]), True, dropout, variant, layers)
+    p = random_case(*sizes, True, dropout, variant, layers, seed=[seed, layers])
     W = {name: array.astype(np.float64) for name, array in p.W.items()}
     return p.x, p.y, p.h.astype(np.float64), p.c.astype(np.float64), W, p.config, p.input_mask, p.hidden_mask
 
@@ -73,16 +71,7 @@ def test_reference_matches_the_equations_of_the_papers(variant, layers, dropout)
 def test_every_gradient_entry_matches_finite_differences(variant, layers, dropout, assert_same):
     arguments = arguments_of(variant, layers, sizes=(2, 3, 2, 3), dropout=dropout)
     W = arguments[4]
-    expected = {}
-    for name, array in W.items():
-        expected[name] = np.empty_like(array)
-        for index in np.ndindex(array.shape):
-            losses = []
-            for moved in (array[index] + EPSILON, array[index] - EPSILON):
-                changed = array.copy()
-                changed[index] = moved
-                losses.append(slow(*arguments[:4], {**W, name: changed}, *arguments[5:])[0])
-            expected[name][index] = (losses[0] - losses[1]) / (2 * EPSILON)
+    expected = {name: finite_differences(lambda: slow(*arguments)[0], array) for name, array in W.items()}
     assert_same(reference.loss_and_gradients(*arguments)[3], expected, rtol=1e-6, atol=1e-9)
 
 
@@ -93,8 +82,8 @@ def test_every_gradient_entry_matches_finite_differences(variant, layers, dropou
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_all_implementations_agree_on_every_variant(variant, layers, sizes, dropout):
     rng = np.random.default_rng(1)
-    rows = check_agreement(random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
-    assert not_met(rows) == []
+    rows = check_agreement(agreement.random_case(WindowSize(*sizes), rng, True, dropout, variant, layers), rng)
+    assert violations(rows) == []
     implementations = {"scratch", NUMERICAL} | (set() if VARIANTS[variant].scratch_only else {"fast", "fused"})
     assert {row.implementation for row in rows} == implementations
 
@@ -105,7 +94,7 @@ def test_all_implementations_agree_on_every_variant(variant, layers, sizes, drop
 def test_gradients_flow_to_and_from_the_state(variant, layers, implementation):
     if VARIANTS[variant].scratch_only:
         pytest.skip("only scratch implements it")
-    p = random_case(WindowSize(2, 9, 5, 7), np.random.default_rng(0), True, 0.4, variant, layers)
+    p = random_case(2, 9, 5, 7, True, 0.4, variant, layers)
     for found, expected in zip(state_gradients(implementation, p), state_gradients(scratch.loss, p, "float64")):
         assert relative_difference(found, expected, 0.05) < 2e-5
 
@@ -209,7 +198,7 @@ def test_untrainable_configuration_is_refused_in_one_sentence(tmp_path, capsys, 
 
 @pytest.mark.parametrize("implementation", [fast.loss, fused.loss], ids=["fast", "fused"])
 def test_fast_implementations_refuse_full_peepholes(implementation):
-    p = random_case(WindowSize(1, 1, 1, 2), np.random.default_rng(0), variant="peephole-full")
+    p = random_case(1, 1, 1, 2, variant="peephole-full")
     with pytest.raises(ValueError, match="`variant` peephole-full"):
         implementation(p.x, p.y, None, None, Parameters(p.W, config=p.config))
 
