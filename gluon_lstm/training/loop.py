@@ -16,7 +16,7 @@ from gluon_lstm.sampling.scoring import Score
 from gluon_lstm.signals import Interrupted, defer_signals
 from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.training import evaluate, recovery, run_log
-from gluon_lstm.training.baselines import baselines, bits_per_character
+from gluon_lstm.training.baselines import baselines
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.run import Run
 from gluon_lstm.training.run_dir import RunDirectory
@@ -68,7 +68,7 @@ def fit(
             run_dir.draw(losses)  # the last file of a run: an interruption may have prevented it
             run_dir.notice(run_log.complete(run_dir.out, run.steps))
             return
-        log_start(run, run_dir.notice, losses)
+        log_opening(run, run_dir.notice, losses)
         with progress("training", None, "tokens") as advance, defer_signals() as check_signals:
             try:
                 loop.train(advance, check_signals)
@@ -78,23 +78,16 @@ def fit(
                 raise
             finish(run, run_dir, losses)
         if run.progress < 1:
-            run_dir.notice(run_log.out_of_patience())
+            run_dir.notice(run_log.OUT_OF_PATIENCE)
 
 
-def log_start(run: Run, notice: Notice, losses: dict[str, float]) -> None:
-    """Log the sizes of text, model and run, an estimate of the training time, and the baselines."""
-    corpus, recipe, batches, W = run.corpus, run.recipe, run.batches, run.trainer.W
-    N, T, V = batches.N, batches.T, len(corpus.codec.vocabulary)
-    seconds = run.limits.seconds_left(run.elapsed, run.trainer.time_step(*next(batches.epoch(run.state.epoch))))
-    if (recipe.batch_size, recipe.seq_len) != (N, T):
-        notice(run_log.short_text(N, T))
-    notice(run_log.text_size(corpus.posts, corpus.characters, V, len(corpus.train), len(corpus.validation)))
-    device, resumed = describe(W.ctx), run.steps > 0
-    notice(run_log.run_size(W.count(), device, batches.steps_per_epoch, N, T, seconds, resumed))
-    if losses:
-        notice(run_log.baseline_losses(losses, {name: bits_per_character(corpus, losses[name]) for name in losses}))
-    elif recipe.validation:
-        notice(run_log.no_validation())
+def log_opening(run: Run, notice: Notice, losses: dict[str, float]) -> None:
+    """Log the sizes and the estimated time of a run. The time is that of two trial updates, which change no weights."""
+    W, seconds_per_update = run.trainer.W, run.trainer.time_step(*next(run.batches.epoch(run.state.epoch)))
+    seconds_left = run.limits.seconds_left(run.elapsed, seconds_per_update)
+    values = (W.count(), describe(W.ctx), seconds_left, run.steps > 0, losses)
+    for line in run_log.opening(run.corpus, run.recipe, run.batches, *values):
+        notice(line)
 
 
 def finish(run: Run, run_dir: RunDirectory, losses: dict[str, float]) -> None:
@@ -105,6 +98,8 @@ def finish(run: Run, run_dir: RunDirectory, losses: dict[str, float]) -> None:
 
 @dataclass(frozen=True)
 class _Loop:
+    """Training loop of one process, with the objects that it uses in each update."""
+
     run: Run
     run_dir: RunDirectory
     prefix: Prefix

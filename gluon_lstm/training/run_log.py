@@ -1,4 +1,4 @@
-"""Log lines of a training run, from plain values."""
+"""Log lines of a training run: values in, sentences out."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.text.corpus import Corpus
+from gluon_lstm.training.baselines import bits_per_character
+from gluon_lstm.training.batches import Batches
 from gluon_lstm.training.history import Record
+from gluon_lstm.training.recipe import Recipe
+
+NO_VALIDATION = "the text is too short for a validation set"
+OUT_OF_PATIENCE = "validation has stopped improving: training ends, and the best weights are kept"
 
 
-def short_text(N: int, T: int) -> str:
-    return f"the text is short: batch size reduced to {N} lanes, windows to {T} steps"
-
-
-def text_size(posts: int, characters: int, V: int, train: int, validation: int) -> str:
-    return (
-        f"{posts:,} posts, {characters:,} characters; vocabulary {V:,};"
-        f" {train:,} training tokens, {validation:,} validation tokens"
-    )
-
-
-def run_size(
-    parameters: int, device: str, steps_per_epoch: int, N: int, T: int, seconds_left: float, resumed: bool
-) -> str:
-    return (
-        f"{parameters:,} parameters on {device}; an epoch is {steps_per_epoch:,} updates of {N} x {T} tokens;"
-        f" about {seconds_left / 60:.1f} minutes{' more' if resumed else ''}"
-    )
-
-
-def baseline_losses(nats: Mapping[str, float], bits: Mapping[str, float]) -> str:
-    """Return the baselines, in nats per token and in bits per character."""
-    losses = "; ".join(f"{name} {nats[name]:.3f} = {bits[name]:.3f}" for name in nats)
-    return f"baselines, nats per token = bits per character: {losses}"
-
-
-def no_validation() -> str:
-    return "the text is too short for a validation set"
+def opening(
+    corpus: Corpus,
+    recipe: Recipe,
+    batches: Batches,
+    parameters: int,
+    device: str,
+    seconds_left: float,
+    resumed: bool,
+    losses: Mapping[str, float],
+) -> list[str]:
+    """Return the sizes of text, model and run, an estimate of the training time, and the baseline losses."""
+    lines, N, T = [], batches.N, batches.T
+    if (recipe.batch_size, recipe.seq_len) != (N, T):
+        lines.append(f"the text is short: batch size reduced to {N} lanes, windows to {T} steps")
+    lines += [
+        f"{corpus.posts:,} posts, {corpus.characters:,} characters; vocabulary {len(corpus.codec.vocabulary):,};"
+        f" {len(corpus.train):,} training tokens, {len(corpus.validation):,} validation tokens",
+        f"{parameters:,} parameters on {device}; an epoch is {batches.steps_per_epoch:,} updates of {N} x {T} tokens;"
+        f" about {seconds_left / 60:.1f} minutes{' more' if resumed else ''}",
+    ]
+    if losses:
+        costs = [f"{name} {loss:.3f} = {bits_per_character(corpus, loss):.3f}" for name, loss in losses.items()]
+        lines.append(f"baselines, nats per token = bits per character: {'; '.join(costs)}")
+    elif recipe.validation:
+        lines.append(NO_VALIDATION)
+    return lines
 
 
 def measurement(record: Record, tokens_per_second: float) -> str:
+    """Return the line of a record."""
     validation = ""
     if record.val_loss is not None:
         validation = f", validation {record.val_loss:.4f} = {record.val_bpc:.3f} bits per character"
@@ -50,10 +56,12 @@ def measurement(record: Record, tokens_per_second: float) -> str:
 
 
 def sample_heading(step: int, epoch: int, moving_loss: float | None) -> str:
+    """Return the line above a sample in samples.txt."""
     return f"== step {step}, epoch {epoch}, loss {moving_loss:.4f}"
 
 
 def resumed(steps: int, seconds: float) -> str:
+    """Return the first line of a resumed run."""
     return f"resuming from step {steps:,}, after {seconds:,.0f} s of training"
 
 
@@ -66,6 +74,7 @@ def environment_change(saved: Mapping[str, Any], current: Mapping[str, Any]) -> 
 
 
 def limit_change(progress: float, learning_rate: float) -> str:
+    """Return the line of a run resumed with another limit."""
     return (
         f"the limit has changed: the run is now {100 * progress:.0f} % complete, and the learning rate continues its"
         f" new schedule at {learning_rate:.3g}"
@@ -73,6 +82,7 @@ def limit_change(progress: float, learning_rate: float) -> str:
 
 
 def rolled_back(reason: str, steps: int, learning_rate: float) -> str:
+    """Return the line of a rollback."""
     return (
         f"{reason}: rolled back to step {steps:,}; training continues at half the learning rate ({learning_rate:.3g})"
     )
@@ -92,8 +102,5 @@ def advice(rollbacks: int) -> str:
 
 
 def complete(out: Path, steps: int) -> str:
+    """Return the line of a run that has nothing left to do."""
     return f"{out}: the training run is complete after {steps:,} updates; use a higher limit to continue it"
-
-
-def out_of_patience() -> str:
-    return "validation has stopped improving: training ends, and the best weights are kept"
