@@ -148,3 +148,28 @@ def model_refusal(path: Path, content: bytes | None = None) -> str:
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}: ") and "\n" not in sentence and len(sentence) < len(str(path)) + 500
     return sentence.removeprefix(f"{path}: ")
+
+
+def save(path: Path, *contents: str | bytes) -> Path:
+    """Write the contents, str as UTF-8, to a file and return its path."""
+    with open(path, "wb") as file:
+        for content in contents:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+    return path
+
+
+def posts_file(folder: Path, posts, name: str = "posts.txt") -> Path:
+    """Write a file with a post a line."""
+    return save(folder / name, "".join(f"{post}\n" for post in posts))
+
+
+def corpus_file(name: str) -> Path:
+    """Return the path of a real text, or skip the test where it is missing."""
+    if not (CORPORA / name).is_file():
+        pytest.skip(f"no {name} in {CORPORA}: set GLUON_LSTM_CORPORA to a folder with the real texts")
+    return CORPORA / name
+
+
+def corpus_lines(name: str) -> list[str]:
+    """Return the lines of a real text, or skip the test where it is missing."""
+    return corpus_file(name).read_bytes().decode("utf-8", errors="replace").split("\n")

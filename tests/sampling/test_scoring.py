@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import CORPORA
+from helpers import corpus_lines, posts_file, save
 
 from gluon_lstm.config import ARRAY_NAMES, ModelConfig
 from gluon_lstm.model import Model
 from gluon_lstm.sampling import scoring
-from gluon_lstm.sampling.evaluation import evaluate
+from gluon_lstm.sampling.evaluation import evaluate, evaluate_posts
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text.cleaning import CleaningOptions
@@ -150,13 +149,8 @@ def test_progress_counts_every_token_once():
 # ---- evaluate: files
 
 
-def written(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
-
-
 def test_evaluate_posts_by_characters(tmp_path):
-    path = written(tmp_path / "a.txt", "@taro あい！！！！！！\n\nあ犬\r\nあ犬\n")
+    path = save(tmp_path / "a.txt", "@taro あい！！！！！！\n\nあ犬\r\nあ犬\n")
     model = random_model(TextSettings(), ["あ", "い", "!", "@", " "])
     tokens = [
         "@",
@@ -177,7 +171,7 @@ def test_evaluate_posts_by_characters(tmp_path):
 
 
 def test_evaluate_cleans_as_the_model_was_trained(tmp_path):
-    path = written(tmp_path / "a.txt", "！！！！\n")
+    path = save(tmp_path / "a.txt", "！！！！\n")
     kept = TextSettings("char", cleaning=CleaningOptions(max_repeats=2, width="keep"))
     model = random_model(kept, ["！"])
     assert evaluate(model, [path]).bpc == pytest.approx(bpc_by_definition(model, ["！", "！", END], 3), rel=1e-5)
@@ -185,7 +179,7 @@ def test_evaluate_cleans_as_the_model_was_trained(tmp_path):
 
 def test_evaluate_words(tmp_path):
     """今日 is one token of two characters; 明日 is split into two; 晴 is unknown; は ends each post."""
-    path = written(tmp_path / "a.txt", "今日は\n明日は\n晴\n")
+    path = save(tmp_path / "a.txt", "今日は\n明日は\n晴\n")
     model = random_model(TextSettings("janome"), ["今日", "明", "日", "は"])
     tokens = ["今日", "は", END, "明", "日", "は", END, UNK, END]
     result = evaluate(model, [path])
@@ -193,15 +187,15 @@ def test_evaluate_words(tmp_path):
 
 
 def test_evaluate_characters_with_word_boundaries(tmp_path):
-    path = written(tmp_path / "a.txt", "今日は\n")
+    path = save(tmp_path / "a.txt", "今日は\n")
     model = random_model(TextSettings("janome-chars"), ["今", "日", "は"])
     tokens = ["今", "日", BOUNDARY, "は", END]  # a boundary costs bits and counts no character
     assert evaluate(model, [path]).bpc == pytest.approx(bpc_by_definition(model, tokens, 4), rel=1e-5)
 
 
 def test_evaluate_raw(tmp_path):
-    one = written(tmp_path / "1.txt", "あ！！！！！\r\n@い")
-    two = written(tmp_path / "2.txt", "い\n")
+    one = save(tmp_path / "1.txt", "あ！！！！！\r\n@い")
+    two = save(tmp_path / "2.txt", "い\n")
     model = random_model(RAW, ["あ", "い", "！", "\n"])
     text = "あ！！！！！\n@い\nい\n"
     tokens = [UNK if character == "@" else character for character in text]
@@ -212,10 +206,8 @@ def test_evaluate_raw(tmp_path):
 @pytest.mark.parametrize("text_settings", [TextSettings(), TextSettings("janome"), TextSettings("janome-chars"), RAW])
 def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
     """Validation during training and `evaluate` give the same number."""
-    if not (CORPORA / "open2ch_posts.txt").is_file():
-        pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
-    posts = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[:200]
-    corpus = prepare([written(tmp_path / "a.txt", "\n".join(posts) + "\n")], text_settings, CorpusOptions())
+    posts = corpus_lines("open2ch_posts.txt")[:200]
+    corpus = prepare([save(tmp_path / "a.txt", "\n".join(posts) + "\n")], text_settings, CorpusOptions())
     tokens = corpus.codec.vocabulary.tokens[corpus.codec.vocabulary.num_specials :]
     model = random_model(text_settings, tokens, H=8)
     validation = score_of(model, corpus.validation, corpus.validation_chars)
@@ -226,7 +218,7 @@ def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
         cleaned = prepare([tmp_path / "a.txt"], TextSettings(), CorpusOptions(validation=0))
         held = np.count_nonzero(corpus.validation == corpus.codec.end_of_post)
         text = "".join(post + "\n" for post in cleaned.codec.decode(cleaned.ids).split("\n")[:-1][-held:])
-    alone = evaluate(model, [written(tmp_path / "validation.txt", text)])
+    alone = evaluate(model, [save(tmp_path / "validation.txt", text)])
     assert alone.bpc == pytest.approx(validation.bpc, rel=1e-9)
     assert (alone.tokens, alone.unknown, alone.characters) == (
         validation.tokens,
@@ -236,6 +228,14 @@ def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
     assert validation.characters == len(text)  # a line end for each post
 
 
+@pytest.mark.parametrize("settings", [TextSettings(), TextSettings("janome"), TextSettings("janome-chars"), RAW])
+def test_posts_score_like_a_file_of_them(tmp_path, settings):
+    posts = ["今日は晴れ！！！！！", "@taro 犬", "", "今日は晴れ!!!", "今日は晴れ！！！！！"]
+    model = random_model(settings, [*"今日は晴犬\n", "今日"])
+    wanted = evaluate(model, [posts_file(tmp_path, posts)])
+    assert evaluate_posts(model, iter(posts)) == evaluate_posts(model, posts) == wanted
+
+
 def test_no_posts_after_cleaning_is_an_error(tmp_path):
     with pytest.raises(TextError, match="no post is left"):
-        evaluate(random_model(TextSettings(), ["あ"]), [written(tmp_path / "a.txt", "\n \nRT @a: い\n")])
+        evaluate(random_model(TextSettings(), ["あ"]), [save(tmp_path / "a.txt", "\n \nRT @a: い\n")])

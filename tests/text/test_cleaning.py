@@ -13,22 +13,17 @@ import time
 import tracemalloc
 
 import pytest
-from helpers import CORPORA, ROOT
+from helpers import ROOT, corpus_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text import cleaning, duplicates
-from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions, fold_width
+from gluon_lstm.text import cleaning, cleaning_steps, duplicates
+from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning_steps import POLICIES, fold_width
 from gluon_lstm.text.duplicates import PostHashSet
 
 ALL_KEPT = {**{name: "keep" for name in POLICIES}, "max_repeats": 0}
 NAME = re.compile(r"(?<![A-Za-z0-9_!#$%&*@＠])[@＠][A-Za-z0-9_]+")
-
-
-def corpus(name: str) -> list[str]:
-    if not (CORPORA / name).is_file():
-        pytest.skip(f"{name} is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
-    return (CORPORA / name).read_text(encoding="utf-8").split("\n")
 
 
 def only(post: str, **policies: str | int) -> str:
@@ -38,7 +33,7 @@ def only(post: str, **policies: str | int) -> str:
     return text
 
 
-@pytest.mark.parametrize("module", [cleaning, duplicates])
+@pytest.mark.parametrize("module", [cleaning, cleaning_steps, duplicates])
 def test_doctest_examples(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
@@ -373,7 +368,7 @@ def test_prefix_keeps_trailing_white_space_and_is_never_dropped(prefix, clean):
 @pytest.mark.parametrize("options", [CleaningOptions(), REMOVING])
 def test_cleaning_is_idempotent_on_real_posts(name, options):
     cleaner, again = Cleaner(options), Cleaner(dataclasses.replace(options, duplicates="keep"))
-    posts = corpus(name)
+    posts = corpus_lines(name)
     for text in cleaner.clean_posts(posts):
         assert again.clean(text) == text
         assert not NAME.search(text) and "http" not in text
@@ -383,7 +378,7 @@ def test_cleaning_is_idempotent_on_real_posts(name, options):
 @pytest.mark.parametrize("retweets", POLICIES["retweets"])
 def test_no_user_name_remains_in_real_tweets(retweets):
     names = 0
-    for post in [*corpus("twitter_benchmark_100.txt"), *corpus("twitter_benchmark_100.csv")]:
+    for post in [*corpus_lines("twitter_benchmark_100.txt"), *corpus_lines("twitter_benchmark_100.csv")]:
         names += len(NAME.findall(post))
         text = Cleaner(CleaningOptions(retweets=retweets)).clean(post)
         assert text is None or not NAME.search(text)
@@ -393,7 +388,7 @@ def test_no_user_name_remains_in_real_tweets(retweets):
 def test_only_width_and_repeats_of_kaomoji_change():
     """Five of 10,842 faces contain a user name: @=(--@v), ＼（；＠ｏ☆；）／, 。o＠(＾_＾)＠o。, ..."""
     changed = []
-    for face in corpus("kaomoji_core.txt"):
+    for face in corpus_lines("kaomoji_core.txt"):
         expected = re.sub("[\u200b\u200e\ufeff\u202a-\u202e]", "", fold_width(face))
         if Cleaner(CleaningOptions(max_repeats=0)).clean_prefix(face) != expected:
             changed.append(face)

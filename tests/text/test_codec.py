@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from functools import cache
 
 import pytest
-from helpers import CORPORA
+from helpers import corpus_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import codec as codec_module
-from gluon_lstm.text.cleaning import POLICIES, CleaningOptions
+from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.cleaning_steps import POLICIES
 from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -47,9 +48,7 @@ def codec_of(text_settings: TextSettings, texts: Sequence[str], words_of: Sequen
 
 @pytest.mark.parametrize("text_settings", KINDS, ids=NAMES)
 def test_real_posts_round_trip(text_settings):
-    if not (CORPORA / "open2ch_posts.txt").is_file():
-        pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
-    posts = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[::50]
+    posts = corpus_lines("open2ch_posts.txt")[::50]
     codec = codec_of(text_settings, posts, words_of=posts[::2])
     assert len(posts) > 300
     for post in posts:

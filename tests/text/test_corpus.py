@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import CORPORA
+from helpers import corpus_file, posts_file, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import corpus as corpus_module
 from gluon_lstm.text import pipeline, token_stream
 from gluon_lstm.text.cache import clear_cache, default_cache
-from gluon_lstm.text.cleaning import POLICIES, Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning_steps import POLICIES
 from gluon_lstm.text.corpus import Corpus, prepare
 from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
@@ -37,21 +38,6 @@ POSTS = [
     "かき\u3099👨\u200d👧ＡＢ",
     "猫 と 犬",
 ]
-
-
-def written(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode("utf-8"))
-    return path
-
-
-def posts_file(folder: Path, posts: list[str] = POSTS) -> Path:
-    return written(folder / "posts.txt", "".join(post + "\n" for post in posts))
-
-
-def real(name: str) -> Path:
-    if not (CORPORA / name).is_file():
-        pytest.skip(f"{name} is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real texts")
-    return CORPORA / name
 
 
 def texts_of(corpus: Corpus, ids: np.ndarray) -> list[str]:
@@ -98,8 +84,8 @@ def reads_nothing(monkeypatch):
 
 @pytest.mark.parametrize("tokenizer", ["char", "janome", "janome-chars"])
 def test_ids_are_the_cleaned_posts(tmp_path, tokenizer):
-    posts = real("open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[::60]
-    posts += real("twitter_benchmark_100.txt").read_text(encoding="utf-8").split("\n") + POSTS + posts[:5]
+    posts = corpus_file("open2ch_posts.txt").read_text(encoding="utf-8").split("\n")[::60]
+    posts += corpus_file("twitter_benchmark_100.txt").read_text(encoding="utf-8").split("\n") + POSTS + posts[:5]
     corpus = prepare([posts_file(tmp_path, posts)], TextSettings(tokenizer), CorpusOptions(validation=0))
     cleaner = Cleaner()
     cleaned = list(cleaner.clean_posts(posts))
@@ -148,7 +134,7 @@ def test_raw_text_round_trips(text, line_end):
     if not plain:
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = written(Path(folder) / "text.txt", text)
+        path = save(Path(folder) / "text.txt", text)
         reading = ReadingOptions(encoding="utf-8")
         everything = prepare([path], RAW, CorpusOptions(validation=0, reading=reading))
         assert everything.codec.decode(everything.ids) == plain
@@ -165,21 +151,21 @@ def test_raw_text_round_trips(text, line_end):
 
 def test_raw_text_keeps_nul_and_control_characters(tmp_path):
     text = "ねこ\0\0いぬ\x1b[0m\u2028\u0085\x0b\t 　\ufeff​RT @a: &amp; https://t.co/x ！！！！！！\n\n\n"
-    path = written(tmp_path / "a.txt", text)
+    path = save(tmp_path / "a.txt", text)
     corpus = prepare([path], RAW, CorpusOptions(validation=0))
     assert corpus.codec.decode(corpus.ids) == text
 
 
 @pytest.mark.parametrize("name", ["nasty/derived_nul_in_utf8.txt", "nasty/utf8_bom_neko.txt", "miyazawa_ginga.txt"])
 def test_real_raw_texts_round_trip(name):
-    path = real(name)
+    path = corpus_file(name)
     corpus = prepare([path], RAW, CorpusOptions(validation=0))
     text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     assert corpus.codec.decode(corpus.ids) == text
 
 
 def test_several_files_are_concatenated(tmp_path):
-    one, two = written(tmp_path / "1.txt", "いち\nに"), written(tmp_path / "2.txt", "に\nさん\n")
+    one, two = save(tmp_path / "1.txt", "いち\nに"), save(tmp_path / "2.txt", "に\nさん\n")
     posts = prepare([one, two], TextSettings(), CorpusOptions(validation=0))
     assert texts_of(posts, posts.ids) == ["いち", "に", "さん"]  # duplicates across files are dropped
     raw = prepare([one, two], RAW, CorpusOptions(validation=0))
@@ -202,7 +188,7 @@ def test_error_when_no_post_is_left(tmp_path):
     with pytest.raises(TextError, match="no post is left of the 4 posts read"):
         prepare([path], TextSettings())
     with pytest.raises(TextError, match="is empty"):
-        prepare([written(tmp_path / "empty.txt", "")], RAW)
+        prepare([save(tmp_path / "empty.txt", "")], RAW)
 
 
 def test_error_for_posts_without_characters(tmp_path):
@@ -215,7 +201,7 @@ def test_error_for_posts_without_characters(tmp_path):
 @pytest.mark.parametrize("values", [{"validation": 1}, {"validation": -0.1}, {"min_count": 0}, {"max_vocab": 2}])
 def test_invalid_options_are_refused(tmp_path, values):
     with pytest.raises(ValueError, match=next(iter(values)).replace("_", ".")):
-        prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(**values))
+        prepare([posts_file(tmp_path, POSTS)], TextSettings(), CorpusOptions(**values))
 
 
 # ---- the cache
@@ -223,7 +209,7 @@ def test_invalid_options_are_refused(tmp_path, values):
 
 @pytest.mark.parametrize("text_settings", [TextSettings(), TextSettings("janome"), RAW], ids=["char", "janome", "raw"])
 def test_second_call_uses_the_cache(tmp_path, reads_nothing, text_settings):
-    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    path, options = posts_file(tmp_path, POSTS), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], text_settings, options)
     uncached = prepare([path], text_settings)
     reads_nothing()
@@ -232,12 +218,12 @@ def test_second_call_uses_the_cache(tmp_path, reads_nothing, text_settings):
 
 
 def test_cache_key_depends_on_content_not_name(tmp_path, reads_nothing):
-    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    path, options = posts_file(tmp_path, POSTS), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], TextSettings(), options)
     changed = prepare([posts_file(tmp_path, ["猫", *POSTS[1:]])], TextSettings(), options)
     assert texts_of(changed, changed.ids)[0] == "猫" and changed.fingerprint != first.fingerprint
     (tmp_path / "elsewhere").mkdir()
-    renamed = posts_file(tmp_path / "elsewhere").rename(tmp_path / "other.txt")
+    renamed = posts_file(tmp_path / "elsewhere", POSTS).rename(tmp_path / "other.txt")
     os.utime(renamed, (1, 1))
     reads_nothing()
     assert same(prepare([renamed], TextSettings(), options), first)
@@ -255,7 +241,7 @@ def test_content_change_with_same_size_and_date_is_detected(tmp_path):
 
 
 def test_every_relevant_setting_is_in_the_cache_key(tmp_path):
-    path, cache = posts_file(tmp_path), tmp_path / "cache"
+    path, cache = posts_file(tmp_path, POSTS), tmp_path / "cache"
     cleaned = [
         TextSettings(),
         TextSettings(cleaning=CleaningOptions(max_repeats=2)),
@@ -273,7 +259,7 @@ def test_every_relevant_setting_is_in_the_cache_key(tmp_path):
 
 
 def test_column_is_in_the_cache_key(tmp_path):
-    path, cache = written(tmp_path / "a.csv", "text,body\n犬,猫\n"), tmp_path / "cache"
+    path, cache = save(tmp_path / "a.csv", "text,body\n犬,猫\n"), tmp_path / "cache"
     for column, post in (("text", "犬"), ("body", "猫"), ("1", "犬")):
         options = CorpusOptions(cache=cache, reading=ReadingOptions(column=column))
         corpus = prepare([path], TextSettings(), options)
@@ -281,7 +267,7 @@ def test_column_is_in_the_cache_key(tmp_path):
 
 
 def test_other_min_count_reuses_cached_tokens(tmp_path, reads_nothing):
-    path, cache = posts_file(tmp_path), tmp_path / "cache"
+    path, cache = posts_file(tmp_path, POSTS), tmp_path / "cache"
     expected = prepare([path], TextSettings("janome"), CorpusOptions(min_count=1))
     prepare([path], TextSettings("janome"), CorpusOptions(cache=cache))
     reads_nothing()
@@ -300,7 +286,7 @@ def empty(file: Path) -> None:
 @pytest.mark.parametrize("name", ["array", "metadata.json"])
 @pytest.mark.parametrize("stages", [["ids-"], ["tokens-"], ["ids-", "tokens-"]])
 def test_damaged_entry_is_rebuilt(tmp_path, damage, name, stages):
-    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    path, options = posts_file(tmp_path, POSTS), CorpusOptions(cache=tmp_path / "cache")
     first = prepare([path], TextSettings(), options)
     expected = Corpus(np.array(first.ids), first.split, first.codec, *list(vars(first).values())[3:])
     for stage in stages:
@@ -314,7 +300,7 @@ def test_damaged_entry_is_rebuilt(tmp_path, damage, name, stages):
 @pytest.mark.parametrize("stage", ["ids-", "tokens-"])
 def test_entry_with_flipped_bits_is_rebuilt(tmp_path, name, stage):
     """A power cut or a failing disk can change bytes without changing the length."""
-    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    path, options = posts_file(tmp_path, POSTS), CorpusOptions(cache=tmp_path / "cache")
     expected = prepare([path], TextSettings())
     prepare([path], TextSettings(), options)
     file = next((tmp_path / "cache").glob(f"{stage}*")) / name
@@ -329,7 +315,7 @@ def test_entry_with_flipped_bits_is_rebuilt(tmp_path, name, stage):
 
 @pytest.mark.parametrize("where", ["tokenized_text", "_write_ids", "commit"])
 def test_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
-    path, options = posts_file(tmp_path), CorpusOptions(cache=tmp_path / "cache")
+    path, options = posts_file(tmp_path, POSTS), CorpusOptions(cache=tmp_path / "cache")
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -344,7 +330,7 @@ def test_interrupt_leaves_no_entry(tmp_path, monkeypatch, where):
 
 
 def test_killed_process_leaves_no_entry(tmp_path):
-    path, cache = posts_file(tmp_path), tmp_path / "cache"
+    path, cache = posts_file(tmp_path, POSTS), tmp_path / "cache"
     code = (
         "import os, sys\n"
         "from contextlib import contextmanager\n"
@@ -367,7 +353,7 @@ def test_killed_process_leaves_no_entry(tmp_path):
 def test_cache_is_private_and_does_not_contain_posts(tmp_path):
     old = os.umask(0o022)
     try:
-        prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(cache=tmp_path / "deep" / "cache"))
+        prepare([posts_file(tmp_path, POSTS)], TextSettings(), CorpusOptions(cache=tmp_path / "deep" / "cache"))
     finally:
         os.umask(old)
     cache = tmp_path / "deep" / "cache"
@@ -379,11 +365,11 @@ def test_cache_is_private_and_does_not_contain_posts(tmp_path):
 
 def test_clear_cache_removes_entries_only(tmp_path):
     cache = tmp_path / "cache"
-    prepare([posts_file(tmp_path)], TextSettings(), CorpusOptions(cache=cache))
+    prepare([posts_file(tmp_path, POSTS)], TextSettings(), CorpusOptions(cache=cache))
     size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
     (cache / "mine").mkdir()
-    written(cache / "mine" / "array", "犬")
-    written(cache / "notes.txt", "猫")
+    save(cache / "mine" / "array", "犬")
+    save(cache / "notes.txt", "猫")
     assert clear_cache(cache) == size
     assert entries(cache) == ["mine", "notes.txt"] and entries(cache / "mine") == ["array"]
     assert clear_cache(cache) == 0 and clear_cache(tmp_path / "nowhere") == 0
@@ -392,8 +378,8 @@ def test_clear_cache_removes_entries_only(tmp_path):
 def test_clear_cache_keeps_files_with_similar_names(tmp_path):
     """The cache folder may contain other files whose names begin with the same letters."""
     (tmp_path / "tokens-of-love").mkdir()
-    written(tmp_path / "tokens-of-love" / "letter.txt", "すき")
-    written(tmp_path / "ids-2024.csv", "1,2")
+    save(tmp_path / "tokens-of-love" / "letter.txt", "すき")
+    save(tmp_path / "ids-2024.csv", "1,2")
     clear_cache(tmp_path)
     assert entries(tmp_path) == ["ids-2024.csv", "tokens-of-love"]
     assert entries(tmp_path / "tokens-of-love") == ["letter.txt"]
@@ -403,7 +389,7 @@ def test_without_cache_temporary_files_are_removed(tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    corpus = prepare([posts_file(tmp_path)], TextSettings())
+    corpus = prepare([posts_file(tmp_path, POSTS)], TextSettings())
     assert texts_of(corpus, corpus.train)[0] == "おはよう!!!"
     assert entries(temporary)
     del corpus

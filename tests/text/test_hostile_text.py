@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import regex
+from helpers import save
 
 from gluon_lstm.report.analysis import AnalysisOptions, analyze
 from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
@@ -70,13 +71,6 @@ def refusal(path: Path, **options: str) -> str:
     message = str(caught.value)
     assert message.startswith(str(path)) and "\n" not in message
     return message
-
-
-def save(path: Path, *contents: bytes) -> Path:
-    with open(path, "wb") as file:
-        for content in contents:
-            file.write(content)
-    return path
 
 
 # ---- long posts

@@ -14,11 +14,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import CORPORA
+from helpers import CORPORA, save
+from helpers import POSTS as POSTS_JA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text.sources import base, encodings, json_stream
+from gluon_lstm.text.sources import base, encodings, files, json_stream, registry
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
 
 POSTS = ["吾輩は猫である。", "名前はまだ無い、どこで生れたか", "とんと見当がつかぬ ABC 123"]
@@ -39,13 +40,6 @@ def notices_of(path, **options):
     notices = []
     posts_of(path, notice=notices.append, **options)
     return notices
-
-
-def save(path, content):
-    if isinstance(content, str):
-        content = content.encode("utf-8")
-    path.write_bytes(content)
-    return path
 
 
 def as_csv(rows, delimiter=","):
@@ -234,6 +228,20 @@ def test_folders_are_sorted_and_files_keep_their_order(tmp_path):
     assert list(read_posts([tmp_path / "c.jsonl", tmp_path / "b", tmp_path / "a.TXT"])) == ["3", "2", "1"]
     (tmp_path / "empty").mkdir()
     assert "empty contains no file of these kinds" in refusal(tmp_path / "empty")
+
+
+def test_a_format_is_added_by_one_line_of_the_registry(tmp_path, monkeypatch):
+    class Upside(base.FileFormat):
+        extensions = (".up",)
+
+        def posts(self, path, options, notice):
+            yield from map(base.Post, reversed(Path(path).read_text(encoding="utf-8").split()))
+
+    monkeypatch.setattr(registry, "FORMATS", (Upside(), *registry.FORMATS))
+    path = save(tmp_path / "a.up", "1 2 3")
+    assert posts_of(path) == ["3", "2", "1"]
+    assert "".join(read_text([path])) == "3\n2\n1"
+    assert files.fingerprint([path], ReadingOptions()) != files.fingerprint([POSTS_JA], ReadingOptions())
 
 
 # ---- tables

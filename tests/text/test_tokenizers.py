@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import itertools
 import os
 import signal
@@ -10,15 +11,17 @@ import sys
 import time
 
 import pytest
-from helpers import CORPORA, ROOT
+from helpers import ROOT, corpus_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text import parallel
+from gluon_lstm.text import parallel, tokenizers
 from gluon_lstm.text.graphemes import graphemes
+from gluon_lstm.text.janome import analyzer
 from gluon_lstm.text.janome.atomic import restore_lost_text
 from gluon_lstm.text.janome.lookup import _MAX_UNKNOWN_WORD
 from gluon_lstm.text.parallel import tokenize_posts
+from gluon_lstm.text.tokenizers import registry
 from gluon_lstm.text.tokenizers.janome import JanomeTokenizer
 from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
 from gluon_lstm.text.tokenizers.registry import TOKENIZERS, make_tokenizer
@@ -42,14 +45,13 @@ def janome_chars():
     return make_tokenizer("janome-chars")
 
 
-def corpus_lines(name: str) -> list[str]:
-    path = CORPORA / name
-    if not path.exists():
-        pytest.skip(f"no {name} in {CORPORA}: set GLUON_LSTM_CORPORA to a folder that has it")
-    return path.read_bytes().decode("utf-8", errors="replace").split("\n")
-
-
 # --- the choice of a tokenizer -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [registry, analyzer])
+def test_doctest_examples(module):
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,6 +64,17 @@ def test_unknown_name_error_lists_valid_names():
         make_tokenizer("mecab")
 
 
+def test_a_new_module_of_the_package_is_a_tokenizer(tmp_path, monkeypatch):
+    (tmp_path / "vowel.py").write_text(
+        "from gluon_lstm.text.tokenizers.base import Tokenizer\nclass VowelTokenizer(Tokenizer):\n    name = 'vowel'\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(tokenizers, "__path__", [*tokenizers.__path__, str(tmp_path)])
+    found = registry._find_tokenizers()
+    sys.modules.pop("gluon_lstm.text.tokenizers.vowel")
+    assert [*found] == [*NAMES[:1], "codepoint", *NAMES[1:3], "vowel"]
+
+
 def test_import_loads_neither_janome_nor_mxnet():
     code = (
         "import sys, gluon_lstm.text.parallel as p; p.make_tokenizer('char');"
@@ -71,7 +84,7 @@ def test_import_loads_neither_janome_nor_mxnet():
     assert done.stdout.strip() == "[]"
 
 
-# --- there and back ------------------------------------------------------------------------------------------------
+# --- round trips ------------------------------------------------------------------------------------------------
 
 NASTY = [
     "",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import CORPORA
+from helpers import corpus_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,9 +36,7 @@ def one_dictionary():
 
 def sample(posts: int) -> list[str]:
     """Return real posts spread over the file."""
-    if not (CORPORA / "open2ch_posts.txt").is_file():
-        pytest.skip(f"open2ch_posts.txt is not in {CORPORA}; GLUON_LSTM_CORPORA names the folder of real posts")
-    lines = (CORPORA / "open2ch_posts.txt").read_text(encoding="utf-8").split("\n")
+    lines = corpus_lines("open2ch_posts.txt")
     return lines[:: len(lines) // posts]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from gluon_lstm.text.user_dictionary import MAX_SURFACE_LENGTH
 
-# maximum characters of an unknown word, which Janome tries at each character: its default of 1,024 makes a run of ！ or
-# ｗ ten times as slow as other text, and vocabularies do not keep words this long
+# maximum characters of an unknown word, tried at each character. With the default of Janome, 1,024, runs of ！ or ｗ
+# take ten times as long as other text. Vocabularies do not keep words this long.
 _MAX_UNKNOWN_WORD = 32
 
 
