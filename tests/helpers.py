@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS, SCRIPTS = ROOT / "docs", ROOT / "scripts"
 POSTS = ROOT / "data" / "posts_ja.txt"
 REFUSAL_SECONDS = 5.0  # maximum CPU time of refusing a file
+END, BOUNDARY, UNKNOWN = "<post>", "<word>", "<unk>"  # names of the special tokens in tables of `bigram_model`
+IMPOSSIBLE = -60.0  # logit of a token of negligible probability
 CORPORA = Path(os.environ.get("GLUON_LSTM_CORPORA", ROOT.parent / "shared" / "corpora"))
 
 
@@ -173,3 +177,35 @@ def corpus_file(name: str) -> Path:
 def corpus_lines(name: str) -> list[str]:
     """Return the lines of a real text, or skip the test where it is missing."""
     return corpus_file(name).read_bytes().decode("utf-8", errors="replace").split("\n")
+
+
+def bigram_model(text_settings: TextSettings, tokens: Sequence[str], table: Mapping[str, Mapping[str, float]]) -> Model:
+    """Return a model in which token b follows token a with probability table[a][b].
+
+    The input and output gates are 1 and the forget gate is 0; the candidate of token a is 1 at index a. So c = g is the
+    one-hot row of a, h = tanh(1) times it, and row a of Why, divided by tanh(1), gives the logits.
+    """
+    names = [*text_settings.special_tokens, *tokens]
+    V = len(names)
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(V).shapes(V).items()}
+    arrays["Wxg"][:] = 30 * np.eye(V)
+    arrays["bi"][:] = arrays["bo"][:] = 60
+    arrays["bf"][:] = -60
+    Why = np.full((V, V), IMPOSSIBLE)
+    for before, nexts in table.items():
+        for after, p in nexts.items():
+            Why[names.index(before), names.index(after)] = math.log(p)
+    arrays["Why"][:] = Why / math.tanh(1)
+    return Model(ModelConfig(V), Codec(text_settings, Vocabulary(names, len(text_settings.special_tokens))), arrays)
+
+
+def chain_model(text_settings: TextSettings, text: Sequence[str], *more: str) -> Model:
+    """Return a model in which each token of `text` is always followed by the next; `more` are unused tokens."""
+    nexts = {before: {after: 1.0} for before, after in zip(text, text[1:])}
+    tokens = [token for token in dict.fromkeys([*text, *more]) if token not in (END, BOUNDARY, UNKNOWN)]
+    return bigram_model(text_settings, tokens, nexts)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Return the text of the first 20,000 pieces, so that an endless stream fails the test."""
+    return "".join(islice(pieces, 20_000))

@@ -136,7 +136,10 @@ def _layout(graph: Any) -> dict[str, np.ndarray]:
     x = y = height = 0.0
     row_width = 1.3 * len(graph) ** 0.5
     for component in components:
-        inner = nx.kamada_kawai_layout(graph.subgraph(sorted(component)), weight=None)
+        part = nx.Graph()  # not graph.subgraph: its order, and so the layout, depends on the hash seed
+        part.add_nodes_from(word for word in graph if word in component)
+        part.add_edges_from(graph.subgraph(component).edges)
+        inner = nx.kamada_kawai_layout(part, weight=None)
         at = np.array(list(inner.values())) * len(component) ** 0.5 / 2
         at -= at.min(axis=0)
         width, tallness = at.max(axis=0)

@@ -63,6 +63,23 @@ class TextGenerator:
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
     ) -> list[str]:
         """Return one text for each random generator, generated in batches; each equals the text of `stream`."""
+        return [writer.drain() for writer in self._run_batches(prefix, rngs, length, posts)]
+
+    def generate_posts(
+        self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None = None, posts: int | None = None
+    ) -> list[list[str]]:
+        """Return the posts of each text of `generate_batch`, without newline; with `length` a text is one string."""
+        return [writer.posts for writer in self._run_batches(prefix, rngs, length, posts)]
+
+    def check_posts(self, posts: int | None) -> None:
+        """Raise ValueError for `posts` of a raw model."""
+        if self.codec.end_of_post is None and posts is not None:
+            raise ValueError(f"`posts` {posts}: a raw model has no posts; use `length`")
+
+    def _run_batches(
+        self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
+    ) -> list[TextWriter]:
+        """Return the writers of finished texts, generated in a batch for each core."""
         writers = self._writers(prefix, rngs, length, posts)
         size = max(-(-len(writers) // available_cores()), MIN_BATCH_SIZE)  # a batch for each core
 
@@ -72,13 +89,12 @@ class TextGenerator:
 
         with ThreadPoolExecutor() as threads:
             list(threads.map(write, range(0, len(writers), size)))
-        return [writer.drain() for writer in writers]
+        return writers
 
     def _writers(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
     ) -> list[TextWriter]:
-        if self.codec.end_of_post is None and posts is not None:
-            raise ValueError(f"`posts` {posts}: a raw model has no posts; use `length`")
+        self.check_posts(posts)
         if self.codec.end_of_post is None and length is None:
             length = RAW_LENGTH
         starts = [self._start(tokenization) for tokenization in prefix.tokenizations]

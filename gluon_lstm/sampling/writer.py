@@ -55,23 +55,26 @@ class TextWriter:
         posts: int,
     ) -> None:
         self._token_texts, self._prefix, self._starts = token_texts, prefix, starts
-        self._length, self._posts = length, posts
+        self._length, self._remaining_posts = length, posts
         logp = np.array([start.logp for start in starts])
         self._start_cdf = np.cumsum(np.exp(logp - logp.max()))  # not normalized
         self._uniforms = _uniforms(rng)
         self.at_post_start, self.active = True, True
         self.banned_ids: list[int] = []  # ids that must not come next
+        self.posts: list[str] = []  # finished posts, or the finished text of `length` characters; without newline
         self._new_ids: list[int] = []  # ids not yet drained
         self._old_ids: list[int] = []  # ids of the prefix and drained ids of this post
         self._overlap = 0  # characters of the next drained text that the prefix already contains
-        self._finished = ""  # finished text that is not yet drained
+        self._pending = ""  # prefixes and finished posts not yet drained
+        self._current = ""  # text of the current post, drained or not
         self._remaining = 0  # characters until this text or post must end
 
     def begin_post(self) -> Start:
         """Return the state from which the text, or its next post, starts: drawn by the probability of the prefix."""
         k = inverse_cdf(self._start_cdf, self.next_uniform()) if len(self._starts) > 1 else 0
         start = self._starts[k]
-        self._finished += self._prefix
+        self._pending += self._prefix
+        self._current = self._prefix
         self._old_ids = list(start.tokenization.ids)
         self._overlap = len(start.tokenization.partial_word)
         self._remaining = self._overlap + (MAX_POST_LENGTH if self._length is None else self._length)
@@ -109,28 +112,32 @@ class TextWriter:
         """End the text, or one of its posts."""
         if self._length is None:
             self._new_ids.pop()  # the end-of-post token, or the token that exceeds the maximum length
-            self._posts -= 1
-            self._finished += self._flush()
-            self.active = self.at_post_start = self._posts > 0
+            self._remaining_posts -= 1
+            self._pending += self._flush()
+            self.active = self.at_post_start = self._remaining_posts > 0
         else:
             text = self._flush()
-            self._finished += text[: len(text) + self._remaining]
+            excess = -self._remaining  # characters of the last token after the end of the text
+            self._pending += text[: len(text) - excess]
+            self._current = self._current[: len(self._current) - excess]
             self.active = False
-        self._finished += "\n"
+        self._pending += "\n"
+        self.posts.append(self._current)
 
     def _flush(self) -> str:
         """Return the text of the new ids without the characters that the prefix already contains."""
         text = self._token_texts.join(self._new_ids)
         if self._overlap and self._new_ids:
             text, self._overlap = text[self._overlap :], 0
+        self._current += text
         self._old_ids += self._new_ids
         self._new_ids = []
         return text
 
     def drain(self) -> str:
         """Return the text written since the last call."""
-        finished, self._finished = self._finished, ""
-        return finished + self._flush()
+        pending, self._pending = self._pending, ""
+        return pending + self._flush()
 
 
 def _uniforms(rng: np.random.Generator) -> Iterator[float]:

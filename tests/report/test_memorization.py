@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from helpers import END, chain_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.config import ModelConfig
-from gluon_lstm.model import Model, ModelError
+from gluon_lstm.model import ModelError
 from gluon_lstm.report.memorization import NGRAM_SIZES, longest_overlap, memorization, n_gram_shares
-from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
-from gluon_lstm.text.vocabulary import Vocabulary
 
 TEXT = st.text("ab犬\n", max_size=14)
 
@@ -43,21 +40,7 @@ def test_n_gram_shares_against_brute_force(texts, corpus):
 
 def parrot(path: Path, post: str, raw: bool = False) -> Path:
     """Save a model that always generates `post`: its characters are all different, and each leads to the next."""
-    settings = TextSettings(raw=raw)
-    specials = settings.special_tokens
-    vocabulary = Vocabulary([*specials, *post], len(specials))
-    V = H = len(vocabulary)
-    arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(H).shapes(V).items()}
-    arrays["Wxg"] = (40 * np.eye(V, H)).astype(np.float32)  # the state is a one-hot code of the last token
-    arrays["bi"] += 40
-    arrays["bo"] += 40
-    arrays["bf"] -= 40
-    following = np.roll(np.arange(V), -1)
-    begins = len(specials)
-    following[V - 1] = 1 if not raw else begins  # the end of the post, or the first character again
-    following[:begins] = begins
-    arrays["Why"][np.arange(V), following] = 400
-    Model(ModelConfig(H), Codec(settings, vocabulary), arrays).save(path)
+    chain_model(TextSettings(raw=raw), [*post, post[0]] if raw else [END, *post, END]).save(path)
     return path
 
 

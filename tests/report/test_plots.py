@@ -82,6 +82,14 @@ def test_labels_of_a_network_do_not_overlap():
     assert (np.sqrt((between**2).sum(axis=2)) + np.eye(12)).min() > 0.9
 
 
+def test_network_layout_does_not_depend_on_the_hash_seed():
+    import networkx as nx
+
+    words = [f"{k}{letter}" for k in range(8) for letter in "dbac"]
+    graph = nx.Graph((words[4 * k + i], words[4 * k + i + 1]) for k in range(8) for i in range(3))
+    assert list(plots._layout(graph)) == words  # in order of insertion, not of a set
+
+
 def test_matplotlib_settings_are_restored():
     import matplotlib
 

@@ -6,17 +6,15 @@ probability in a test is known exactly.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 
 import numpy as np
 import pytest
+from helpers import BOUNDARY, END, UNKNOWN, bigram_model, chain_model, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model
 from gluon_lstm.sampling.generator import RAW_LENGTH, TextGenerator, rng_for
 from gluon_lstm.sampling.prefix import nearest_known
@@ -24,18 +22,12 @@ from gluon_lstm.sampling.sampler import SamplingOptions
 from gluon_lstm.sampling.writer import MAX_POST_LENGTH
 from gluon_lstm.text import codec as codec_module
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
-from gluon_lstm.text.vocabulary import Vocabulary
 
 CHAR, JANOME, CHARS_OF_WORDS = TextSettings("char"), TextSettings("janome"), TextSettings("janome-chars")
 RAW = TextSettings(raw=True)
-END, BOUNDARY, UNKNOWN = "<post>", "<word>", "<unk>"  # names of the special tokens in the tables of these tests
 GREEDY = SamplingOptions(temperature=0)
 UNSCALED = SamplingOptions(temperature=1)
-NEVER = -60.0  # logit of a token of negligible probability
-
-Table = Mapping[str, Mapping[str, float]]  # token -> next token -> probability
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -44,40 +36,6 @@ def one_dictionary():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec_module, "make_tokenizer", cache(codec_module.make_tokenizer))
         yield
-
-
-def bigram(text_settings: TextSettings, tokens: Sequence[str], table: Table) -> Model:
-    """Return a model in which token b follows token a with probability table[a][b].
-
-    The input and output gates are 1 and the forget gate is 0; the candidate of token a is 1 at index a. So
-    c = g is the one-hot row of a, h = tanh(1) times it, and row a of Why, divided by tanh(1), gives the logits.
-    """
-    specials = text_settings.special_tokens
-    names = [*specials, *tokens]
-    V = len(names)
-    shapes = ModelConfig(V).shapes(V)
-    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    arrays["Wxg"][:] = 30 * np.eye(V)
-    arrays["bi"][:] = arrays["bo"][:] = 60
-    arrays["bf"][:] = -60
-    Why = np.full((V, V), NEVER)
-    for before, nexts in table.items():
-        for after, p in nexts.items():
-            Why[names.index(before), names.index(after)] = math.log(p)
-    arrays["Why"][:] = Why / math.tanh(1)
-    return Model(ModelConfig(V), Codec(text_settings, Vocabulary(names, len(specials))), arrays)
-
-
-def chain(text_settings: TextSettings, text: Sequence[str], *more: str) -> Model:
-    """Return a model in which each token of `text` is always followed by the next."""
-    nexts = {before: {after: 1.0} for before, after in zip(text, text[1:])}
-    tokens = [token for token in dict.fromkeys([*text, *more]) if token not in (END, BOUNDARY, UNKNOWN)]
-    return bigram(text_settings, tokens, nexts)
-
-
-def joined(pieces: Iterable[str]) -> str:
-    """Return the text of the first 20,000 pieces, so that an endless stream fails the test."""
-    return "".join(islice(pieces, 20_000))
 
 
 def text_of(model: Model, prefix: str = "", options: SamplingOptions = GREEDY, seed: int = 0, k: int = 0, **amount):
@@ -97,7 +55,7 @@ def tokens_after(model: Model, prefix: str, draws: int, options: SamplingOptions
     return firsts
 
 
-ABC = chain(CHAR, [END, "あ", "い", "う", END])
+ABC = chain_model(CHAR, [END, "あ", "い", "う", END])
 
 
 # ---- length
@@ -120,21 +78,21 @@ def test_length_counts_characters_after_the_prefix(length):
 
 
 def test_the_last_word_is_cut_at_length():
-    model = chain(JANOME, [END, "こんにちは", "今日", "は", END])
+    model = chain_model(JANOME, [END, "こんにちは", "今日", "は", END])
     whole = "こんにちは今日は\n" * 3
     for length in range(1, 20):
         assert text_of(model, length=length) == whole[:length] + "\n"
 
 
 def test_word_boundaries_count_no_characters():
-    model = chain(CHARS_OF_WORDS, [END, "今", "日", BOUNDARY, "は", END])
+    model = chain_model(CHARS_OF_WORDS, [END, "今", "日", BOUNDARY, "は", END])
     assert text_of(model, posts=2) == "今日は\n今日は\n"
     for length in range(1, 9):
         assert text_of(model, length=length) == ("今日は\n" * 3)[:length] + "\n"
 
 
 def test_raw_text_has_no_posts():
-    model = chain(RAW, ["\n", "あ", "い", "\r", "\n"])
+    model = chain_model(RAW, ["\n", "あ", "い", "\r", "\n"])
     assert text_of(model, "あ", length=6) == "あい\r\nあい\r\n"
     assert len(text_of(model, "あ")) == 1 + RAW_LENGTH + 1
     with pytest.raises(ValueError, match=r"`posts`.*`length`"):
@@ -142,20 +100,24 @@ def test_raw_text_has_no_posts():
 
 
 def test_an_endless_post_is_cut_at_the_maximum_length():
-    assert text_of(chain(CHAR, [END, "ー", "ー"]), posts=1) == "ー" * (MAX_POST_LENGTH - 1) + "\n"
+    assert text_of(chain_model(CHAR, [END, "ー", "ー"]), posts=1) == "ー" * (MAX_POST_LENGTH - 1) + "\n"
 
 
 @pytest.mark.parametrize("amount", [{"posts": 1}, {"length": 5}])
 def test_word_boundaries_never_repeat(amount):
     """A model that prefers endless boundaries still terminates."""
-    model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {BOUNDARY: 0.9, "あ": 0.1}, "あ": {END: 1}})
+    model = bigram_model(
+        CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {BOUNDARY: 0.9, "あ": 0.1}, "あ": {END: 1}}
+    )
     generator = TextGenerator(model, GREEDY)
     pieces = list(islice(generator.stream(generator.prefix(""), rng_for(0), **amount), 5000))
     assert len(pieces) < 5000 and pieces[-1].endswith("\n")
 
 
 def test_a_post_is_not_only_a_word_boundary():
-    model = bigram(CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {END: 0.9, "あ": 0.1}, "あ": {END: 1}})
+    model = bigram_model(
+        CHARS_OF_WORDS, ["あ"], {END: {BOUNDARY: 1.0}, BOUNDARY: {END: 0.9, "あ": 0.1}, "あ": {END: 1}}
+    )
     assert text_of(model, posts=1) == "あ\n"
 
 
@@ -165,14 +127,14 @@ def test_a_post_is_not_only_a_word_boundary():
 def test_unknown_is_never_generated():
     table = {END: {UNKNOWN: 0.98, "あ": 0.02}, "あ": {UNKNOWN: 0.98, "い": 0.01, END: 0.01}, "い": {UNKNOWN: 1.0}}
     for options in (GREEDY, UNSCALED):
-        assert "\ufffd" not in text_of(bigram(CHAR, ["あ", "い"], table), options=options, length=300)
+        assert "\ufffd" not in text_of(bigram_model(CHAR, ["あ", "い"], table), options=options, length=300)
 
 
 @pytest.mark.parametrize("prefix", ["", "い"])
 def test_no_post_is_empty(prefix):
     """Not even where the model gives an empty post probability 0.97."""
     nexts = {END: 0.97, "あ": 0.02, "い": 0.01}
-    model = bigram(CHAR, ["あ", "い"], dict.fromkeys([END, "あ", "い"], nexts))
+    model = bigram_model(CHAR, ["あ", "い"], dict.fromkeys([END, "あ", "い"], nexts))
     for options in (GREEDY, UNSCALED):
         assert text_of(model, prefix, options, length=500).count("\n\n") == 1  # the end of the text
         posts = text_of(model, prefix, options, posts=100).split("\n")[:-1]
@@ -180,7 +142,7 @@ def test_no_post_is_empty(prefix):
 
 
 def test_only_a_special_token_ends_a_post():
-    model = bigram(JANOME, ["<post>", "<unk>", "\n", "犬"], {})
+    model = bigram_model(JANOME, ["<post>", "<unk>", "\n", "犬"], {})
     for before, after in ((1, 2), (2, 3), (3, 4), (4, 5), (5, 1)):  # by id: the vocabulary has two tokens named <post>
         model.arrays["Why"][before, after] = 60
     assert text_of(model, posts=2) == "<post><unk>\n犬\n" * 2
@@ -193,7 +155,7 @@ DICE = {token: dict.fromkeys([END, *"あいうえお"], 1 / 6) for token in [END
 
 
 def test_the_same_seed_gives_the_same_text():
-    model = bigram(CHAR, "あいうえお", DICE)
+    model = bigram_model(CHAR, "あいうえお", DICE)
     amounts = [{"posts": 5}, {"length": 80}]
     for amount in amounts:
         texts = [text_of(model, "あ", UNSCALED, seed, k, **amount) for seed in range(3) for k in range(3)]
@@ -203,7 +165,7 @@ def test_the_same_seed_gives_the_same_text():
 
 
 def test_a_longer_text_begins_with_the_shorter_one():
-    model = bigram(CHAR, "あいうえお", DICE)
+    model = bigram_model(CHAR, "あいうえお", DICE)
     longest = text_of(model, options=UNSCALED, length=100)
     for length in (1, 50, 99):
         assert text_of(model, options=UNSCALED, length=length) == longest[:length] + "\n"
@@ -216,8 +178,8 @@ def test_a_longer_text_begins_with_the_shorter_one():
 def test_texts_of_a_batch_equal_single_texts(options, amount):
     """The texts end, and begin new posts, at different steps."""
     tokens = ["あ", "あい", "い", "うえお"]
-    words = bigram(JANOME, tokens, {before: dict.fromkeys([END, *tokens], 0.2) for before in [END, *tokens]})
-    for model in (bigram(CHAR, "あいうえお", DICE), words):
+    words = bigram_model(JANOME, tokens, {before: dict.fromkeys([END, *tokens], 0.2) for before in [END, *tokens]})
+    for model in (bigram_model(CHAR, "あいうえお", DICE), words):
         generator = TextGenerator(model, options)
         prefix = generator.prefix("あ")
         together = generator.generate_batch(prefix, [rng_for(5, k) for k in range(40)], **amount)
@@ -235,7 +197,7 @@ def test_text_number_k_is_the_kth_spawn_of_the_seed(seed, k):
 
 def test_options_change_the_distribution():
     table = {END: {"あ": 0.6, "い": 0.3, "う": 0.1}, **{token: {END: 1.0} for token in "あいう"}}
-    model = bigram(CHAR, "あいう", table)
+    model = bigram_model(CHAR, "あいう", table)
 
     def shares(options: SamplingOptions) -> dict[str, float]:
         firsts = tokens_after(model, "", 600, options)
@@ -250,7 +212,7 @@ def test_options_change_the_distribution():
 def test_repetition_penalty_covers_prefix_and_generated_tokens():
     # Logits are logarithms of probabilities, negative: a penalty of 2 squares the probability of a repeated token.
     nexts = {"あ": 0.5, "い": 0.3, "う": 0.2}
-    model = bigram(CHAR, "あいう", dict.fromkeys([END, *"あいう"], nexts))
+    model = bigram_model(CHAR, "あいう", dict.fromkeys([END, *"あいう"], nexts))
     options = SamplingOptions(temperature=0, repetition_penalty=2.0)
     # あ has 0.25 after the prefix, so い; then い has 0.09, so あ (0.25, う 0.2) from there on.
     assert text_of(model, "あ", options, length=6) == "あいああああ" + "あ\n"
@@ -267,14 +229,14 @@ def test_an_empty_prefix_begins_a_post():
 
 def test_prefix_is_cleaned_like_the_posts():
     letters = [END, "@", " ", "ガ", "!", "犬", END]
-    assert text_of(chain(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
-    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", max_repeats=0))
-    assert text_of(chain(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
-    assert text_of(chain(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
+    assert text_of(chain_model(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
+    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", runs=0))
+    assert text_of(chain_model(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
+    assert text_of(chain_model(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
 
 
 def test_trailing_space_of_a_prefix_is_kept():
-    model = bigram(CHAR, ["犬", " ", "猫"], {"犬": {END: 1.0}, " ": {"猫": 1.0}, "猫": {END: 1.0}})
+    model = bigram_model(CHAR, ["犬", " ", "猫"], {"犬": {END: 1.0}, " ": {"猫": 1.0}, "猫": {END: 1.0}})
     assert text_of(model, "犬 ") == "犬 猫\n"
 
 
@@ -283,7 +245,7 @@ GREETINGS = ["こん", "に", "ち", "こんにちは", "こんにちわ", "は"
 
 def greeting(whole: float, thanks: float = 0.5) -> Model:
     """Return a model of こんにちは or こんにちわ (together `whole`) and of こん/に/ち/今日 (1 - `whole`)."""
-    return bigram(
+    return bigram_model(
         JANOME,
         GREETINGS,
         {
@@ -313,13 +275,13 @@ def test_tokenization_is_drawn_by_probability():
 
 def test_a_known_word_may_be_complete_or_partial():
     table = {END: {"今": 0.5, "今日": 0.5}, "今": {"は": 1.0}, "今日": {END: 1.0}, "は": {END: 1.0}}
-    firsts = tokens_after(bigram(JANOME, ["今", "今日", "は"], table), "今", 600)
+    firsts = tokens_after(bigram_model(JANOME, ["今", "今日", "は"], table), "今", 600)
     assert firsts.count("日") / 600 == pytest.approx(0.5, abs=0.07)
     assert firsts.count("日") + firsts.count("は") == 600
 
 
 def test_special_tokens_never_complete_a_partial_word():
-    model = bigram(JANOME, ["<", "犬"], {END: {END: 1.0, "<": 1e-6}, "<": {"犬": 1.0}, "犬": {END: 1.0}})
+    model = bigram_model(JANOME, ["<", "犬"], {END: {END: 1.0, "<": 1e-6}, "<": {"犬": 1.0}, "犬": {END: 1.0}})
     assert text_of(model, "<") == "<犬\n"
 
 
@@ -328,11 +290,13 @@ def test_trailing_word_boundaries_are_optional():
     tokens = list("こんにちは今日")
     letters = [END, *"こんにちは", END]
     one = {before: {after: 1.0} for before, after in zip(letters, letters[1:])}
-    assert TextGenerator(bigram(CHARS_OF_WORDS, tokens, one)).prefix("こんにち").tokenizations[0].ids.count(2) >= 1
-    assert text_of(bigram(CHARS_OF_WORDS, tokens, one), "こんにち") == "こんにちは\n"
+    assert (
+        TextGenerator(bigram_model(CHARS_OF_WORDS, tokens, one)).prefix("こんにち").tokenizations[0].ids.count(2) >= 1
+    )
+    assert text_of(bigram_model(CHARS_OF_WORDS, tokens, one), "こんにち") == "こんにちは\n"
     cut = {**one, "ん": {BOUNDARY: 1.0}, "に": {BOUNDARY: 1.0}, "ち": {"今": 1.0}, "今": {END: 1.0}}
     cut[BOUNDARY] = {"に": 0.5, "ち": 0.5}
-    assert text_of(bigram(CHARS_OF_WORDS, tokens, cut), "こんにち") == "こんにち今\n"
+    assert text_of(bigram_model(CHARS_OF_WORDS, tokens, cut), "こんにち") == "こんにち今\n"
 
 
 # ---- unknown characters
@@ -347,7 +311,7 @@ def with_notices(model: Model, prefix: str, **amount) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("text_settings", [CHAR, CHARS_OF_WORDS])
 def test_unknown_characters_are_named_and_replaced(text_settings):
-    model = chain(text_settings, [END, "あ", "い", "う", END])
+    model = chain_model(text_settings, [END, "あ", "い", "う", END])
     text, notices = with_notices(model, "ア犬ア")
     assert text == "ア犬アいう\n"  # read as あ, the same kana
     assert len(notices) == 2
@@ -356,20 +320,20 @@ def test_unknown_characters_are_named_and_replaced(text_settings):
 
 
 def test_unknown_characters_inside_words():
-    model = chain(JANOME, [END, "犬", "は", "猫", END], "ハ")
+    model = chain_model(JANOME, [END, "犬", "は", "猫", END], "ハ")
     text, notices = with_notices(model, "犬ば")  # は with its voicing mark
     assert text == "犬ば猫\n" and len(notices) == 1 and "'ば'" in notices[0] and "'は'" in notices[0]
 
 
 def test_known_characters_need_no_notice():
     assert with_notices(ABC, "いう")[1] == []
-    spelled = chain(JANOME, [END, "今", "日", END])  # the word 今日 is not known, its characters are
+    spelled = chain_model(JANOME, [END, "今", "日", END])  # the word 今日 is not known, its characters are
     assert with_notices(spelled, "今日")[1] == []
 
 
 def test_a_vocabulary_of_one_symbol_still_generates():
     for text_settings in (CHAR, JANOME, CHARS_OF_WORDS, RAW):
-        model = bigram(text_settings, ["👨\u200d👧"], {END: {"👨\u200d👧": 1.0}} if text_settings != RAW else {})
+        model = bigram_model(text_settings, ["👨\u200d👧"], {END: {"👨\u200d👧": 1.0}} if text_settings != RAW else {})
         text, notices = with_notices(model, "犬が好き", length=6)
         assert text.startswith("犬が好き👨\u200d👧") and notices
 
@@ -390,7 +354,7 @@ def test_a_vocabulary_of_one_symbol_still_generates():
     ],
 )
 def test_the_nearest_known_character(known, character, expected):
-    codec = bigram(CHAR, sorted(known), {}).codec
+    codec = bigram_model(CHAR, sorted(known), {}).codec
     assert nearest_known(character, codec) in expected
 
 
@@ -398,7 +362,7 @@ def test_the_nearest_known_character(known, character, expected):
 @settings(max_examples=30, deadline=None)
 def test_any_prefix_is_continued_by_exactly_length_characters(prefix, text_settings):
     table = {} if text_settings == RAW else {END: {"あ": 1.0}}
-    model = bigram(text_settings, ["あ", "い", "\n", "こんにちは"], {**table, "あ": {"い": 0.5, "あ": 0.5}})
+    model = bigram_model(text_settings, ["あ", "い", "\n", "こんにちは"], {**table, "あ": {"い": 0.5, "あ": 0.5}})
     generator = TextGenerator(model, UNSCALED)
     read = generator.prefix(prefix)
     assert text_settings != RAW or read.text == prefix

@@ -7,30 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from helpers import corpus_lines, posts_file, save
+from helpers import BOUNDARY, END, corpus_lines, posts_file, random_model, save
 
-from gluon_lstm.config import ARRAY_NAMES, ModelConfig
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model
 from gluon_lstm.sampling import scoring
 from gluon_lstm.sampling.evaluation import evaluate, evaluate_posts
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
 from gluon_lstm.text.cleaning import CleaningOptions
-from gluon_lstm.text.codec import Codec
-from gluon_lstm.text.corpus import prepare
-from gluon_lstm.text.settings import CorpusOptions, TextSettings
+from gluon_lstm.text.corpus import CorpusOptions, prepare
+from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.reading import TextError
-from gluon_lstm.text.vocabulary import Vocabulary
 
 RAW = TextSettings(raw=True)
-
-
-def random_model(text_settings: TextSettings, tokens: Sequence[str], H: int = 4, seed: int = 0) -> Model:
-    names = [*text_settings.special_tokens, *tokens]
-    shapes = ModelConfig(H).shapes(len(names))
-    rng = np.random.default_rng(seed)
-    arrays = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ARRAY_NAMES}
-    return Model(ModelConfig(H), Codec(text_settings, Vocabulary(names, len(text_settings.special_tokens))), arrays)
 
 
 # ---- the definition
@@ -123,7 +113,7 @@ def test_extreme_logits_do_not_overflow():
 
 @pytest.mark.parametrize("length", [1, 255, 256, 257, 512, 600])
 def test_block_boundaries_change_nothing(length):
-    model = random_model(TextSettings(), ["あ", "い", "う"], H=3, seed=2)
+    model = random_model(TextSettings(), ["あ", "い", "う"], config=ModelConfig(3), seed=2)
     rng = np.random.default_rng(length)
     ids = rng.integers(0, 5, length).tolist()
     tokens = [id if id < 2 else "あいう"[id - 2] for id in ids]
@@ -131,7 +121,7 @@ def test_block_boundaries_change_nothing(length):
 
 
 def test_block_size_changes_nothing(monkeypatch):
-    model = random_model(RAW, ["あ", "い", "う"], H=16)
+    model = random_model(RAW, ["あ", "い", "う"], config=ModelConfig(16))
     ids = np.random.default_rng(0).integers(0, 4, 1000)
     whole = score_of(model, ids, 1000)
     for block in (1, 7, 999, 1000, 5000):
@@ -209,7 +199,7 @@ def test_validation_set_scores_like_a_file_of_its_own(tmp_path, text_settings):
     posts = corpus_lines("open2ch_posts.txt")[:200]
     corpus = prepare([save(tmp_path / "a.txt", "\n".join(posts) + "\n")], text_settings, CorpusOptions())
     tokens = corpus.codec.vocabulary.tokens[corpus.codec.vocabulary.num_specials :]
-    model = random_model(text_settings, tokens, H=8)
+    model = random_model(text_settings, tokens, config=ModelConfig(8))
     validation = score_of(model, corpus.validation, corpus.validation_chars)
     # From the text: the ids do not keep unknown characters.
     if text_settings.raw:
