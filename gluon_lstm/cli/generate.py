@@ -32,23 +32,12 @@ def run(args: argparse.Namespace) -> int:
     if args.count > 1:
         limit_blas_threads()  # a batch runs on each core
 
-    from gluon_lstm.model import Model
-    from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
+    from gluon_lstm.sampling.language_model import LanguageModel
     from gluon_lstm.sampling.options import SamplingOptions
 
-    for name, least in (("length", 1), ("posts", 1), ("count", 1), ("seed", 0)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise ValueError(f"`{name}` {value}: use at least {least}")
-    options = SamplingOptions(**given(args, SamplingOptions))
-    generator = TextGenerator(Model.load(args.model), options, args.notice)
-    prefix = generator.prefix(args.prefix)
-    seed = fresh_seed() if args.seed is None else args.seed
-    if args.count > 1:
-        rngs = [rng_for(seed, k) for k in range(args.count)]
-        sys.stdout.write("\n".join(generator.generate_batch(prefix, rngs, args.length, args.posts)))
-        return 0
-    for piece in generator.stream(prefix, rng_for(seed), args.length, args.posts):
+    lm = LanguageModel.load(args.model, args.notice)
+    amount = {"posts": args.posts, "length": args.length, "count": args.count, "seed": args.seed}
+    for piece in lm.stream(args.prefix, **amount, **given(args, SamplingOptions)):
         sys.stdout.write(piece)
         sys.stdout.flush()
     return 0

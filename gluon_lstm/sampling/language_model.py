@@ -5,22 +5,16 @@ from __future__ import annotations
 import inspect
 import operator
 import os
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any, Callable, TypeVar
 
-import numpy as np
-
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
+from gluon_lstm.sampling.evaluation import evaluate_posts
 from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
-from gluon_lstm.sampling.inference_cell import InferenceCell
-from gluon_lstm.sampling.sampler import SamplingOptions
-from gluon_lstm.sampling.scoring import Score, score
-from gluon_lstm.text.cleaning import Cleaner
-from gluon_lstm.text.parallel import tokenize_posts
-from gluon_lstm.text.sources.reading import TextError
+from gluon_lstm.sampling.options import SamplingOptions
+from gluon_lstm.sampling.scoring import Score
 
 MINIMA = {"posts": 1, "length": 1, "count": 1, "seed": 0}  # minimum of each integer argument
 
@@ -173,7 +167,7 @@ class LanguageModel:
         """
         if isinstance(posts, str):
             raise ValueError("`posts` is one string: use a list of strings")
-        return _score_posts(self.model, map(_checked_post, posts))
+        return evaluate_posts(self.model, map(_checked_post, posts))
 
     def _generator(
         self,
@@ -211,27 +205,3 @@ def _checked_post(post: Any) -> str:
     if not isinstance(post, str):
         raise ValueError(f"`posts` has {post!r}: use strings")
     return post
-
-
-def _score_posts(model: Model, posts: Iterable[str]) -> Score:
-    """Return the score of `model` on posts, as `evaluation.evaluate` does for a file of them."""
-    codec = model.codec
-    end_of_post = codec.end_of_post
-    ids = array("i")
-    characters = 0
-    if end_of_post is None:
-        for post in posts:
-            line = post.replace("\r\n", "\n").replace("\r", "\n") + "\n"
-            ids.extend(codec.encode(line))
-            characters += len(line)
-    else:
-        clean = Cleaner(codec.settings.cleaning).clean_posts(posts)
-        for tokens in tokenize_posts(
-            clean, codec.settings.effective_tokenizer, user_dictionary=codec.settings.user_dictionary
-        ):
-            ids.extend(id for token in tokens for id in codec.ids(token))
-            ids.append(end_of_post)
-            characters += len(codec.tokenizer.detokenize(tokens)) + 1
-    if not ids:
-        raise TextError("`posts`: no post is left after cleaning")
-    return score(InferenceCell(model.arrays, model.config), codec, np.frombuffer(ids, dtype=np.int32), characters)

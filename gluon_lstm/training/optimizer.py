@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gluon_lstm.compat import mx
-from gluon_lstm.lstm.fast import kernels
+from gluon_lstm.lstm.fast import optimizer_kernels as kernels
 from gluon_lstm.lstm.fast.inplace_function import as_numpy_view, is_viewable, view_or_copy
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters

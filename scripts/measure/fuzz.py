@@ -33,6 +33,7 @@ STARTUP_SECONDS = 120  # of a target before its first input, and for its last on
 UNINSTRUMENTED = [
     "gluon_lstm.lstm.fast.kernels",
     "gluon_lstm.lstm.fast.gemm",
+    "gluon_lstm.lstm.fast.optimizer_kernels",
 ]  # compiled by Numba, which cannot compile code instrumented by atheris
 INSTALL_HINT = 'on Linux with Python 3.11 to 3.13, install it by pip install -c constraints.txt ".[fuzz]"'
 MEMORY_DIR = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # directory of the input files

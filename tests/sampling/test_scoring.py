@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from helpers import BOUNDARY, END, corpus_lines, posts_file, random_model, save
+from helpers import corpus_lines, posts_file, random_model, save
 
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model

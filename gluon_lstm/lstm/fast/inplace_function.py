@@ -56,9 +56,11 @@ def ndarray(array: np.ndarray, ctx: Any) -> Any:
 class InplaceFunction(mx.autograd.Function):  # type: ignore[misc]
     """Autograd function whose `backward(gradients, *output_gradients)` writes into the NumPy arrays `gradients`.
 
-    `mx.autograd.Function.backward` returns NDArrays, which MXNet copies one after another: with 20 million weights that
-    takes a tenth of the step. It also ignores gradients with `grad_req="add"`. In `forward`, `self.recording` says
-    whether `backward` may follow.
+    `mx.autograd.Function.backward` returns NDArrays, which MXNet copies into the gradients in one thread, and gradients
+    with `grad_req="add"` are ignored. Measured at (N, T, H) = (32, 64, 256): the copies add 6 ms to the 48 ms of CPU
+    time of a backward at V = 1,500, and 20 ms to 452 ms at V = 20,000.
+
+    In `forward`, `self.recording` says whether `backward` may follow.
     """
 
     recording = False

@@ -43,7 +43,8 @@ class FastLayer:
         self.h, self.c = packed_zeros((T + 1) * N, self.H), packed_zeros((T + 1) * N, self.H)  # first N rows: h0, c0
         self.tanh_c = packed_zeros(T * N, self.H)
         self.h_masked = packed_zeros(T * N, self.H)  # hidden states after dropout
-        self.dh, self.dc = packed_zeros(T * N, self.H), packed_zeros(N, self.H)
+        self.dh, self.dh_last = packed_zeros(T * N, self.H), packed_zeros(N, self.H)
+        self.dc = packed_zeros(N, self.H)
         self.zero_bias = packed_zeros(1, self.H)
         self.forward_args = (
             N, self.Wh, self.gates, self.c, self.tanh_c, self.h, self.Wc, self.cell.output_tanh,
@@ -110,7 +111,6 @@ class FastLayer:
 
     def load_state_gradient(self, dh: np.ndarray, dc: np.ndarray) -> None:
         """Pack dL/dh and dL/dc of the last step, each (N, H)."""
-        self.dh_last = packed_zeros(*dh.shape)
         pack(dh, self.dh_last, 0, 0)
         pack(dc, self.dc, 0, 0)
 
