@@ -1,22 +1,22 @@
 # shellcheck shell=bash
-# Sourced by the scripts here: finds a Python (find_python) and keeps .venv in step with setup.cfg, pyproject.toml and
-# constraints.txt (ensure_venv). Works in the bash 3.2 of macOS.
+# Sourced by the other scripts: finds a Python (find_python) and creates or updates .venv when setup.cfg, pyproject.toml
+# or constraints.txt changes (ensure_venv). Works in the bash 3.2 of macOS.
 
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 venv=$root/.venv
 
-export PYTHONUTF8=1                        # Japanese is read and printed as UTF-8 in any locale
+export PYTHONUTF8=1                        # UTF-8 in any locale
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-unset PYTHONHOME PYTHONPATH                # what is tested is what is in .venv
+unset PYTHONHOME PYTHONPATH                # test the packages of .venv only
 
 fail() { # MESSAGE
     echo "$1" >&2
     exit 2
 }
 
-# Prints the version of a Python that can serve, and the path of the interpreter itself: not of a pyenv shim, nor of a
-# virtual environment that happens to be active. The imports fail where ensurepip is packaged apart (Debian) or where
-# Python was built without a library it needs.
+# Prints the version of a supported Python and the path of the interpreter itself, not of a pyenv shim or an active
+# virtual environment. The imports fail where ensurepip is a separate package (Debian), or where Python was built
+# without a required library.
 # shellcheck disable=SC2016
 probe='
 import sys
@@ -38,8 +38,8 @@ candidates() { # VERSION: PATH first, then pyenv, newest patch first
     printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/"python$1" | sort -rV
 }
 
-# VERSION: sets `python` and returns 0 if there is one of that version. `lacking` collects why others would not do.
-lacking=
+# VERSION: sets `python` and returns 0 if a Python of that version is found. `rejected` collects reasons for rejection.
+rejected=
 find_version() {
     local candidate answer
     while IFS= read -r candidate; do
@@ -49,14 +49,14 @@ find_version() {
                 python=${answer#* }
                 return 0
             fi
-        elif [[ $answer == *" lacks the module "* && $lacking != *"$answer"* ]]; then
-            lacking="$lacking ($answer)"
+        elif [[ $answer == *" lacks the module "* && $rejected != *"$answer"* ]]; then
+            rejected="$rejected ($answer)"
         fi
     done < <(candidates "$1")
     return 1
 }
 
-find_python() { # sets `python`: $PYTHON, or that of a .venv in order, or the best there is
+find_python() { # sets `python`: $PYTHON, or that of a complete .venv, or the first supported version
     local version answer
     if [ -n "${PYTHON-}" ]; then
         answer=$("$PYTHON" -c "$probe" 2>&1 </dev/null) ||
@@ -64,18 +64,18 @@ find_python() { # sets `python`: $PYTHON, or that of a .venv in order, or the be
         python=${answer#* }
         return
     fi
-    if holds "[test]" || holds "[report]"; then
+    if has_extras "[test]" || has_extras "[report]"; then
         python=$venv/bin/python
         return
     fi
-    # 3.13 comes last: there MXNet runs on a NumPy newer than it asks for
+    # 3.13 last: there MXNet runs with a NumPy newer than its requirement
     for version in 3.12 3.11 3.10 3.9 3.13; do
         if find_version "$version"; then return; fi
     done
-    fail "No Python 3.9 to 3.13 that can make virtual environments was found$lacking: install one, such as python3.12 (with python3.12-venv on Debian and Ubuntu), or name it with PYTHON=/path/to/python3.12."
+    fail "No Python 3.9 to 3.13 that can make virtual environments was found$rejected: install one, such as python3.12 (with python3.12-venv on Debian and Ubuntu), or name it with PYTHON=/path/to/python3.12."
 }
 
-has_mxnet_wheel() { # PYTHON: whether MXNet 1.9.1 was built for this platform
+has_mxnet_wheel() { # PYTHON: whether MXNet 1.9.1 has a wheel for this platform
     "$1" -c '
 import platform, sys
 wheels = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64")}
@@ -83,31 +83,31 @@ musl = sys.platform == "linux" and platform.libc_ver()[0] != "glibc"
 sys.exit((sys.platform, platform.machine()) not in wheels or musl)'
 }
 
-install() { # PYTHON REQUIREMENT...: MXNet goes in by itself where pip would refuse its numpy<2
+install() { # PYTHON REQUIREMENT...: installs MXNet separately where pip would reject its numpy<2
     "$1" -m pip install --quiet --no-warn-conflicts --constraint "$root/constraints.txt" "${@:2}" </dev/null || return
     if "$1" -c 'import sys; sys.exit(sys.version_info < (3, 13))' && has_mxnet_wheel "$1"; then
         "$1" -m pip install --quiet --no-deps --constraint "$root/constraints.txt" mxnet </dev/null
     fi
 }
 
-# All that an installation depends on. Kept as .venv/installed[report] (and .venv/installed[test]) once it is complete,
-# so that one that was interrupted, or whose Python or folder has changed, is never taken for a sound one.
+# Everything an installation depends on. Stored as .venv/installed[report] (or .venv/installed[test]) when complete, so
+# that .venv is installed again after an interruption, or when Python or the directory has changed.
 state_of() { # PYTHON
     echo "$root" && "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null &&
         cat "$root/setup.cfg" "$root/pyproject.toml" "$root/constraints.txt"
 }
 
-holds() { # EXTRAS: whether .venv has them, in their present state
+has_extras() { # EXTRAS: whether .venv has them in the current state
     local state
     state=$(state_of "${PYTHON:-$venv/bin/python}") && [ "$state" = "$(cat "$venv/installed$1" 2>/dev/null)" ] &&
         "$venv/bin/python" -c 'import gluon_lstm, numpy' 2>/dev/null
 }
 
-ensure_venv() { # EXTRAS ("[report]" or "[test]") MEGABYTES: makes .venv, or leaves it alone when it is in order
+ensure_venv() { # EXTRAS ("[report]" or "[test]") MEGABYTES: creates .venv unless it is complete
     find_python
     echo "Python $("$python" -c 'import platform; print(platform.python_version())') ($python)"
-    if holds "[test]" || holds "$1"; then return; fi
-    if holds "[report]"; then
+    if has_extras "[test]" || has_extras "$1"; then return; fi
+    if has_extras "[report]"; then
         echo "Adding what the tests need to .venv (about 30 MB to download)"
     else
         echo "Making .venv (about $2 MB to download)"

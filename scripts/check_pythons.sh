@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the package as a user would, not editable, into a fresh environment of each Python from 3.9 to 3.13 found
-# here, trains one step, generates, and prints a table. Exits with 1 if one of them fails or none is found.
+# Installs the package, not editable, into a new environment of each Python from 3.9 to 3.13 found on this machine, trains
+# one step, generates, and prints a table. Exits with 1 if one of them fails or none is found.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
@@ -8,11 +8,11 @@ set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# a copy, so that nothing is built into the repository nor left over from an earlier build
+# a copy, without files of earlier builds
 mkdir "$work/source"
 (cd "$root" && cp -R gluon_lstm setup.cfg pyproject.toml README.md LICENSE "$work/source")
 
-train_and_generate() { # FOLDER: away from the repository, so that what is imported is what was installed
+train_and_generate() { # DIRECTORY: outside of the repository, so that the installed package is imported
     cd "$1" || return
     export XDG_CACHE_HOME="$1/cache"
     bin/gluon-lstm train "$root/data/posts_ja.txt" --steps 1 --hidden 16 --out model </dev/null &&

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a clean clone to generated posts: makes .venv, trains for two minutes on the posts in data/, and writes posts that
-# begin with こんにち. PYTHON=/path/to/python3.12 chooses the Python.
+# From a clean clone to generated posts: creates .venv, trains for two minutes on data/posts_ja.txt, and generates posts
+# that begin with こんにち. PYTHON=/path/to/python3.12 selects the Python.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Every check there is: ruff, mypy and all tests, in a .venv that is made if need be. Arguments go to pytest, which
-# runs the files of tests side by side on all cores.
-# PYTHON=/path/to/python3.12 chooses the Python.
+# All checks: ruff, mypy and the tests, in .venv, which is created if needed. Arguments are passed to pytest, which runs
+# the test files in parallel on all cores. PYTHON=/path/to/python3.12 selects the Python.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"

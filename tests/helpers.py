@@ -54,7 +54,7 @@ def reference_step(variant, x, h, c, W):
 
 
 def central_difference(loss, array, index, step=1e-5):
-    """dloss/darray[index]; `loss()` reads `array`, which is changed in place and restored."""
+    """Return dloss/darray[index]; `loss()` reads `array`, which is changed in place and restored."""
     value = array[index]
     losses = []
     for moved in (value + step, value - step):
@@ -62,6 +62,16 @@ def central_difference(loss, array, index, step=1e-5):
         losses.append(loss())
     array[index] = value
     return (losses[0] - losses[1]) / (2 * step)
+
+
+def command_error(capsys, *argv):
+    """Run a command that is refused; return the sentence on stderr, without the name of the program."""
+    from gluon_lstm.cli.main import main
+
+    assert main(list(argv)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("gluon-lstm: ") and error.endswith("\n") and error.count("\n") == 1, error
+    return error[len("gluon-lstm: ") : -1]
 
 
 def finite_differences(loss, array, step=1e-5):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from types import ModuleType
 from typing import Any, NoReturn
@@ -125,8 +125,17 @@ def given(args: argparse.Namespace, *settings: type) -> dict[str, Any]:
 
 def with_option_names(sentence: str, parser: argparse.ArgumentParser) -> str:
     """Replace the fields that a library sentence names in backticks by the options of a command."""
-    strings = {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
+    strings = {action.dest: action.option_strings[0] for action in _actions(parser) if action.option_strings}
     return re.sub(r"`(\w+)`", lambda match: strings.get(match[1], match[0]), sentence)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of its subparsers."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                yield from _actions(subparser)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:

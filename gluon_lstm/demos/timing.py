@@ -109,19 +109,19 @@ def evaluate(networks: BlockDiagonal) -> DelayScores:
 
 def tables(results: dict[tuple[int, str], DelayScores], seeds: Sequence[int]) -> list[Table]:
     """Return one table for each number of cells: error and delays met, by seed, with the medians."""
-    found = []
+    result = []
     for H in CELL_COUNTS:
         columns = [values for variant in VARIANTS for values in results[H, variant][1:]]
         rows = [*zip(map(str, seeds), zip(*columns)), ("median", tuple(map(np.median, columns)))]
         delays = f"{TEST_DELAYS[0]}, {TEST_DELAYS[1]} ... {TEST_DELAYS[-1]}"
-        found.append(
+        result.append(
             Table(
                 f"Cells: {H}. Error (1: that of the output 0) and share of the delays {delays} met, by seed",
                 [f"{variant}{suffix}" for variant in VARIANTS for suffix in ("", ", met")],
                 [(name, [f"{v:.3f}" if k % 2 == 0 else f"{v:.0%}" for k, v in enumerate(row)]) for name, row in rows],
             )
         )
-    return found
+    return result
 
 
 def sentences(results: dict[tuple[int, str], DelayScores]) -> list[str]:

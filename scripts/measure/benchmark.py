@@ -1,10 +1,10 @@
 """Speed of training, generation, start and text preparation, compared with the notes, Gluon and PyTorch.
 
-python scripts/measure/benchmark.py [--json FILE] [--picture FILE] [--against notes,gluon,pytorch] [--quick]
+    python scripts/measure/benchmark.py [--json FILE] [--picture FILE] [--against notes,gluon,pytorch] [--quick]
 
-The programs (`competitors`) run in turns, each in its own process (`bench_process`), so that all of them are affected
-by a slower phase of the machine. Results are medians, with minimum and maximum in parentheses. A program is measured
-only after a check that its loss falls.
+The programs (`train_programs`, `generate_programs`, `gemm_programs`) run in turns, each in its own process
+(`bench_process`), so that all of them are affected by a slower phase of the machine. Results are medians, with minimum
+and maximum in parentheses. A program is measured only after a check that its loss falls.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from bench_process import (
     clean_environment,
     environment,
     environment_line,
-    markdown_table,
     median_min_max,
     run_script,
 )
+from benchmark_report import save_plot, start_table, text_table, training_tables, writing_tables
 
 from gluon_lstm.files import atomic_write
 from gluon_lstm.system import available_cores
@@ -139,7 +139,7 @@ def fastest_settings(name: str, choices: Sequence[dict[str, str]]) -> dict[str, 
     with ExitStack() as stack:
         participants = Participants(stack)
         sizes = dict(zip("NTHV", SIZES[0]))
-        tried = [(participants.start("competitors:Training", name, s, **sizes), s) for s in choices]
+        tried = [(participants.start("train_programs:Training", name, s, **sizes), s) for s in choices]
         started = [(process, settings) for process, settings in tried if process]
         seconds = [min(process.call("measure", updates=3) for _ in range(3)) for process, _ in started]
     return started[seconds.index(min(seconds))][1] if started else choices[0]
@@ -160,13 +160,15 @@ def measure_size(
             if name == "notes" and size != SIZES[0]:  # one update takes minutes there
                 continue
             setup = LIMIT_BLAS_THREADS if name == "ours" else ""
-            program = participants.start("competitors:Training", name, settings[name], setup=setup, **sizes)
+            program = participants.start("train_programs:Training", name, settings[name], setup=setup, **sizes)
             if program:
                 losses = program.call("check", updates=CHECK_UPDATES.get(name, 12))
                 check_loss(name, losses, V)
                 programs[name], results[name] = program, {"losses": losses, "seconds": []}
         multipliers = {
-            name: participants.start("competitors:Products", name, {**OMP, "OPENBLAS_NUM_THREADS": ALL_CORES}, **sizes)
+            name: participants.start(
+                "gemm_programs:Products", name, {**OMP, "OPENBLAS_NUM_THREADS": ALL_CORES}, **sizes
+            )
             for name in GEMM_LIBRARIES
         }
         rates: dict[str, dict[str, list[float]]] = {}
@@ -201,11 +203,11 @@ def measure_writing(names: Sequence[str], amount: Workload) -> dict[str, Any]:
             name: writer
             for name in names
             if name in CHARACTERS_PER_TURN
-            and (writer := participants.start("competitors:Writing", name, SETTINGS[name][0], **WRITING_SIZE))
+            and (writer := participants.start("generate_programs:Writing", name, SETTINGS[name][0], **WRITING_SIZE))
         }
         seconds: dict[str, list[float]] = {name: [] for name in writers}
         batch = stack.enter_context(
-            BenchProcess("competitors:Writing", setup=LIMIT_BLAS_THREADS, name="ours", **WRITING_SIZE)
+            BenchProcess("generate_programs:Writing", setup=LIMIT_BLAS_THREADS, name="ours", **WRITING_SIZE)
         )
         many: dict[str, list[float]] = {"together": [], "one_by_one": []}
         for _ in range(amount.rounds):
@@ -227,7 +229,7 @@ def measure_start(amount: Workload) -> dict[str, list[float]]:
     log("starting")
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "model.safetensors"))
-        with BenchProcess("competitors:Writing", name="ours", **WRITING_SIZE) as writer:
+        with BenchProcess("generate_programs:Writing", name="ours", **WRITING_SIZE) as writer:
             writer.call("save", path=path)
         commands = {
             "generate": ["-m", "gluon_lstm", "generate", path, "--length", "1", "--seed", "1"],
@@ -249,8 +251,24 @@ def seconds_to_first_character(command: Sequence[str]) -> float:
         elapsed = time.perf_counter() - start
         process.stdout.read()  # type: ignore[union-attr]
     if process.returncode or not first:
-        raise ProcessFailed(f"{' '.join(command[1:])} wrote nothing")
+        raise ProcessFailed(f"{' '.join(command[1:])} wrote no output")
     return elapsed
+
+
+class Preparing:
+    """Preparation of one text by `gluon_lstm.text.corpus.prepare` with Janome."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def measure(self, processes: int, cache: str) -> dict[str, Any]:
+        from gluon_lstm.text.corpus import prepare
+        from gluon_lstm.text.settings import CorpusOptions, TextSettings
+
+        start = time.perf_counter()
+        options = CorpusOptions(cache=Path(cache), processes=processes)
+        corpus = prepare([self.path], TextSettings("janome"), options)
+        return {"seconds": time.perf_counter() - start, "characters": corpus.characters}
 
 
 def measure_text(path: Path | None, amount: Workload) -> dict[str, Any]:
@@ -263,7 +281,7 @@ def measure_text(path: Path | None, amount: Workload) -> dict[str, Any]:
             for count, name in enumerate(list(rates)[:2], start=1):
                 cache = os.path.join(folder, f"cache-{k}-{count}")
                 for key in (name, "cached"):  # a new process each time, as for a user
-                    with BenchProcess("competitors:Preparing", path=str(source)) as preparing:
+                    with BenchProcess("benchmark:Preparing", path=str(source)) as preparing:
                         result = preparing.call("measure", processes=count, cache=cache)
                     rates[key].append(result["characters"] / result["seconds"])
     return {"file": str(path or POSTS), "characters": result["characters"], "rates": rates}
@@ -277,109 +295,6 @@ def _truncated(path: Path, characters: int | None, folder: Path) -> Path:
     short = folder / path.name
     short.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
     return short
-
-
-def format_spread(values: Sequence[float], scale: float = 1.0, digits: int = 0) -> str:
-    """Format median (minimum–maximum), each times `scale`."""
-    median, low, high = (f"{value * scale:,.{digits}f}" for value in median_min_max(values))
-    return f"{median} ({low}–{high})"
-
-
-def time_ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
-    """Format the ratio of the medians, theirs / ours."""
-    return f"{median_min_max(theirs)[0] / median_min_max(ours)[0]:.2f}"
-
-
-def training_tables(result: Mapping[str, Any]) -> str:
-    """Format the result of one size."""
-    size, programs = result["size"], result["programs"]
-    tokens = size["N"] * size["T"]
-    ours = programs["ours"]["seconds"]
-    rows = [
-        [
-            name,
-            format_spread([tokens / s for s in one["seconds"]]),
-            format_spread(one["seconds"], 1e3, 1),
-            f"{one['peak_memory'] / 2**20:,.0f}" if one["peak_memory"] else "?",
-            time_ratio(one["seconds"], ours),
-            f"{one['losses'][0]:.2f} → {one['losses'][-1]:.2f}",
-        ]
-        for name, one in programs.items()
-    ]
-    head = ["training", "tokens/s", "ms an update", "peak memory, MiB", "ours is faster, times", "loss in the check"]
-    gradients, floor = result["gradients"], result["floor"]
-    shares = [floor / seconds for seconds in gradients]
-    return "\n".join(
-        [
-            f"### Training, N={size['N']} T={size['T']} H={size['H']} V={size['V']}\n",
-            markdown_table(head, rows),
-            f"\nForward and backward alone, ours: {format_spread(gradients, 1e3, 1)} ms. Floor, the required matrix"
-            f" products at the best rate of {result['rate']:.0f} GFLOP/s ({result['rate_of']}): {floor * 1e3:.1f} ms."
-            f" Floor / measured: {format_spread(shares, 1, 2)}.\n",
-        ]
-    )
-
-
-def writing_tables(result: Mapping[str, Any]) -> str:
-    seconds, many = result["seconds"], result["many"]
-    rows = [[n, format_spread([1 / s for s in own]), time_ratio(own, seconds["ours"])] for n, own in seconds.items()]
-    size = result["size"]
-    lines = [
-        f"### Writing, H={size['H']} V={size['V']}\n",
-        markdown_table(["one text", "characters/s", "ours is faster, times"], rows),
-    ]
-    if many:
-        rows = [[n.replace("_", " "), format_spread([1 / s for s in own])] for n, own in many.items()]
-        lines += ["", markdown_table([f"{result['count']} texts, ours", "characters/s"], rows)]
-        lines += [f"\nSpeedup of the batch: {time_ratio(many['one_by_one'], many['together'])}."]
-    return "\n".join([*lines, ""])
-
-
-def start_table(result: Mapping[str, Sequence[float]]) -> str:
-    rows = [[name, format_spread(seconds, 1, 3)] for name, seconds in result.items()]
-    return f"### Starting\n\n{markdown_table(['process', 'seconds to the first character'], rows)}\n"
-
-
-def text_table(result: Mapping[str, Any]) -> str:
-    rates = result["rates"]
-    one = median_min_max(rates["1 process"])[0]
-    rows = [[name, format_spread(values), f"{median_min_max(values)[0] / one:.2f}"] for name, values in rates.items()]
-    head = ["janome", "characters/s", "times 1 process"]
-    title = f"### Preparing {Path(result['file']).name}, {result['characters']:,} characters"
-    return f"{title}\n\n{markdown_table(head, rows)}\n"
-
-
-def save_plot(results: Mapping[str, Any], path: Path) -> None:
-    """Write a PNG of bars: a panel for each size of training and one for writing; whiskers from minimum to maximum."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels: list[tuple[str, dict[str, list[float]]]] = []
-    for result in results.get("training", []):
-        size, programs = result["size"], result["programs"]
-        tokens = size["N"] * size["T"]
-        rates = {name: [tokens / s for s in one["seconds"]] for name, one in programs.items()}
-        panels.append((f"training, tokens/s\nN={size['N']} H={size['H']} V={size['V']}", rates))
-    if "writing" in results:
-        written = {name: [1 / s for s in own] for name, own in results["writing"]["seconds"].items()}
-        panels.append((f"writing, characters/s\nH={WRITING_SIZE['H']} V={WRITING_SIZE['V']}", written))
-    if not panels:
-        raise ValueError("--picture shows training and writing: add one of them to --only")
-    figure = Figure(figsize=(2.6 * len(panels), 3.2), layout="constrained")
-    colors = {"ours": "tab:orange", "notes": "tab:gray", "gluon": "tab:green", "pytorch": "tab:blue"}
-    for k, (title, rates) in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), k)
-        spreads = {name: median_min_max(values) for name, values in rates.items()}
-        medians = [median for median, _, _ in spreads.values()]
-        errors = [[m - low for m, low, _ in spreads.values()], [high - m for m, _, high in spreads.values()]]
-        bars = axes.bar(list(rates), medians, yerr=errors, capsize=3, color=[colors[name] for name in rates])
-        axes.bar_label(bars, [f"{median:,.0f}" for median in medians], fontsize=7, padding=2)
-        axes.set_title(title, fontsize=9)
-        axes.set_yticks([])
-        axes.tick_params(axis="x", labelsize=8)
-        axes.margins(y=0.15)
-    with atomic_write(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
 
 
 def run(args: argparse.Namespace) -> None:

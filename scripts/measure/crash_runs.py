@@ -167,7 +167,7 @@ def _file_differences(one: Path, other: Path) -> list[str]:
     (values, arrays), (other_values, other_arrays) = array_file.load(one), array_file.load(other)
     names = sorted(arrays.keys() | other_arrays.keys())
     found = [name for name in names if _bits(arrays, name) != _bits(other_arrays, name)]
-    steps, other_steps = (value.get("about", value)["steps"] for value in (values, other_values))
+    steps, other_steps = (value.get("metadata", value)["steps"] for value in (values, other_values))
     return found + [f"step {steps} and {other_steps}"] * (steps != other_steps)
 
 

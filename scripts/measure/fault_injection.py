@@ -105,11 +105,11 @@ def run_traced(run: CrashRun, injections: Iterable[str] = ()) -> tuple[int, str]
 
 def parse_trace(trace: str, folder: Path) -> list[SystemCall]:
     """Return the calls of a trace."""
-    found = []
+    calls = []
     for name, rest in re.findall(r"^(\w+)\((.*)", trace, re.MULTILINE):
         path = re.search(rf"{re.escape(str(folder))}/?([^\">]*)", rest)
-        found.append(SystemCall(name, re.sub(r"\.\d+\.tmp", ".tmp", path[1]) if path else ""))
-    return found
+        calls.append(SystemCall(name, re.sub(r"\.\d+\.tmp", ".tmp", path[1]) if path else ""))
+    return calls
 
 
 # ---- faults

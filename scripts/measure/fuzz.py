@@ -1,7 +1,7 @@
 """Fuzzing of model files, text files and command lines: mutated inputs must be refused or work (`fuzz_targets`).
 
-python scripts/measure/fuzz.py [--minutes 10] [--seed S] [--corpora DIR]
-python scripts/measure/fuzz.py --again FILE
+    python scripts/measure/fuzz.py [--minutes 10] [--seed S] [--corpora DIR]
+    python scripts/measure/fuzz.py --again FILE
 
 Each target is fuzzed in its own process by atheris, guided by coverage of the package, until its first finding: a
 failed check, more than 5 seconds or more than 1 GB. Inputs with findings are kept; `--again` repeats one. Atheris comes
@@ -232,7 +232,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, 1 for a finding, 2 for an error."""
-    found: list[Result] = []
+    findings: list[Result] = []
 
     def run(args: argparse.Namespace) -> None:
         if args.target:
@@ -240,9 +240,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.again:
             reproduce(args.again)
         else:
-            found.extend(result for result in fuzz_all(args) if result.finding)
+            findings.extend(result for result in fuzz_all(args) if result.finding)
 
-    return run_script("fuzz.py", run, parse_arguments(argv)) or (1 if found else 0)
+    return run_script("fuzz.py", run, parse_arguments(argv)) or (1 if findings else 0)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python scripts/measure/quality.py FILE (--minutes M | --tokens N) [--hidden H] [--raw] [--json FILE]
         [--picture FILE]
 
-Ours is a whole run of `gluon_lstm.training` with its default recipe. The PyTorch model is tuned too, and trained on the
-same ids and evaluated with the same definition of bits per character. They train in turns of some seconds
+Ours is a whole run of `gluon_lstm.training` with its default recipe. The PyTorch model is tuned too, trained on the
+same ids, and evaluated with the same definition of bits per character. They train in turns of some seconds
 (`bench_process`), so both are affected by the same machine. Time is that of updates only. PPMd, a compressor without
 training, is a reference.
 """
@@ -25,7 +25,7 @@ from typing import Any
 
 from bench_process import BenchProcess, MissingLibrary, environment, environment_line, markdown_table, run_script
 
-from gluon_lstm.files import atomic_write
+from gluon_lstm.files import atomic_write, write_png
 from gluon_lstm.system import available_cores
 
 LIMIT_BLAS_THREADS = "gluon_lstm.system:limit_blas_threads"  # setup of `train`
@@ -106,7 +106,7 @@ class TorchRun:
     def __init__(
         self, name: str, text: Mapping[str, Any], hidden: int, limit: Mapping[str, float], every: float
     ) -> None:
-        from competitors import Torch
+        from train_programs import Torch
 
         from gluon_lstm.training import batches
 
@@ -288,7 +288,6 @@ def train_in_turns(runs: Mapping[str, BenchProcess], turn: float) -> dict[str, l
 
 def save_plot(curves: Mapping[str, Points], ppmd: float | None, title: str, path: Path) -> None:
     """Write a PNG of bits per character by minutes and by tokens."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -303,8 +302,7 @@ def save_plot(curves: Mapping[str, Points], ppmd: float | None, title: str, path
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, fontsize=10)
-    with atomic_write(path, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+    write_png(figure, path)
 
 
 def start_runs(

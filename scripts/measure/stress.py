@@ -1,13 +1,13 @@
 """Stress tests of training runs: kills, failing system calls, full disks and long runs must not lose data.
 
-python scripts/measure/stress.py kills   [--kills 200] [--seed S]    SIGKILL at random moments, then resume
-python scripts/measure/stress.py calls   [--every K]                 SIGKILL at each system call that touches the run
-python scripts/measure/stress.py faults  [--every K]                 an error at each of them, once or from there on
-python scripts/measure/stress.py limits                              limited file sizes: writes that stop half-way
-python scripts/measure/stress.py full                                a full disk, of several sizes
-python scripts/measure/stress.py soak    [--minutes 15] FILE         constant resident memory
-python scripts/measure/stress.py fuzz    [--minutes 10] ...          scripts/measure/fuzz.py
-python scripts/measure/stress.py all     FILE                        all of them, with the defaults above
+    python scripts/measure/stress.py kills   [--kills 200] [--seed S]   SIGKILL at random moments, then resume
+    python scripts/measure/stress.py calls   [--every K]                SIGKILL at each system call that touches the run
+    python scripts/measure/stress.py faults  [--every K]                an error at each of them, once or from there on
+    python scripts/measure/stress.py limits                             limited file sizes: writes that stop half-way
+    python scripts/measure/stress.py full                               a full disk, of several sizes
+    python scripts/measure/stress.py soak    [--minutes 15] FILE        constant resident memory
+    python scripts/measure/stress.py fuzz    [--minutes 10] ...         scripts/measure/fuzz.py
+    python scripts/measure/stress.py all     FILE                       all of them, with the defaults above
 
 After each fault all models and states in the run directory must load. At the end the resumed run must equal an
 uninterrupted one: arrays to the last bit, samples to the last byte, the history except for times. `calls` and `faults`
@@ -126,7 +126,7 @@ def _kill_once(run: CrashRun, in_training: bool, after: float) -> int:
 def _wait_for_training(run: CrashRun, child: subprocess.Popen[bytes]) -> None:
     """Wait until the last line before the first update is in the log."""
     end = time.monotonic() + TIMEOUT
-    while child.poll() is None and not re.search("nats per token", run.output()):
+    while child.poll() is None and "nats per token" not in run.output():
         if time.monotonic() > end:
             raise CheckFailed(f"{run.folder}: no training after {TIMEOUT:.0f} s")
         time.sleep(0.01)
@@ -220,26 +220,26 @@ def soak(work: Path, file: Path, minutes: float) -> list[tuple[float, float]]:
     run = CrashRun(work / "soak", file, [])
     limits = ["--minutes", str(minutes), "--checkpoint-minutes", "0.25", "--sample-every", "200", "--patience", "0"]
     run.arguments = ["train", str(file), "--out", str(run.folder), *limits, "--cache", str(work / "cache")]
-    found, start = [], time.monotonic()
+    samples, start = [], time.monotonic()
     with open(run.log, "wb") as log, run.start(log) as child:
         try:
             while child.poll() is None:
                 status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
                 match = re.search(r"VmRSS:\s+(\d+)", status)
                 if match:
-                    found.append(((time.monotonic() - start) / 60, int(match[1]) / 1024))
+                    samples.append(((time.monotonic() - start) / 60, int(match[1]) / 1024))
                 time.sleep(min(5.0, minutes * 2))
         finally:
             child.kill()
     if child.returncode:
         raise CheckFailed(f"{run.folder}: exit code {child.returncode}: {run.output().strip().splitlines()[-1]}")
-    return found
+    return samples
 
 
-def by_minute(found: Sequence[tuple[float, float]]) -> list[tuple[int, float, float, float]]:
+def by_minute(samples: Sequence[tuple[float, float]]) -> list[tuple[int, float, float, float]]:
     """Return (minute, minimum, mean, maximum) of the memory."""
     rows = []
-    for minute, group in itertools.groupby(found, lambda at: int(at[0])):
+    for minute, group in itertools.groupby(samples, lambda at: int(at[0])):
         memory = [each for _, each in group]
         rows.append((minute, min(memory), statistics.mean(memory), max(memory)))
     return rows
@@ -267,8 +267,8 @@ def outcome_table(ended: Counter[tuple[str, str]]) -> str:
 def run_part(part: str, args: argparse.Namespace, work: Path) -> str:
     """Run a part and return its result as a table. Raises CheckFailed."""
     if part == "kills":
-        found = kills(work, args.kills, args.seed)
-        return markdown_table(found._fields, [[f"{count:,}" for count in found]])
+        samples = kills(work, args.kills, args.seed)
+        return markdown_table(samples._fields, [[f"{count:,}" for count in found]])
     if part in ("calls", "faults"):
         import fault_injection
 
@@ -279,12 +279,12 @@ def run_part(part: str, args: argparse.Namespace, work: Path) -> str:
     return soak_table(soak(work, args.file, args.minutes), warm=args.minutes / 5)
 
 
-def soak_table(found: Sequence[tuple[float, float]], warm: float) -> str:
+def soak_table(samples: Sequence[tuple[float, float]], warm: float) -> str:
     """Return a table by minute. Raises CheckFailed when memory grows after the first `warm` minutes.
 
     The last minute is excluded: the plot of the finished run loads a library.
     """
-    rows = by_minute(found)
+    rows = by_minute(samples)
     growth = relative_range([row for row in rows[:-1] if row[0] >= warm])
     text = markdown_table(
         ["minute", "minimum MB", "mean MB", "maximum MB"], [[f"{value:.0f}" for value in row] for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import command_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,14 +107,11 @@ def test_invalid_input_is_refused_in_one_sentence(tmp_path, capsys, text, argume
     file = tmp_path / "text.txt"
     if text is not None:
         file.write_text(text, encoding="utf-8")
-    assert main(["demo", "compare", str(file), *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("gluon-lstm: ") and error.count("\n") == 1
+    error = command_error(capsys, "demo", "compare", str(file), *arguments)
     assert all(part.format(file=file) in error for part in parts)
 
 
 def test_default_file_is_that_of_the_source_tree(tmp_path, monkeypatch, capsys):
     assert compare.default_file().name == "posts_ja.txt"
     monkeypatch.setattr(compare.gluon_lstm, "__file__", str(tmp_path / "gluon_lstm" / "__init__.py"))
-    assert main(["demo", "compare"]) == 2
-    assert "data/posts_ja.txt is part of the source tree only" in capsys.readouterr().err
+    assert "data/posts_ja.txt is part of the source tree only" in command_error(capsys, "demo", "compare")

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers import DOCS, central_difference, reference_step
+from helpers import DOCS, central_difference, command_error, reference_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,9 +212,8 @@ def test_command_prints_and_plots_the_result(tmp_path, monkeypatch, capsys):
 def test_invalid_options_are_refused_in_one_sentence(tmp_path, capsys, arguments, part):
     file = tmp_path / "file"
     file.write_text("mine", encoding="utf-8")
-    assert main(["demo", "gradients", *(argument.format(file=file) for argument in arguments)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"gluon-lstm: {part.format(file=file)}") and error.count("\n") == 1
+    error = command_error(capsys, "demo", "gradients", *(argument.format(file=file) for argument in arguments))
+    assert error.startswith(part.format(file=file))
     assert file.read_text(encoding="utf-8") == "mine"
 
 

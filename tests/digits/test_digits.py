@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import central_difference
+from helpers import central_difference, command_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -290,21 +290,17 @@ def test_command_writes_history_and_plots_and_prints_the_accuracy(tmp_path, caps
     ],
 )
 def test_invalid_options_are_refused_in_one_sentence(tmp_path, capsys, arguments, parts):
-    assert main(["digits", "--out", str(tmp_path / "run"), *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("gluon-lstm: ") and error.count("\n") == 1
+    error = command_error(capsys, "digits", "--out", str(tmp_path / "run"), *arguments)
     assert all(part in error for part in parts)
 
 
 def test_a_file_in_place_of_the_run_directory_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
-    assert main(["digits", "--out", str(tmp_path / "file")]) == 2
-    assert capsys.readouterr().err.startswith(f"gluon-lstm: {tmp_path / 'file'}: ")
+    assert command_error(capsys, "digits", "--out", str(tmp_path / "file")).startswith(f"{tmp_path / 'file'}: ")
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_missing_scikit_learn_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    assert main(["digits", "--out", str(tmp_path / "run")]) == 2
-    assert "`pip install scikit-learn`" in capsys.readouterr().err
+    assert "`pip install scikit-learn`" in command_error(capsys, "digits", "--out", str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()

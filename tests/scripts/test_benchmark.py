@@ -18,6 +18,11 @@ def benchmark(script):
 
 
 @pytest.fixture
+def report(script):
+    return script("benchmark_report")
+
+
+@pytest.fixture
 def quality(script):
     return script("quality")
 
@@ -28,10 +33,10 @@ def bench_process(script):
 
 
 def test_gemm_flops_is_the_sum_over_all_products(script, benchmark):
-    competitors = script("competitors")
+    products = script("gemm_programs").products
     for N, T, H, V in ((32, 64, 256, 1500), (3, 5, 7, 11)):
         times = {"gates of a step": T, "dh of a step": T}
-        total = sum(times.get(name, 1) * 2 * m * k * n for name, (m, k, n) in competitors.products(N, T, H, V).items())
+        total = sum(times.get(name, 1) * 2 * m * k * n for name, (m, k, n) in products(N, T, H, V).items())
         assert benchmark.gemm_flops(N, T, H, V) == total
     assert benchmark.gemm_flops(32, 64, 256, 1500) == pytest.approx(7.94e9, rel=1e-3)  # 7.9 GFLOP
 
@@ -55,22 +60,22 @@ def test_loss_must_start_near_ln_V_and_fall(benchmark):
 
 
 def test_ids_follow_zipfs_law(script):
-    ids = script("competitors").zipf_ids(V=50, T=64, N=32)
+    ids = script("train_programs").zipf_ids(V=50, T=64, N=32)
     assert ids.shape == (16 * 64 + 1, 32) and ids.min() == 0 and ids.max() == 49
     assert (ids == 0).mean() > 4 * (ids == 20).mean()
 
 
-def test_median_and_markdown_table(bench_process, benchmark):
+def test_median_and_markdown_table(bench_process, report):
     assert bench_process.median_min_max([3.0, 1.0, 2.0, 10.0]) == (2.5, 1.0, 10.0)
     assert (
         bench_process.markdown_table(["a", "b"], [["x", "1"], ["y", "2"]])
         == "| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |"
     )
-    assert benchmark.format_spread([0.001, 0.002, 0.003], 1e3, 1) == "2.0 (1.0–3.0)"
-    assert benchmark.time_ratio([3.0], [2.0]) == "1.50"
+    assert report.format_spread([0.001, 0.002, 0.003], 1e3, 1) == "2.0 (1.0–3.0)"
+    assert report.time_ratio([3.0], [2.0]) == "1.50"
 
 
-def test_tables_and_plot_of_a_result(benchmark, tmp_path):
+def test_tables_and_plot_of_a_result(report, tmp_path):
     programs = {
         name: {"seconds": [s, s, s], "losses": [7.3, 5.0], "peak_memory": 2**20 * 100}
         for name, s in (("ours", 0.05), ("pytorch", 0.06))
@@ -78,13 +83,13 @@ def test_tables_and_plot_of_a_result(benchmark, tmp_path):
     size = {"N": 32, "T": 64, "H": 256, "V": 1500}
     floor = {"gradients": [0.05], "floor": 0.04, "rate": 200.0, "rate_of": "numpy, dWh"}
     training = {"size": size, "programs": programs, **floor}
-    text = benchmark.training_tables(training)
+    text = report.training_tables(training)
     assert "| pytorch | 34,133 (34,133–34,133) | 60.0 (60.0–60.0) | 100 | 1.20 | 7.30 → 5.00 |" in text
     assert "Floor / measured: 0.80 (0.80–0.80)" in text
     writing = {"size": {"H": 256, "V": 1500}, "seconds": {"ours": [1e-4]}, "count": 32}
     writing["many"] = {"together": [1e-5], "one_by_one": [1e-4]}
-    assert "Speedup of the batch: 10.00." in benchmark.writing_tables(writing)
-    benchmark.save_plot({"training": [training], "writing": writing}, tmp_path / "bars.png")
+    assert "Speedup of the batch: 10.00." in report.writing_tables(writing)
+    report.save_plot({"training": [training], "writing": writing}, tmp_path / "bars.png")
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,13 +1,14 @@
-"""Schedule of a run: limits, and what is due after an update, by hand."""
+"""Schedule of a run: limits, what is due after an update, and learning rates, by hand."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from gluon_lstm.training.recipe import NOTES, STANDARD
-from gluon_lstm.training.schedule import Due, Elapsed, Limits, Moment, Schedule
+from gluon_lstm.training.schedule import Due, Elapsed, Limits, Moment, Schedule, learning_rate
 
 NOW = Moment(
     steps=7, ends_epoch=False, ends_run=False, fraction_since_validation=0.0, tokens_since_validation=10_000,
@@ -61,3 +62,37 @@ def test_checkpoints_by_training_time():
     assert due(Schedule(checkpoint_minutes=0.5), seconds_since_checkpoint=30.0).checkpoint
     with pytest.raises(ValueError, match="`checkpoint_minutes` 0"):
         Schedule(checkpoint_minutes=0)
+
+
+def test_halving_schedule_equals_the_notes():
+    rate = 2.0  # loop of notes 003, verbatim
+    for e in range(2000):
+        if (e + 1) % 100 == 0:
+            rate = rate / 2.0
+        assert learning_rate(NOTES, e, e / 2000) == rate
+    for epoch, wanted in [(0, 2.0), (98, 2.0), (99, 1.0), (100, 1.0), (198, 1.0), (199, 0.5), (200, 0.5)]:
+        assert learning_rate(NOTES, epoch, 0.5) == wanted
+
+
+def test_constant_schedule():
+    recipe = replace(STANDARD, schedule="constant", learning_rate=0.3)
+    assert {learning_rate(recipe, epoch, done) for epoch in (0, 99, 500) for done in (0.0, 0.01, 0.5, 1.0)} == {0.3}
+
+
+def test_cosine_schedule():
+    recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.2)
+    rate = [learning_rate(recipe, 7, k / 1000) for k in range(1001)]
+    assert 0 < rate[0] <= 0.4 / 50
+    assert rate[50] == pytest.approx(0.1)
+    assert rate[100] == pytest.approx(0.2)
+    assert rate[200] == max(rate) == 0.4
+    assert rate[400] == pytest.approx(0.2 * (1 + math.cos(math.pi / 4)))
+    assert rate[600] == pytest.approx(0.2)
+    assert 0 <= rate[1000] <= 0.4 / 500
+    assert rate[:201] == sorted(rate[:201])
+    assert rate[200:] == sorted(rate[200:], reverse=True)
+
+
+def test_cosine_schedule_without_warmup():
+    recipe = replace(STANDARD, schedule="cosine", learning_rate=0.4, warmup=0.0)
+    assert learning_rate(recipe, 0, 0.0) == 0.4
