@@ -268,7 +268,7 @@ def run_part(part: str, args: argparse.Namespace, work: Path) -> str:
     """Run a part and return its result as a table. Raises CheckFailed."""
     if part == "kills":
         samples = kills(work, args.kills, args.seed)
-        return markdown_table(samples._fields, [[f"{count:,}" for count in found]])
+        return markdown_table(samples._fields, [[f"{count:,}" for count in samples]])
     if part in ("calls", "faults"):
         import fault_injection
 
