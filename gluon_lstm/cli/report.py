@@ -50,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
         **given(args, AnalysisOptions),
     )
     chosen = given(args, ReportOptions)
+    if {"summary", "summary_chars"} <= chosen.keys():
+        raise ValueError("`summary` and `summary_chars` contradict each other: use one of them")
     if "summary_chars" in chosen:
-        chosen.setdefault("summary", None)
+        chosen["summary"] = None
     selection = Selection.read(args.word_classes, args.stop_words)
     options = ReportOptions(analysis=analysis, selection=selection, compare=args.compare, **chosen)
     print(render_text(build_report(args.files, args.out, options, args.notice, progress), options.language))

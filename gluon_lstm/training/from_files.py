@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Union
 
@@ -14,8 +14,9 @@ from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions
+from gluon_lstm.text.tokenizers.registry import accepts_raw
 from gluon_lstm.text.user_dictionary import DictionaryOptions
-from gluon_lstm.training.recipe import RECIPES, SAMPLES, Recipe, recipe_of
+from gluon_lstm.training.recipe import SAMPLES, Recipe, recipe_of
 
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
@@ -61,12 +62,14 @@ def train(
     """
     out, values = Path(out), dict(options)
     run = RunOptions(**take(RunOptions, values))
-    values.setdefault("raw", RECIPES[recipe].raw and values.get("tokenizer", "char") == "char")
-    chosen = recipe_of(recipe, **take(Recipe, values))
+    given_recipe, given_text = take(Recipe, values), take(TextSettings, values)
+    chosen = recipe_of(recipe, **given_recipe)
+    if "raw" not in given_recipe and not accepts_raw(given_text.get("tokenizer", "char")):
+        chosen = replace(chosen, raw=False)  # the notes read characters as one stream, but words post by post
     reading = ReadingOptions(**take(ReadingOptions, values))
     cleaning = CleaningOptions(**take(CleaningOptions, values))
     entries = DictionaryOptions(**take(DictionaryOptions, values)).entries(notice)
-    settings = TextSettings(raw=chosen.raw, cleaning=cleaning, user_dictionary=entries, **take(TextSettings, values))
+    settings = TextSettings(raw=chosen.raw, cleaning=cleaning, user_dictionary=entries, **given_text)
     cache = CacheOptions(**take(CacheOptions, values)).folder
     corpus_options = CorpusOptions(
         reading=reading, validation=chosen.validation, cache=cache, **take(CorpusOptions, values)

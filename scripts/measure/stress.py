@@ -267,8 +267,8 @@ def outcome_table(ended: Counter[tuple[str, str]]) -> str:
 def run_part(part: str, args: argparse.Namespace, work: Path) -> str:
     """Run a part and return its result as a table. Raises CheckFailed."""
     if part == "kills":
-        samples = kills(work, args.kills, args.seed)
-        return markdown_table(samples._fields, [[f"{count:,}" for count in samples]])
+        counts = kills(work, args.kills, args.seed)
+        return markdown_table(counts._fields, [[f"{count:,}" for count in counts]])
     if part in ("calls", "faults"):
         import fault_injection
 

@@ -245,7 +245,7 @@ def test_samples_are_highlighted(tmp_path, capsys):
         (["--top", "0"], "--top 0"),
         (["--summary", "0"], "--summary 0"),
         (["--summary-chars", "-1"], "--summary-chars -1"),
-        (["--summary-chars", "5", "--summary", "5"], "not allowed with"),
+        (["--summary-chars", "5", "--summary", "5"], "--summary and --summary-chars"),
         (["--samples", "0"], "--samples 0"),
         (["--seed", "-1"], "--seed -1"),
         (["--language", "fr"], "--language"),

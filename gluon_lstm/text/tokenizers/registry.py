@@ -35,3 +35,8 @@ def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
     if name not in TOKENIZER_CLASSES:
         raise ValueError(f"unknown tokenizer {name!r}: use one of {', '.join(TOKENIZER_CLASSES)}")
     return TOKENIZER_CLASSES[name](user_dictionary)
+
+
+def accepts_raw(name: str) -> bool:
+    """Return whether text for this tokenizer can be raw: one stream of characters. False for an unknown name."""
+    return name in TOKENIZER_CLASSES and TOKENIZER_CLASSES[name].raw_tokenizer is not None
