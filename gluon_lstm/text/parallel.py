@@ -92,7 +92,7 @@ def _tokenize(
     posts: Iterable[str], job: _TokenizeJob, processes: int | None, progress: Callable[[int], None] | None
 ) -> Generator[list[Any], None, None]:
     if processes is not None and processes < 1:
-        raise ValueError(f"processes must be 1 or more, not {processes}")
+        raise ValueError(f"`processes` {processes}: use at least 1")
     if processes is None:
         processes = available_cores()
     work = job.work()  # here, not in the generator: an unknown name is an error at the call

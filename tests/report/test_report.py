@@ -211,7 +211,7 @@ def test_stale_plots_are_removed(tmp_path):
 def test_second_report_uses_the_cache(tmp_path, monkeypatch):
     path, options = posts_file(tmp_path), ReportOptions(AnalysisOptions(cache=tmp_path / "cache"))
     first = build_report([path], tmp_path / "a", options)
-    monkeypatch.setattr("gluon_lstm.report.analysis.analyse_posts", None)
+    monkeypatch.setattr("gluon_lstm.report.analysis.analyze_posts", None)
     assert build_report([path], tmp_path / "b", options) == first
     assert (tmp_path / "a/report.html").read_bytes() == (tmp_path / "b/report.html").read_bytes()
 
