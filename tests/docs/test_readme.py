@@ -1,41 +1,71 @@
-"""What the READMEs say of the code is so."""
+"""The READMEs against the code: the cell, the Python example, links, length, and both languages."""
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from helpers import ROOT
 
+from gluon_lstm.cli.main import main
+
 READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
+readmes = pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
 
 
 def blocks(readme: Path, language: str) -> list[str]:
+    """Return the code blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", readme.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_the_cell_shown_is_the_cell_that_runs(readme):
+def commands(readme: Path) -> list[str]:
+    """Return the command lines that begin with `gluon-lstm` in the code blocks."""
+    return re.findall(r"^\$ gluon-lstm (.*)$", readme.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@readmes
+def test_front_page_has_at_most_150_lines(readme):
+    assert len(readme.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@readmes
+def test_cell_shown_is_the_cell_that_runs(readme):
     code = (ROOT / "gluon_lstm/lstm/scratch.py").read_text(encoding="utf-8")
-    cell = code.split("    Xg, Xi, Xf, Xo = X\n")[1].split("    return h, c")[0]
-    assert blocks(readme, "python") == [dedent(cell)]
+    (step,) = (node for node in ast.parse(code).body if getattr(node, "name", "") == "step")
+    body = textwrap.dedent(ast.get_source_segment(code, step, padded=True) or "")
+    cell = body.split("    Xg, Xi, Xf, Xo = X  # each (N, H)\n")[1].split("    return h, c")[0]
+    assert blocks(readme, "python")[1] == textwrap.dedent(cell)
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_the_picture_of_the_package_names_every_module_and_no_other(readme):
-    (tree,) = [block for block in blocks(readme, "") if block.startswith("gluon_lstm/")]
-    modules = {path.name for path in (ROOT / "gluon_lstm").rglob("*.py") if path.parent.name != "cli"}
-    assert set(re.findall(r"\w+\.py", tree)) == modules - {"__init__.py", "__main__.py"}
+@readmes
+def test_python_example_runs(readme, tmp_path, monkeypatch, capsys):
+    """With few steps in place of minutes, and a tiny model in place of that of the first command."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    posts = (ROOT / "data" / "posts_ja.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "data" / "posts_ja.txt").write_text("".join(posts[:300]), encoding="utf-8")
+    tiny = ["--hidden", "8", "--steps", "4", "--no-cache"]
+    assert main(["train", "data/posts_ja.txt", "--out", "runs/first", *tiny]) == 0
+    code = blocks(readme, "python")[0]
+    assert "minutes=1" in code
+    exec(compile(code.replace("minutes=1", "hidden=8, steps=4, no_cache=True"), readme.name, "exec"), {})
+    assert (tmp_path / "runs" / "second" / "best.safetensors").is_file()
+    assert capsys.readouterr().out.count("こんにち") >= 3
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_everything_linked_is_there(readme):
+@readmes
+def test_links_exist(readme):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", readme.read_text(encoding="utf-8"))
     assert links and all((ROOT / link).exists() for link in links)
 
 
-def test_both_readmes_show_the_same_commands_and_options():
-    english, japanese = (sorted(re.findall(r"`(--[a-z-]+)", readme.read_text(encoding="utf-8"))) for readme in READMES)
-    assert english == japanese
+def test_both_languages_show_the_same_commands_options_code_and_numbers():
+    english, japanese = READMES
+    assert commands(english) == commands(japanese) and len(commands(english)) == 3
+    assert blocks(english, "python") == blocks(japanese, "python")
+    for pattern in (r"`(--[a-z-]+)", r"\| \**([\d.,]+)\** (?=\|)", r"!\[.*\]\((.*)\)"):
+        found = [sorted(re.findall(pattern, readme.read_text(encoding="utf-8"))) for readme in READMES]
+        assert found[0] == found[1]

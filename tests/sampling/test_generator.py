@@ -230,7 +230,7 @@ def test_an_empty_prefix_begins_a_post():
 def test_prefix_is_cleaned_like_the_posts():
     letters = [END, "@", " ", "ガ", "!", "犬", END]
     assert text_of(chain_model(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
-    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", runs=0))
+    kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", max_repeats=0))
     assert text_of(chain_model(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
     assert text_of(chain_model(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
 

@@ -117,7 +117,7 @@ def test_score_equals_the_command_evaluate(saved, tmp_path, capsys):
 def test_load_of_a_run_directory_and_repr(tmp_path):
     random_model(TextSettings("janome"), TOKENS).save(tmp_path / BEST)
     lm = LanguageModel.load(tmp_path)
-    assert repr(lm) == "LanguageModel(standard LSTM, 1 layer of 4 units, vocabulary of 9 tokens (janome))"
+    assert repr(lm) == "LanguageModel(standard LSTM, 1 layer of 3 units, vocabulary of 9 tokens (janome))"
     assert lm.model.config == ModelConfig(4)
 
 
@@ -160,9 +160,12 @@ def test_an_unknown_option_is_a_type_error():
         LanguageModel(random_model(TextSettings(), TOKENS)).generate(top_z=1)
 
 
-@pytest.mark.parametrize("posts", ["あ", ["あ", None], [1], [], ["", "  "]])
-def test_invalid_posts(posts):
-    with pytest.raises(ValueError, match="`posts`"):
+@pytest.mark.parametrize(
+    ("posts", "reason"),
+    [("あ", "`posts`"), (["あ", None], "`posts`"), ([1], "`posts`"), ([], "no post"), (["", "  "], "no post")],
+)
+def test_invalid_posts(posts, reason):
+    with pytest.raises(ValueError, match=reason):
         LanguageModel(random_model(TextSettings(), TOKENS)).score(posts)
 
 
