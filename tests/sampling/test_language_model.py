@@ -118,7 +118,7 @@ def test_load_of_a_run_directory_and_repr(tmp_path):
     random_model(TextSettings("janome"), TOKENS).save(tmp_path / BEST)
     lm = LanguageModel.load(tmp_path)
     assert repr(lm) == "LanguageModel(standard LSTM, 1 layer of 3 units, vocabulary of 9 tokens (janome))"
-    assert lm.model.config == ModelConfig(4)
+    assert lm.model.config == ModelConfig(3)
 
 
 def test_the_signature_shows_all_sampling_options():
