@@ -1,1 +1,1 @@
-"""The command line: arguments, one library call, what is printed. No logic of its own."""
+"""Command line interface: parse arguments, call the library once, print the result."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_lstm.cli.options import add_options, given
+from gluon_lstm.cli.options import add_options, given_options
 from gluon_lstm.config import WindowSize
 from gluon_lstm.training.recipe import Recipe
 
-CELL = ("variant", "layers")
+CELL_OPTIONS = ("variant", "layers")
 
 EXAMPLES = (
     "gluon-lstm agree",
@@ -19,7 +19,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, WindowSize)
-    add_options(parser, Recipe, only=CELL)
+    add_options(parser, Recipe, only=CELL_OPTIONS)
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of weights, state and ids (default: 1)")
 
 
@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seed < 0:
         raise ValueError(f"`seed` {args.seed}: use at least 0")
-    size = WindowSize(**given(args, WindowSize))
-    cell = {name: value for name, value in given(args, Recipe).items() if name in CELL}
+    size = WindowSize(**given_options(args, WindowSize))
+    cell = {name: value for name, value in given_options(args, Recipe).items() if name in CELL_OPTIONS}
     rng = np.random.default_rng(args.seed)
     comparisons = check_agreement(random_case(size, rng, **cell), rng)
 

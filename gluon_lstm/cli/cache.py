@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gluon_lstm.cli.options import add_options, given
+from gluon_lstm.cli.options import add_options, given_options
 
 EXAMPLES = (
     "gluon-lstm cache clear",
@@ -23,6 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.text.cache import CacheOptions, clear_cache, default_cache
 
-    folder = CacheOptions(**given(args, CacheOptions)).folder or default_cache()
+    folder = CacheOptions(**given_options(args, CacheOptions)).folder or default_cache()
     print(f"{folder}: freed {clear_cache(folder):,} bytes")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import add_files, add_options, given
+from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
 
 EXAMPLES = (
@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.text.pipeline import write_cleaned
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    cleaner = Cleaner(CleaningOptions(**given(args, CleaningOptions)))
-    reading = ReadingOptions(**given(args, ReadingOptions))
-    joined = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress)
+    cleaner = Cleaner(CleaningOptions(**given_options(args, CleaningOptions)))
+    reading = ReadingOptions(**given_options(args, ReadingOptions))
+    changed = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress)
     width = max(map(len, cleaner.counts))
     for name, count in cleaner.counts.items():
         print(f"{name:<{width}}  {count:>10,}")
@@ -40,6 +40,6 @@ def run(args: argparse.Namespace) -> int:
         for before, after in pairs:
             print(f"\n{name}\n  - {before!r}\n  + {after!r}")
     if args.out:
-        spaced = f", newlines replaced by spaces in {joined:,} of them" if joined else ""
+        spaced = f", newlines replaced by spaces in {changed:,} of them" if changed else ""
         print(f"\n{args.out}: {cleaner.counts['kept']:,} posts{spaced}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import add_options, given
+from gluon_lstm.cli.options import add_options, given_options
 from gluon_lstm.cli.terminal import progress
 
 EXAMPLES = (
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.digits.recipe import Recipe, recipe_of
 
-    recipe = recipe_of(args.recipe, **given(args, Recipe))
+    recipe = recipe_of(args.recipe, **given_options(args, Recipe))
 
     from gluon_lstm.digits.run import run
     from gluon_lstm.training.run_dir import check_free

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from gluon_lstm.cli.options import MODEL, add_files, add_options, given
+from gluon_lstm.cli.options import MODEL, add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
 
 EXAMPLES = (
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.sampling.evaluation import evaluate
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    reading = ReadingOptions(**given(args, ReadingOptions))
+    reading = ReadingOptions(**given_options(args, ReadingOptions))
     result = evaluate(Model.load(args.model), args.files, reading, args.notice, progress)
     values = {
         "bpc": result.bpc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gluon_lstm.cli.options import MODEL, add_options, given
+from gluon_lstm.cli.options import MODEL, add_options, given_options
 from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     lm = LanguageModel.load(args.model, args.notice)
     amount = {"posts": args.posts, "length": args.length, "count": args.count, "seed": args.seed}
-    for piece in lm.stream(args.prefix, **amount, **given(args, SamplingOptions)):
+    for piece in lm.stream(args.prefix, **amount, **given_options(args, SamplingOptions)):
         sys.stdout.write(piece)
         sys.stdout.flush()
     return 0

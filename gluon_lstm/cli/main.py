@@ -1,4 +1,4 @@
-"""`gluon-lstm`: the choice of the command, and its errors in one sentence each."""
+"""Entry point of `gluon-lstm`: command dispatch, one-line error messages and exit codes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gluon_lstm.cli.options import Parser, summary, with_option_names
 from gluon_lstm.cli.terminal import escape_output, notice
 from gluon_lstm.signals import raise_on_signal
 
-# A command is a module: the first line of its docstring is its summary; it has `EXAMPLES`, `add_arguments(parser)` and
-# `run(args) -> exit code`. `args.notice` prints one line to a person.
+# Command name -> module. The first line of the module docstring is the summary of the command. The module defines
+# `EXAMPLES`, `add_arguments(parser)` and `run(args) -> exit code`. `args.notice(line)` prints a line on stderr.
 COMMANDS = {
     "train": train,
     "generate": generate,
@@ -27,65 +27,66 @@ COMMANDS = {
     "demo": demo,
 }
 
-BAD_INPUT = 2
-BY_SIGNAL = 128  # plus the signal number: the exit code of a process that a signal ended
+EXIT_BAD_INPUT = 2
+SIGNAL_EXIT_BASE = 128  # exit code after a signal: this base plus the signal number
 
 
 def parser(only: str | None = None) -> Parser:
-    """Return the parser of the command line, its `commands` with their arguments.
+    """Return the parser of the command line with a subparser for each command.
 
-    `only`: the one command whose arguments are added; it imports what declares them, and no start pays for the others.
+    `only`: add arguments only to this command (None: to all), because adding arguments imports library modules.
     """
-    whole = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
-    whole.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
-    subparsers = whole.add_subparsers(dest="command", metavar="COMMAND")
+    root = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
+    root.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
+    subparsers = root.add_subparsers(dest="command", metavar="COMMAND")
     for name, module in COMMANDS.items():
         examples = "\n".join(("examples:", *(f"  {line}" for line in module.EXAMPLES)))
-        whole.commands[name] = subparsers.add_parser(
+        root.commands[name] = subparsers.add_parser(
             name, help=summary(module), description=summary(module), epilog=examples
         )
         if only in (None, name):
-            module.add_arguments(whole.commands[name])
-    return whole
+            module.add_arguments(root.commands[name])
+    return root
 
 
 @escape_output()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 for bad input (one sentence on stderr), 130 for Ctrl-C, 143 for
-    SIGTERM.
+    """Run one command and return the exit code.
+
+    0: success. 1: `agree` found a difference. 2: bad input (one line on stderr). 130: Ctrl-C. 143: SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((argument for argument in arguments if argument in COMMANDS), "")
-    whole = parser(only=command)
-    args = whole.parse_args(arguments)
+    root = parser(only=command)
+    args = root.parse_args(arguments)
     if args.command is None:
-        whole.print_help()
+        root.print_help()
         return 0
 
-    def with_options(sentence: str) -> str:
-        return with_option_names(sentence, whole.commands[args.command])
+    def with_command_options(message: str) -> str:
+        return with_option_names(message, root.commands[args.command])
 
     args.command_line = arguments
-    args.notice = lambda line: notice(with_options(line))
+    args.notice = lambda line: notice(with_command_options(line))
     try:
         with raise_on_signal():
             return COMMANDS[args.command].run(args)
-    except BrokenPipeError:  # the reader of the output is gone; print nothing more, not even at exit
+    except BrokenPipeError:  # the reader closed the pipe; discard further output, also the flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"gluon-lstm: {with_options(_sentence(error))}", file=sys.stderr)
-        return BAD_INPUT
+        print(f"gluon-lstm: {with_command_options(_message(error))}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     except MemoryError as error:
         print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
-        return BAD_INPUT
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt as interrupt:
         print("gluon-lstm: interrupted", file=sys.stderr)
-        return BY_SIGNAL + getattr(interrupt, "number", signal.SIGINT)
+        return SIGNAL_EXIT_BASE + getattr(interrupt, "number", signal.SIGINT)
 
 
-def _sentence(error: Exception) -> str:
-    """Return an error as one sentence."""
+def _message(error: Exception) -> str:
+    """Return the message of an error; for an OSError, the file name and the reason."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

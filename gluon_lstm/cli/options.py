@@ -1,4 +1,4 @@
-"""Arguments made from option dataclasses, and the way back: what a user gave, error sentences with option names."""
+"""Command line arguments of option dataclasses: declaration, parsed values, option names in error messages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any, NoReturn
 
 from gluon_lstm.options import Option, options_of, type_of
 
-# Order of the groups in the help of a command.
+# order of the argument groups in the help of a command
 GROUPS = (
     "positional arguments", "options", "data", "reading", "cleaning", "words", "model", "optimization",
     "regularization", "stopping", "samples", "memorization", "cache",
 )  # fmt: skip
+# help of the argument MODEL
 MODEL = "a .safetensors file, or the run directory of a training run"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with one-sentence errors and a usage of one line; `commands` are its subparsers."""
+    """Argument parser with one-line errors and a one-line usage; `commands` maps names to subparsers."""
 
     def __init__(self, **options: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
@@ -39,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def short_usage(self) -> str:
-        """Return the required arguments of the command in one line."""
+        """Return the program name and the required arguments in one line."""
         required = []
         for action in self._actions:
             name = f"{action.metavar or action.dest}"
@@ -52,12 +53,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def summary(module: ModuleType) -> str:
-    """Return what a command does: the first line of its module's docstring, after its name."""
+    """Return the summary of a command: the first line of its module docstring without the command name."""
     return (module.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
 
 
 def option_string(name: str) -> str:
-    """Return the command line option of a field: `max_vocab` -> --max-vocab."""
+    """Return the option string of a field: `max_vocab` -> --max-vocab."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -68,10 +69,10 @@ def add_options(
     notes: Any = None,
     only: Sequence[str] = (),
 ) -> None:
-    """Add an argument for each option of the dataclass `settings`, or those in `only`, under its group.
+    """Add one argument per option of the dataclass `settings` to its argument group; `only` restricts the options.
 
-    The arguments have no default of their own: what a user does not give is absent from the namespace. The help shows
-    the default of the dataclass, or that of `defaults`, and, where it differs, that of the instance `notes`.
+    The arguments have no default: an option missing from the command line is absent from the namespace. The help
+    shows the default of the dataclass or of `defaults`, and the value of the instance `notes` if different.
     """
     groups: dict[str, Any] = {group.title or "": group for group in getattr(parser, "_action_groups", ())}
     for each in fields(settings):
@@ -91,8 +92,8 @@ def add_options(
         arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, defaults)}
         kind = type_of(each)
         if kind is bool:
-            both = default or other
-            arguments["action"] = argparse.BooleanOptionalAction if both else "store_true"
+            negatable = default or other
+            arguments["action"] = argparse.BooleanOptionalAction if negatable else "store_true"
         elif declared.choices:
             arguments["choices"] = list(declared.choices)
         else:
@@ -102,14 +103,14 @@ def add_options(
 
 
 def _help(declared: Option, defaults: Mapping[str, str]) -> str:
-    """Return the help text with the default of the standard recipe and, where it differs, that of the notes."""
-    shown = "; ".join(f"{name}: {value}" for name, value in defaults.items() if value)
+    """Return the help text followed by the nonempty `defaults` (name -> value)."""
+    listed = "; ".join(f"{name}: {value}" for name, value in defaults.items() if value)
     text = declared.help.replace("%", "%%")
-    return f"{text} ({shown})" if shown else text
+    return f"{text} ({listed})" if listed else text
 
 
 def _value(value: Any, declared: Option) -> str:
-    """Return a default as a user would give it; "" where there is none."""
+    """Return a default as command line text; "" for no default."""
     if value is None or value is False:
         return "0" if declared.zero_is_none else ""
     if value is True:
@@ -117,20 +118,20 @@ def _value(value: Any, declared: Option) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def given(args: argparse.Namespace, *settings: type) -> dict[str, Any]:
-    """Return the options of the dataclasses that the user gave."""
+def given_options(args: argparse.Namespace, *settings: type) -> dict[str, Any]:
+    """Return field -> value of the options of `settings` present on the command line."""
     names = [name for each in settings for name in options_of(each)]
     return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
-def with_option_names(sentence: str, parser: argparse.ArgumentParser) -> str:
-    """Replace the fields that a library sentence names in backticks by the options of a command."""
+def with_option_names(message: str, parser: argparse.ArgumentParser) -> str:
+    """Replace field names in backticks (`max_vocab`) in a message by the option strings of a command (--max-vocab)."""
     strings = {action.dest: action.option_strings[0] for action in _actions(parser) if action.option_strings}
-    return re.sub(r"`(\w+)`", lambda match: strings.get(match[1], match[0]), sentence)
+    return re.sub(r"`(\w+)`", lambda match: strings.get(match[1], match[0]), message)
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the arguments of a parser and of its subparsers."""
+    """Yield the actions of a parser and, recursively, of its subparsers."""
     for action in parser._actions:
         yield action
         if isinstance(action, argparse._SubParsersAction):
@@ -139,5 +140,5 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """Add the files of posts."""
+    """Add the positional argument FILE ... (files of posts)."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="txt, csv, tsv, json, jsonl, X archive, or a folder")

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from gluon_lstm.cli.options import add_files, add_options, given
+from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
@@ -43,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.report.words import Selection
 
     analysis = AnalysisOptions(
-        reading=ReadingOptions(**given(args, ReadingOptions)),
-        cleaning=replace(CLEANING, **given(args, CleaningOptions)),
-        user_dictionary=DictionaryOptions(**given(args, DictionaryOptions)).entries(args.notice),
-        cache=CacheOptions(**given(args, CacheOptions)).folder,
-        **given(args, AnalysisOptions),
+        reading=ReadingOptions(**given_options(args, ReadingOptions)),
+        cleaning=replace(CLEANING, **given_options(args, CleaningOptions)),
+        user_dictionary=DictionaryOptions(**given_options(args, DictionaryOptions)).entries(args.notice),
+        cache=CacheOptions(**given_options(args, CacheOptions)).folder,
+        **given_options(args, AnalysisOptions),
     )
-    chosen = given(args, ReportOptions)
+    chosen = given_options(args, ReportOptions)
     if {"summary", "summary_chars"} <= chosen.keys():
         raise ValueError("`summary` and `summary_chars` contradict each other: use one of them")
     if "summary_chars" in chosen:

@@ -1,7 +1,7 @@
-"""What a terminal shows: nothing that steers it; and of long work a bar, or in a log a quiet line now and then.
+"""Terminal output: escaping of control characters, notices, progress bars (terminal) and progress lines (log).
 
-A model can learn escape sequences, and a file can be called by them. So when standard output or standard error is a
-terminal, everything on its way there goes through `visible`; into a file or a pipe it goes exactly as it is.
+Generated text and file names can contain escape sequences. `escape_output` therefore escapes standard output and
+standard error if they are terminals (see `escape`). Files and pipes receive the text unchanged.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from typing import Any, TextIO
 
 from gluon_lstm.progress import Advance
 
-LINE_EVERY = 30.0  # seconds, in a log
+LOG_INTERVAL = 30.0  # seconds between progress lines in a log
 
-# Control characters become their pictures (U+2400 and on): all of C0 but tab and newline, and DEL.
+# code point -> control picture (U+2400...) for DEL and all C0 control characters except tab and newline
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
-# What else could steer a terminal or turn text around becomes U+FFFD: C1; the marks, embeddings, overrides and isolates
-# of direction, and their outdated kin; line and paragraph separators; annotations; lone surrogates. Joiners, variation
-# selectors, the tags of flags and combining characters stay: emoji and letters are made of them.
+# Code point ranges replaced by U+FFFD: C1 control characters; bidirectional marks, embeddings, overrides and isolates;
+# deprecated format characters; line and paragraph separators; interlinear annotations. `_ESCAPES` adds lone surrogates.
+# Joiners, variation selectors, tag characters (flags) and combining characters are parts of graphemes and unchanged.
 _RANGES = ((0x80, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x206F), (0xFFF9, 0xFFFB))
-_VISIBLE = _PICTURES | {code: 0xFFFD for first, last in (*_RANGES, (0xD800, 0xDFFF)) for code in range(first, last + 1)}
+_ESCAPES = _PICTURES | {code: 0xFFFD for first, last in (*_RANGES, (0xD800, 0xDFFF)) for code in range(first, last + 1)}
 
 
 def escape(text: str) -> str:
-    """The text as a terminal may have it; character by character, so that it may come in pieces.
+    """Return the text with control and bidirectional characters replaced by visible ones, character by character.
 
     >>> escape("ね\\x1b[2Jこ\\u202e\\n👨\\u200d👧")
     'ね␛[2Jこ\ufffd\\n👨\\u200d👧'
     """
-    return text.translate(_VISIBLE)
+    return text.translate(_ESCAPES)
 
 
 class EscapingStream:
-    """A text stream to a terminal that makes everything `visible`; `exact` is the stream itself."""
+    """Text stream that escapes all text (see `escape`) and writes it to `stream`."""
 
-    def __init__(self, exact: TextIO) -> None:
-        self.exact = exact
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
 
     def write(self, text: str) -> int:
-        self.exact.write(escape(text))
+        self.stream.write(escape(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -50,69 +50,75 @@ class EscapingStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.exact, name)
+        return getattr(self.stream, name)
 
 
 @contextmanager
 def escape_output() -> Iterator[None]:
-    """Standard output and error for as long as a command runs: `Shown` on a terminal, exact elsewhere.
+    """Escape standard output and standard error on a terminal until the context ends.
 
-    Lone surrogates are written as UTF-8 would write them if it could (surrogatepass), and what another encoding lacks
-    as an escape (backslashreplace), unless PYTHONIOENCODING names another way.
+    No character raises an encoding error: UTF encodings write lone surrogates (surrogatepass), other encodings write
+    unencodable characters as escapes (backslashreplace), unless PYTHONIOENCODING names another error handler. A closed
+    stream is replaced by the null device.
     """
     streams = sys.stdout, sys.stderr
-    _write_anything(sys.stdout)
-    sys.stdout, sys.stderr = map(_escaping, streams)
+    _set_encoding_errors(sys.stdout)
+    sys.stdout, sys.stderr = map(_escaping_stream, streams)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = streams
 
 
-def _write_anything(stream: Any) -> None:
-    """Let no character be an error. Standard error is so already: Python escapes there what cannot be encoded."""
+def _set_encoding_errors(stream: Any) -> None:
+    """Set an encoding error handler that raises no errors.
+
+    Does not change standard error, whose error handler is backslashreplace by default.
+    """
     if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
         utf = stream.encoding.lower().startswith("utf")
         stream.reconfigure(errors="surrogatepass" if utf else "backslashreplace")
 
 
-def _escaping(stream: Any) -> Any:
-    if stream is None:  # it was closed before we began
+def _escaping_stream(stream: Any) -> Any:
+    """Return an `EscapingStream` for a terminal, the null device for a closed stream (None), else the stream."""
+    if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="surrogatepass")
     return EscapingStream(stream) if stream.isatty() else stream
 
 
-def _exact_stderr() -> TextIO:
-    """Standard error for a bar, which has to steer the terminal."""
-    return sys.stderr.exact if isinstance(sys.stderr, EscapingStream) else sys.stderr
+def _unescaped_stderr() -> TextIO:
+    """Return standard error without escaping, for progress bars, which move the cursor."""
+    return sys.stderr.stream if isinstance(sys.stderr, EscapingStream) else sys.stderr
 
 
 def notice(line: str) -> None:
-    """Say one line, above a bar if there is one."""
+    """Print one line on standard error, above the progress bar if there is one."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        tqdm.write(escape(line), file=_exact_stderr())
+        tqdm.write(escape(line), file=_unescaped_stderr())
     else:
         print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str) -> Iterator[Advance]:
-    """A Progress with rate and time left."""
+    """Report progress, rate and remaining time on standard error (see `gluon_lstm.progress.Progress`)."""
     if sys.stderr.isatty():
-        with _bar(label, total, unit) as advance:
+        with _progress_bar(label, total, unit) as advance:
             yield advance
     else:
-        yield _lines(label, total, unit)
+        yield _progress_log(label, total, unit)
 
 
 @contextmanager
-def _bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
+def _progress_bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
+    """Draw a progress bar."""
     from tqdm import tqdm
 
-    looks = {"unit": f" {unit}", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-    with tqdm(desc=escape(label), total=total, file=_exact_stderr(), **looks) as bar:
+    style = {"unit": f" {unit}", "unit_scale": True, "leave": False, "dynamic_ncols": True}
+    with tqdm(desc=escape(label), total=total, file=_unescaped_stderr(), **style) as bar:
 
         def advance(n: int, total: int | None = None) -> None:
             if total is not None:
@@ -122,20 +128,21 @@ def _bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
         yield advance
 
 
-def _lines(label: str, total: int | None, unit: str) -> Advance:
-    begun = said = time.monotonic()
-    done, whole = 0, total
+def _progress_log(label: str, total: int | None, unit: str) -> Advance:
+    """Return an `Advance` that prints a line every `LOG_INTERVAL` seconds."""
+    start = last_line = time.monotonic()
+    done, expected = 0, total
 
     def advance(n: int, total: int | None = None) -> None:
-        nonlocal done, said, whole
+        nonlocal done, last_line, expected
         done += n
-        whole = total or whole
+        expected = total or expected
         now = time.monotonic()
-        if now - said < LINE_EVERY:
+        if now - last_line < LOG_INTERVAL:
             return
-        said = now
-        rate = done / (now - begun)
-        left = f", {100 * done / whole:.0f} %, {(whole - done) / rate / 60:.1f} min left" if whole else ""
+        last_line = now
+        rate = done / (now - start)
+        left = f", {100 * done / expected:.0f} %, {(expected - done) / rate / 60:.1f} min left" if expected else ""
         notice(f"{label}: {done:,} {unit}, {rate:,.0f} a second{left}")
 
     return advance

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from gluon_lstm.cli.options import add_files, add_options, given
+from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.from_files import OPTIONS, train
 
-    options = given(args, *OPTIONS)
+    options = given_options(args, *OPTIONS)
     disable_malloc_trim()
     if options.get("implementation") != "scratch":
         limit_blas_threads()

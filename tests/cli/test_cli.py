@@ -1,4 +1,4 @@
-"""The command line: what is asked for is done, what cannot be done is said in one line, and nothing is half done."""
+"""Commands: help, results, one-line errors that change no file, behaviour as a subprocess, signals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, SCRIPTS
+from helpers import ROOT, SCRIPTS, posts_file, save
 
 from gluon_lstm import __version__
 from gluon_lstm.cli.main import COMMANDS, main, parser
@@ -40,8 +40,8 @@ POSTS = ["@taro おはよう！！！！！", "", "RT @hanako: ねむい", "今�
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch) -> None:
-    """The user's cache and the system's folder for temporary files are not these tests' business."""
+def isolated_folders(tmp_path, monkeypatch) -> None:
+    """Redirect the user's cache and the folder of temporary files to `tmp_path`."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
@@ -50,17 +50,15 @@ def own_folders(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def posts(tmp_path) -> Path:
-    path = tmp_path / "posts.txt"
-    path.write_bytes(("\n".join(POSTS) + "\n").encode())
-    return path
+    return posts_file(tmp_path, POSTS)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """The folder of a training run of two steps."""
+    """Run directory of a training run of two steps."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "posts.txt").write_bytes(("\n".join(POSTS) + "\n").encode())
-    command = ["train", str(folder / "posts.txt"), "--out", str(folder / "run"), "--no-cache", "--seed", "3", *TINY]
+    posts = posts_file(folder, POSTS)
+    command = ["train", str(posts), "--out", str(folder / "run"), "--no-cache", "--seed", "3", *TINY]
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         assert main(command) == 0
     assert out.getvalue() == "" and "vocabulary" in err.getvalue() and "Traceback" not in err.getvalue()
@@ -68,16 +66,19 @@ def trained(tmp_path_factory) -> Path:
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    found = parser().commands
-    assert found.keys() == COMMANDS.keys()
-    return dict(found)
+    """Return command name -> parser."""
+    parsers = parser().commands
+    assert parsers.keys() == COMMANDS.keys()
+    return dict(parsers)
 
 
 def options() -> list[tuple[str, argparse.Action]]:
+    """Return (command name, argument) of all arguments."""
     return [(name, action) for name, command in commands().items() for action in command._actions]
 
 
-def on_disk(folder: Path) -> dict[str, bytes | None]:
+def folder_contents(folder: Path) -> dict[str, bytes | None]:
+    """Return path -> content of all files below a folder; None for a folder."""
     return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
@@ -98,22 +99,22 @@ def test_every_option_has_help(command, action):
     assert action.help and action.help.strip()
 
 
-def test_the_general_help_names_every_command(capsys):
-    for argument, said in (("--help", [*COMMANDS]), ("--version", [f"gluon-lstm {__version__}"])):
+def test_general_help_lists_all_commands(capsys):
+    for argument, words in (("--help", [*COMMANDS]), ("--version", [f"gluon-lstm {__version__}"])):
         with pytest.raises(SystemExit) as exit:
             main([argument])
         assert exit.value.code == 0
         out = capsys.readouterr().out
-        assert all(words in out for words in said)
+        assert all(word in out for word in words)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_is_in_the_readme(name):
+def test_readme_lists_all_commands(name):
     assert re.search(rf"gluon-lstm {name}\b", README.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_help_begins_with_one_line_of_usage_and_ends_with_three_examples(name, capsys):
+def test_help_has_one_line_usage_and_three_examples(name, capsys):
     with pytest.raises(SystemExit):
         main([name, "--help"])
     lines = capsys.readouterr().out.rstrip().splitlines()
@@ -126,23 +127,23 @@ def test_every_example_is_a_valid_command_line(example):
     assert parser().parse_args(shlex.split(example)[1:]).command in COMMANDS
 
 
-def test_no_arguments_print_the_help(capsys):
+def test_no_arguments_prints_help(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in COMMANDS)
 
 
-def test_the_page_of_the_command_line_is_current(monkeypatch):
+def test_cli_pages_are_current(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     page = importlib.import_module("cli_page")
     for language, path in page.PAGES.items():
         assert path.read_text(encoding="utf-8") == page.page(language), "run python scripts/cli_page.py"
 
 
-# ---- what is done
+# ---- results
 
 
-def test_train_leaves_a_model_that_knows_how_it_was_made(trained):
+def test_train_writes_model_history_and_curve(trained):
     model = Model.load(trained)
     assert model.config.hidden == 4 and model.metadata["steps"] == 2 and model.metadata["recipe"]["seed"] == 3
     assert {"今", "日", "晴", "!"} <= set(model.vocabulary.tokens)
@@ -151,7 +152,7 @@ def test_train_leaves_a_model_that_knows_how_it_was_made(trained):
     assert (trained / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_train_takes_the_prefix_and_the_text_settings(posts, tmp_path, capsys):
+def test_train_uses_prefix_and_text_settings(posts, tmp_path, capsys):
     arguments = ["--tokenizer", "janome-chars", "--prefix", "今日", "--mentions", "remove", "--sample-every", "1"]
     assert main(["train", str(posts), "--out", str(tmp_path / "run"), *arguments, *TINY]) == 0
     assert "今日" in capsys.readouterr().err
@@ -161,7 +162,7 @@ def test_train_takes_the_prefix_and_the_text_settings(posts, tmp_path, capsys):
     assert any((tmp_path / "user cache" / "gluon-lstm").glob("ids-*"))
 
 
-def test_train_on_a_raw_text(posts, tmp_path):
+def test_train_on_raw_text(posts, tmp_path):
     assert main(["train", str(posts), "--out", str(tmp_path / "run"), "--raw", "--no-cache", *TINY]) == 0
     codec = Model.load(tmp_path / "run").codec
     assert codec.settings.raw and codec.end_of_post is None and "\n" in codec.vocabulary
@@ -170,7 +171,7 @@ def test_train_on_a_raw_text(posts, tmp_path):
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_generate_prints_what_the_library_writes(trained, capsys):
+def test_generate_prints_texts_of_the_library(trained, capsys):
     arguments = ["--prefix", "今日", "--seed", "5", "--temperature", "1.2", "--top-k", "7", "--top-p", "0.9"]
     arguments += ["--repetition-penalty", "1.5"]
     generator = TextGenerator(Model.load(trained), SamplingOptions(1.2, 7, 0.9, 1.5))
@@ -188,15 +189,15 @@ def test_generate_prints_what_the_library_writes(trained, capsys):
     assert capsys.readouterr().out == "\n".join(expected)
 
 
-def test_generate_text_k_does_not_depend_on_the_count(trained, capsys):
-    said = {}
+def test_generate_text_does_not_depend_on_count(trained, capsys):
+    texts = {}
     for count in ("1", "4"):
         assert main(["generate", str(trained), "--seed", "9", "--length", "20", "--count", count]) == 0
-        said[count] = capsys.readouterr().out
-    assert said["4"].startswith(said["1"] + "\n")
+        texts[count] = capsys.readouterr().out
+    assert texts["4"].startswith(texts["1"] + "\n")
 
 
-def test_generate_without_a_seed_differs(trained, capsys):
+def test_generate_without_seed_is_random(trained, capsys):
     texts = set()
     for _ in range(3):
         assert main(["generate", str(trained), "--length", "80", "--temperature", "2"]) == 0
@@ -204,14 +205,14 @@ def test_generate_without_a_seed_differs(trained, capsys):
     assert len(texts) == 3
 
 
-def test_generate_names_unseen_characters_apart_from_the_text(trained, capsys):
+def test_generate_reports_unknown_characters_on_stderr(trained, capsys):
     assert main(["generate", str(trained), "--prefix", "鬱", "--length", "3"]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("鬱") and len(said.out) == 1 + 3 + 1
-    assert "'鬱'" in said.err and said.err.count("\n") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("鬱") and len(out) == 1 + 3 + 1
+    assert "'鬱'" in err and err.count("\n") == 1
 
 
-def test_evaluate_prints_the_score(trained, posts, capsys):
+def test_evaluate_prints_score(trained, posts, capsys):
     expected = evaluate(Model.load(trained), [posts])
     assert main(["evaluate", str(trained), str(posts)]) == 0
     assert f"{expected.bpc:.4f} bits per character" in capsys.readouterr().out
@@ -224,7 +225,7 @@ def test_evaluate_prints_the_score(trained, posts, capsys):
     assert values["bpc"] == pytest.approx(bits / values["characters"])
 
 
-def test_clean_writes_the_cleaned_posts(posts, tmp_path, capsys):
+def test_clean_writes_cleaned_posts(posts, tmp_path, capsys):
     cleaner = Cleaner()
     cleaned = list(cleaner.clean_posts(POSTS))
     for ending in ("txt", "jsonl"):
@@ -235,20 +236,20 @@ def test_clean_writes_the_cleaned_posts(posts, tmp_path, capsys):
         printed = capsys.readouterr().out
         for name, count in cleaner.counts.items():
             assert re.search(rf"^{name} +{count}$", printed, re.MULTILINE), name
-        assert repr("ガンバレ") in printed  # what became of ｶﾞﾝﾊﾞﾚ
+        assert repr("ガンバレ") in printed  # ｶﾞﾝﾊﾞﾚ after cleaning
 
 
-def test_clean_takes_its_options_and_without_out_writes_nothing(posts, tmp_path, capsys):
+def test_clean_applies_options_and_without_out_writes_no_file(posts, tmp_path, capsys):
     arguments = ["--mentions", "remove", "--width", "keep", "--max-repeats", "0", "--retweets", "strip"]
-    before = on_disk(tmp_path)
+    before = folder_contents(tmp_path)
     assert main(["clean", str(posts), *arguments]) == 0
     cleaner = Cleaner(CleaningOptions(mentions="remove", width="keep", max_repeats=0, retweets="strip"))
     kept = len(list(cleaner.clean_posts(POSTS)))
     assert re.search(rf"^kept +{kept}$", capsys.readouterr().out, re.MULTILINE)
-    assert on_disk(tmp_path) == before
+    assert folder_contents(tmp_path) == before
 
 
-def test_clean_a_post_with_newlines(tmp_path, capsys):
+def test_clean_replaces_newlines_in_txt(tmp_path, capsys):
     source, out = tmp_path / "a.jsonl", tmp_path / "out.txt"
     source.write_text('{"text": "一\\n二"}\n{"text": "三"}\n', encoding="utf-8")
     assert main(["clean", str(source), "--out", str(out)]) == 0
@@ -266,12 +267,12 @@ def test_cache_clear(posts, tmp_path, capsys):
     assert main(["cache", "clear", "--cache", str(tmp_path / "none")]) == 0
 
 
-# ---- what cannot be done
+# ---- errors
 
 
-def one_line(argv: list[str], capsys, folder: Path) -> str:
-    """The line in which `argv` is refused: exit code 2, nothing else said, nothing changed on disk."""
-    before = on_disk(folder)
+def rejection(argv: list[str], capsys, folder: Path) -> str:
+    """Return the error message of `argv`; assert exit code 2, one line on stderr, no stdout, no change in `folder`."""
+    before = folder_contents(folder)
     try:
         code = main(argv)
     except SystemExit as exit:
@@ -280,20 +281,21 @@ def one_line(argv: list[str], capsys, folder: Path) -> str:
     assert code == 2, (out, err)
     assert out == ""
     assert err.startswith("gluon-lstm") and err.endswith("\n") and err.count("\n") == 1, err
-    if on_disk(folder) != before:
-        gc.collect()  # a corpus that nobody holds any more goes with its files
-    assert on_disk(folder) == before
+    if folder_contents(folder) != before:
+        gc.collect()  # deletes the temporary files of unreferenced corpora
+    assert folder_contents(folder) == before
     return err
 
 
 @pytest.fixture
-def refused(capsys, tmp_path):
-    return lambda *argv: one_line([str(word) for word in argv], capsys, tmp_path)
+def error_of(capsys, tmp_path):
+    """error_of(*argv): return the error message of a command that must fail."""
+    return lambda *argv: rejection([str(word) for word in argv], capsys, tmp_path)
 
 
 @pytest.fixture(params=["train", "evaluate", "clean"])
-def read_by(request, trained, tmp_path):
-    """A command line that reads a file, but for the file; its options follow."""
+def reading_command(request, trained, tmp_path):
+    """reading_command(*files): command line of a command that reads files; options can be appended."""
 
     def argv(*files: Path | str) -> list[Path | str]:
         return {
@@ -305,102 +307,98 @@ def read_by(request, trained, tmp_path):
     return argv
 
 
-def written(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return path
+def test_empty_file(reading_command, error_of, tmp_path):
+    path = save(tmp_path / "empty.txt", b"")
+    assert f"{path} is empty" in error_of(*reading_command(path))
 
 
-def test_an_empty_file(read_by, refused, tmp_path):
-    path = written(tmp_path / "empty.txt", b"")
-    assert f"{path} is empty" in refused(*read_by(path))
+def test_missing_file(reading_command, error_of, posts, tmp_path):
+    assert "nothing.txt: there is no such file" in error_of(*reading_command(posts, tmp_path / "nothing.txt"))
+    assert "there is no such file" in error_of(*reading_command(posts / "below.txt"))
 
 
-def test_a_missing_file(read_by, refused, posts, tmp_path):
-    assert "nothing.txt: there is no such file" in refused(*read_by(posts, tmp_path / "nothing.txt"))
-    assert "there is no such file" in refused(*read_by(posts / "below.txt"))
-
-
-def test_a_folder_without_text(read_by, refused, tmp_path):
-    written(tmp_path / "folder" / "picture.png", b"\x89PNG")
-    assert "folder holds no file" in refused(*read_by(tmp_path / "folder"))
+def test_folder_without_text_files(reading_command, error_of, tmp_path):
+    (tmp_path / "folder").mkdir()
+    save(tmp_path / "folder" / "picture.png", b"\x89PNG")
+    assert f"{tmp_path / 'folder'} contains no file" in error_of(*reading_command(tmp_path / "folder"))
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "hex", "utf-8", "ascii", "utf-16"])
-def test_a_wrong_encoding(read_by, refused, tmp_path, encoding):
-    path = written(tmp_path / "sjis.txt", "今日は晴れ\n明日は雨\n".encode("cp932"))
-    line = refused(*read_by(path), "--encoding", encoding)
+def test_wrong_encoding(reading_command, error_of, tmp_path, encoding):
+    path = save(tmp_path / "sjis.txt", "今日は晴れ\n明日は雨\n".encode("cp932"))
+    line = error_of(*reading_command(path), "--encoding", encoding)
     assert encoding in line.lower() or "line 1" in line
 
 
-def test_utf8_cut_inside_a_character_is_told_by_line_and_byte(read_by, refused, tmp_path):
+def test_truncated_utf8_reports_line_and_byte(reading_command, error_of, tmp_path):
     text = "今日は晴れ\n明日は雨".encode()
-    path = written(tmp_path / "cut.txt", text[:-1])
-    assert re.search(rf"cut\.txt: line 2, byte {len(text) - 3}\b", refused(*read_by(path)))
+    path = save(tmp_path / "cut.txt", text[:-1])
+    assert re.search(rf"cut\.txt: line 2, byte {len(text) - 3}\b", error_of(*reading_command(path)))
 
 
-def test_a_binary_file(read_by, refused, tmp_path):
+def test_binary_file(reading_command, error_of, tmp_path):
     for content in (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, bytes(range(256)) * 99, b"PK\x03\x04" + bytes(99)):
-        assert "looks like a binary file" in refused(*read_by(written(tmp_path / "photo.txt", content)))
+        assert "looks like a binary file" in error_of(*reading_command(save(tmp_path / "photo.txt", content)))
 
 
-def test_a_column_or_field_that_is_not_there(read_by, refused, tmp_path):
-    table = written(tmp_path / "a.csv", "text,name\nこんにちは,太郎\n".encode())
-    assert "there is no column 'body'" in refused(*read_by(table), "--column", "body")
-    assert "no row has a column 7" in refused(*read_by(table), "--column", "7")
-    lines = written(tmp_path / "a.jsonl", '{"text": "こんにちは"}\n'.encode())
-    assert "named body" in refused(*read_by(lines), "--field", "body")
+def test_missing_column_or_field(reading_command, error_of, tmp_path):
+    table = save(tmp_path / "a.csv", "text,name\nこんにちは,太郎\n".encode())
+    assert "there is no column 'body'" in error_of(*reading_command(table), "--column", "body")
+    assert "no row has a column 7" in error_of(*reading_command(table), "--column", "7")
+    lines = save(tmp_path / "a.jsonl", '{"text": "こんにちは"}\n'.encode())
+    assert "named body" in error_of(*reading_command(lines), "--field", "body")
 
 
-def test_nothing_left_after_cleaning(refused, trained, tmp_path):
-    path = written(tmp_path / "a.txt", "RT @a: ねむい\n\n".encode())
-    assert "no post is left" in refused("train", path, "--out", tmp_path / "run", "--no-cache", *TINY)
-    assert "nothing is left" in refused("evaluate", trained, path)
+def test_no_posts_after_cleaning(error_of, trained, tmp_path):
+    path = save(tmp_path / "a.txt", "RT @a: ねむい\n\n".encode())
+    assert "no post is left" in error_of("train", path, "--out", tmp_path / "run", "--no-cache", *TINY)
+    assert "no post is left" in error_of("evaluate", trained, path)
 
 
-def test_one_token_only(refused, tmp_path):
-    path = written(tmp_path / "a.txt", "犬".encode())
-    assert "one token only" in refused("train", path, "--out", tmp_path / "run", "--raw", "--no-cache", *TINY)
+def test_single_token(error_of, tmp_path):
+    path = save(tmp_path / "a.txt", "犬".encode())
+    assert "only one token" in error_of("train", path, "--out", tmp_path / "run", "--raw", "--no-cache", *TINY)
 
 
-def test_an_out_that_cannot_be_written(refused, posts, trained, tmp_path):
+def test_invalid_out(error_of, posts, trained, tmp_path):
     train = ("train", posts, *TINY, "--no-cache", "--out")
-    assert str(posts) in refused(*train, posts / "run")
-    assert str(posts) in refused(*train, posts)
-    assert "already contains a training run" in refused(*train, trained)
-    # The name that the user gave, not that of a file which exists for a moment only.
+    assert str(posts) in error_of(*train, posts / "run")
+    assert str(posts) in error_of(*train, posts)
+    assert "already contains a training run" in error_of(*train, trained)
+    # The message names the file of the user, not the temporary file.
     for out in (posts / "a.txt", tmp_path / "none" / "a.txt"):
-        line = refused("clean", posts, "--out", out)
+        line = error_of("clean", posts, "--out", out)
         assert str(out) in line and ".tmp" not in line
     (tmp_path / "folder.txt").mkdir()
-    assert "folder.txt" in refused("clean", posts, "--out", tmp_path / "folder.txt")
-    assert ".jsonl or .txt" in refused("clean", posts, "--out", tmp_path / "a.csv")
+    assert "folder.txt" in error_of("clean", posts, "--out", tmp_path / "folder.txt")
+    assert ".jsonl or .txt" in error_of("clean", posts, "--out", tmp_path / "a.csv")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="to root every folder is writable")
-def test_an_out_without_permission(refused, posts, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write to every folder")
+def test_out_without_permission(error_of, posts, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
-    assert "locked" in refused("train", posts, "--no-cache", *TINY, "--out", tmp_path / "locked" / "run")
-    assert "locked" in refused("clean", posts, "--out", tmp_path / "locked" / "a.txt")
+    assert "locked" in error_of("train", posts, "--no-cache", *TINY, "--out", tmp_path / "locked" / "run")
+    assert "locked" in error_of("clean", posts, "--out", tmp_path / "locked" / "a.txt")
 
 
-def test_a_cache_that_cannot_be_written(refused, posts, tmp_path):
-    assert str(posts) in refused("train", posts, "--out", tmp_path / "run", *TINY, "--cache", posts / "cache")
+def test_unwritable_cache(error_of, posts, tmp_path):
+    assert str(posts) in error_of("train", posts, "--out", tmp_path / "run", *TINY, "--cache", posts / "cache")
 
 
 @pytest.fixture(params=["generate", "evaluate"])
-def runs_model(request, posts):
+def model_command(request, posts):
+    """model_command(path): command line of a command that loads a model."""
     return lambda path: ["generate", path] if request.param == "generate" else ["evaluate", path, posts]
 
 
-def test_a_model_that_is_none(runs_model, refused, posts, tmp_path, trained):
-    assert "posts.txt: not a model" in refused(*runs_model(posts))
-    assert "none.safetensors: No such file" in refused(*runs_model(tmp_path / "none.safetensors"))
-    assert str(tmp_path) in refused(*runs_model(tmp_path))
-    whole = (trained / "best.safetensors").read_bytes()
-    for content in (b"", whole[:-1], whole[:500], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
-        damaged = written(tmp_path / "damaged.safetensors", content)
-        assert "damaged.safetensors" in refused(*runs_model(damaged))
+def test_invalid_model_file(model_command, error_of, posts, tmp_path, trained):
+    assert "posts.txt: not a model" in error_of(*model_command(posts))
+    assert "none.safetensors: No such file" in error_of(*model_command(tmp_path / "none.safetensors"))
+    assert str(tmp_path) in error_of(*model_command(tmp_path))
+    intact = (trained / "best.safetensors").read_bytes()
+    for content in (b"", intact[:-1], intact[:500], intact[:-9] + bytes([intact[-9] ^ 1]) + intact[-8:]):
+        damaged = save(tmp_path / "damaged.safetensors", content)
+        assert "damaged.safetensors" in error_of(*model_command(damaged))
 
 
 @pytest.mark.parametrize(
@@ -424,8 +422,8 @@ def test_a_model_that_is_none(runs_model, refused, posts, tmp_path, trained):
         ["surplus"],
     ],
 )
-def test_generate_refuses(refused, trained, arguments):
-    line = refused("generate", trained, *arguments)
+def test_generate_rejects_invalid_option(error_of, trained, arguments):
+    line = error_of("generate", trained, *arguments)
     assert arguments[0] in line
 
 
@@ -466,33 +464,33 @@ def test_generate_refuses(refused, trained, arguments):
         ["--hid", "4"],
     ],
 )
-def test_train_refuses(refused, posts, tmp_path, arguments):
-    line = refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
-    words = {"--ctx": arguments[-1], "--raw": "raw", "--max-repeats": "max_repeats"}  # those say it in other words
-    assert words.get(arguments[0], arguments[0]) in line
+def test_train_rejects_invalid_option(error_of, posts, tmp_path, arguments):
+    line = error_of("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
+    assert arguments[0] in line
 
 
-def test_a_gpu_that_is_not_there(refused, posts, tmp_path):
+def test_missing_gpu(error_of, posts, tmp_path):
     from gluon_lstm.compat import mx
 
     if mx.context.num_gpus():
         pytest.skip("there is a GPU")
-    assert "gpu is not there" in refused("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, "--ctx", "gpu")
+    line = error_of("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, "--ctx", "gpu")
+    assert "--ctx gpu: " in line and "0 GPUs" in line
 
 
 @pytest.mark.parametrize(
     "argv",
     [["fly"], ["--nosuch"], ["train"], ["generate"], ["evaluate", "m"], ["clean"], ["cache"], ["cache", "melt"]],
 )
-def test_a_command_line_that_is_none(refused, argv):
-    assert "--help" in refused(*argv)
+def test_invalid_command_line(error_of, argv):
+    assert "--help" in error_of(*argv)
 
 
-# ---- as a process of its own
+# ---- subprocesses
 
 
-def process(*argv: str | Path, before: str = "", **options):
-    """`python -m gluon_lstm` with the arguments, its streams pipes; `before` is code that runs first."""
+def start_process(*argv: str | Path, before: str = "", **options):
+    """Start `python -m gluon_lstm *argv` with pipes for stdout and stderr; `before`: Python code executed first."""
     code = f"{before}\nimport runpy; runpy.run_module('gluon_lstm', run_name='__main__')"
     command = [sys.executable, *(["-c", code] if before else ["-m", "gluon_lstm"]), *map(str, argv)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -501,54 +499,55 @@ def process(*argv: str | Path, before: str = "", **options):
     return subprocess.Popen(command, env=environment, encoding="utf-8", **streams, **options)
 
 
-def test_bad_input_to_a_real_process(tmp_path):
-    child = process("generate", tmp_path / "none.safetensors", "--temperature", "0.5")
+def test_bad_input_in_subprocess(tmp_path):
+    child = start_process("generate", tmp_path / "none.safetensors", "--temperature", "0.5")
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (2, "")
     assert err.startswith("gluon-lstm: ") and err.count("\n") == 1
 
 
-def test_generate_in_a_real_process_speaks_utf8(trained, capsys):
+def test_generate_in_subprocess_writes_utf8(trained, capsys):
     arguments = ["generate", str(trained), "--prefix", "今日", "--seed", "1", "--length", "40"]
     assert main(arguments) == 0
-    child = process(*arguments)
+    child = start_process(*arguments)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out, err) == (0, capsys.readouterr().out, "")
 
 
-def test_a_reader_that_has_gone_is_no_error(trained):
-    child = process("generate", trained, "--length", "1000000")
+def test_closed_pipe_raises_no_error(trained):
+    child = start_process("generate", trained, "--length", "1000000")
     assert child.stdout.read(50)
     child.stdout.close()
     assert child.stderr.read() == ""
     assert child.wait(timeout=60) == 0
 
 
-def test_without_mxnet_training_says_what_to_do_and_the_rest_works(trained, posts, tmp_path):
-    nothing = "import sys; sys.modules['mxnet'] = None"
-    child = process("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, before=nothing)
+def test_without_mxnet_only_training_fails(trained, posts, tmp_path):
+    without_mxnet = "import sys; sys.modules['mxnet'] = None"
+    child = start_process("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, before=without_mxnet)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (2, "")
     assert err.startswith("gluon-lstm: MXNet is not installed") and err.count("\n") == 1
     assert not (tmp_path / "run").exists()
     for argv in (["generate", trained, "--length", "5"], ["evaluate", trained, posts], ["clean", posts]):
-        child = process(*argv, before=nothing)
+        child = start_process(*argv, before=without_mxnet)
         assert child.communicate(timeout=60)[0] and child.returncode == 0
 
 
-# ---- Ctrl-C
+# ---- signals
 
 
-def test_an_interrupt_is_130(posts, capsys, monkeypatch):
-    def interrupted(_: argparse.Namespace) -> int:
+def test_interrupt_exits_with_130(posts, capsys, monkeypatch):
+    def raise_interrupt(_: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(COMMANDS["clean"], "run", interrupted)
+    monkeypatch.setattr(COMMANDS["clean"], "run", raise_interrupt)
     assert main(["clean", str(posts)]) == 130
     assert capsys.readouterr().err == "gluon-lstm: interrupted\n"
 
 
-def until(condition: Callable[[], bool], child: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], child: subprocess.Popen[str], seconds: float = 60) -> None:
+    """Wait for a condition; fail if the process ends or after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert child.poll() is None, child.stderr.read()
@@ -556,49 +555,49 @@ def until(condition: Callable[[], bool], child: subprocess.Popen[str], seconds: 
         time.sleep(0.05)
 
 
-# A shell may start background work with interrupts switched off, which children inherit.
-LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# Python code that enables SIGINT, which a shell can disable for background jobs and their child processes
+ENABLE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 SMALL = ["--no-cache", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
 
 
-def stopped(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
-    """The process ends as interrupted, says how to go on, and has left the weights it had by then in its folder."""
+def assert_interrupted(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:
+    """Assert that the process was interrupted, printed the resume command and saved its weights in `run`."""
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (code, "")
     assert "Traceback" not in err
-    *_, told, last = err.splitlines()
-    assert told.startswith("continue with: gluon-lstm train ") and told.endswith(" --resume")
+    *_, resume, last = err.splitlines()
+    assert resume.startswith("continue with: gluon-lstm train ") and resume.endswith(" --resume")
     assert last == "gluon-lstm: interrupted"
     assert Model.load(run / "last.safetensors").metadata["steps"] > 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be sent these signals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_training_keeps_the_weights_and_says_how_to_go_on(posts, tmp_path, number, code):
+def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, number, code):
     run = tmp_path / "a run"
-    child = process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=LISTENING)
+    child = start_process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=ENABLE_SIGINT)
     try:
-        until(lambda: (run / "history.jsonl").exists(), child)
+        wait_until(lambda: (run / "history.jsonl").exists(), child)
         child.send_signal(number)
-        stopped(child, run, code)
+        assert_interrupted(child, run, code)
     finally:
         child.kill()
     steps = Model.load(run / "last.safetensors").metadata["steps"]
-    again = process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
+    again = start_process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
-    again = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    again = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 0 and f"resuming from step {steps:,}, " in err
     assert Model.load(run / "last.safetensors").metadata["steps"] == steps + 3
-    finished = process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    finished = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
     _, err = finished.communicate(timeout=30)
     assert finished.returncode == 0 and "the training run is complete" in err
 
 
-def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
-    """Python drops what is raised in a destructor, and training frees an array at every turn."""
-    code = LISTENING + (
+def test_ctrl_c_in_destructor_stops_training(posts, tmp_path):
+    """Python discards exceptions raised in a destructor, and every training step frees arrays."""
+    code = ENABLE_SIGINT + (
         "from gluon_lstm.training.trainer import Trainer\n"
         "class Freed:\n"
         "    def __del__(self):\n"
@@ -610,11 +609,11 @@ def test_ctrl_c_is_heard_whatever_is_being_done(posts, tmp_path):
         "Trainer.update = update\n"
     )
     run = tmp_path / "run"
-    stopped(process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)
+    assert_interrupted(start_process("train", posts, "--out", run, "--steps", "50", *SMALL, before=code), run)
 
 
 @pytest.mark.parametrize("command", ["clean", "train"])
-def test_options_are_the_fields_of_their_dataclasses(command):
+def test_options_match_dataclass_fields(command):
     actions = {action.dest: action for action in commands()[command]._actions}
     for settings in (CleaningOptions, ReadingOptions) if command == "clean" else OPTIONS:
         for field in fields(settings):
@@ -628,6 +627,6 @@ def test_options_are_the_fields_of_their_dataclasses(command):
                 assert f"default: {field.default:g}" in action.help if isinstance(field.default, float) else True
 
 
-def test_a_field_in_an_error_is_printed_as_the_option(refused, posts, tmp_path):
-    error = refused("train", posts, "--out", tmp_path / "run", "--learning-rate", "0")
+def test_error_names_option_instead_of_field(error_of, posts, tmp_path):
+    error = error_of("train", posts, "--out", tmp_path / "run", "--learning-rate", "0")
     assert "--learning-rate 0" in error and "`" not in error

@@ -1,4 +1,4 @@
-"""What reaches a terminal cannot steer it; what reaches a pipe is exact; and no character is an error anywhere."""
+"""Escaping of terminal output, exact output to pipes, and output encodings."""
 
 from __future__ import annotations
 
@@ -11,60 +11,55 @@ import sys
 import unicodedata
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, random_model, save
 
 from gluon_lstm.cli import terminal
 from gluon_lstm.cli.terminal import EscapingStream, escape
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model
-from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
-from gluon_lstm.text.vocabulary import Vocabulary
 
-STEERING = ["\x1b", "\x9b", "\u202e", "\r", "\b", "\x07", "\ud83d", "\u2028"]
-HARMLESS = ["あ", "👨\u200d👧", "か\u3099", "❤\ufe0f", "\t"]
-SHOWN = {"\x1b": "␛", "\r": "␍", "\b": "␈", "\x07": "␇"}
+UNSAFE = ["\x1b", "\x9b", "\u202e", "\r", "\b", "\x07", "\ud83d", "\u2028"]
+SAFE = ["あ", "👨\u200d👧", "か\u3099", "❤\ufe0f", "\t"]
+PICTURES = {"\x1b": "␛", "\r": "␍", "\b": "␈", "\x07": "␇"}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    """A raw model that writes each of its tokens as often as any other."""
-    folder = tmp_path_factory.mktemp("model")
-    tokens = ["<unk>", *STEERING, *HARMLESS]
-    arrays = {name: np.zeros(shape, np.float32) for name, shape in ModelConfig(1).shapes(len(tokens)).items()}
-    codec = Codec(TextSettings(raw=True), Vocabulary(tokens, 1))
-    Model(ModelConfig(1), codec, arrays).save(folder / "model.safetensors")
-    return folder / "model.safetensors"
+    """Path of a raw model with zero weights: all tokens are equally probable."""
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    random_model(TextSettings(raw=True), [*UNSAFE, *SAFE], ModelConfig(1), scale=0).save(path)
+    return path
 
 
 def environment(**changes: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **changes}
+    """Return the environment without locale and Python settings, LANG=C.UTF-8, and `changes`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    return {**inherited, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **changes}
 
 
-def piped(*argv: object, code: str = "", **changes: str) -> tuple[int, bytes, bytes]:
-    """Exit code, standard output and standard error of `python -m gluon_lstm`, or of some code, in pipes."""
+def run_with_pipes(*argv: object, code: str = "", **changes: str) -> tuple[int, bytes, bytes]:
+    """Return (exit code, stdout, stderr) of `python -m gluon_lstm *argv`, or of `python -c code *argv`, with pipes."""
     start = ["-c", code] if code else ["-m", "gluon_lstm"]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *start, *map(os.fsencode, map(str, argv))],
         capture_output=True,
         env=environment(**changes),
         timeout=60,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return result.returncode, result.stdout, result.stderr
 
 
-def on_a_terminal(*argv: object, code: str = "", output: str = "both", **changes: str) -> tuple[int, bytes]:
-    """Exit code, and all that a terminal gets; `output` "stderr": of that alone, standard output goes nowhere."""
+def run_on_terminal(*argv: object, code: str = "", output: str = "both", **changes: str) -> tuple[int, bytes]:
+    """Return (exit code, output) of the same command on a pseudo-terminal; `output` "stderr": discard stdout."""
     pty = pytest.importorskip("pty")
     main, other = pty.openpty()
     import fcntl
     import termios
 
-    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))  # a bar needs room
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))  # width of a progress bar
     start = ["-c", code] if code else ["-m", "gluon_lstm"]
     child = subprocess.Popen(
         [sys.executable, *start, *map(os.fsencode, map(str, argv))],
@@ -74,85 +69,86 @@ def on_a_terminal(*argv: object, code: str = "", output: str = "both", **changes
         env=environment(TERM="xterm", **changes),
     )
     os.close(other)
-    said = b""
+    received = b""
     while True:
         try:
             read = os.read(main, 65536)
-        except OSError:  # Linux: nobody holds the other end any more
+        except OSError:  # Linux: EIO after the child closed the other end
             break
         if not read:
             break
-        said += read
+        received += read
     os.close(main)
-    return child.wait(timeout=60), said.replace(b"\r\n", b"\n")  # a terminal makes CR LF of a line end
+    return child.wait(timeout=60), received.replace(b"\r\n", b"\n")  # the terminal driver writes \n as \r\n
 
 
-def expected(model: Path, seed: int, length: int) -> str:
+def generated_text(model: Path, seed: int, length: int) -> str:
+    """Return `length` characters generated by the library."""
     from gluon_lstm.sampling.generator import TextGenerator, rng_for
 
     generator = TextGenerator(Model.load(model))
     return "".join(generator.stream(generator.prefix(""), rng_for(seed), length=length))
 
 
-def steers(said: bytes) -> list[str]:
-    """The characters in it that a terminal would obey."""
-    text = said.decode("utf-8")
+def unsafe_characters(output: bytes) -> list[str]:
+    """Return the characters that a terminal would interpret, except tab and newline."""
+    text = output.decode("utf-8")
     return [c for c in text if c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or c == "\u202e")]
 
 
-# ---- one character after another
+# ---- escape
 
 
-def test_the_example_in_its_docstring():
+def test_docstring_examples():
     assert doctest.testmod(terminal).failed == 0 and doctest.testmod(terminal).attempted > 0
 
 
-def test_every_control_character_becomes_one_that_is_seen():
+def test_control_characters_become_control_pictures():
     for code in [*range(0x20), 0x7F, *range(0x80, 0xA0)]:
         character = chr(code)
-        shown = escape(character)
-        assert len(shown) == 1
-        assert (shown == character) == (character in "\t\n")
-        assert character in "\t\n" or unicodedata.category(shown) == "So"
+        escaped = escape(character)
+        assert len(escaped) == 1
+        assert (escaped == character) == (character in "\t\n")
+        assert character in "\t\n" or unicodedata.category(escaped) == "So"
     assert escape("\0\x1b\x7f") == "␀␛␡"
 
 
 @pytest.mark.parametrize("first, last", [(0x202A, 0x202E), (0x2066, 0x2069), (0x2028, 0x2029), (0xD800, 0xDFFF)])
-def test_what_turns_text_around_or_is_no_character_is_replaced(first, last):
+def test_bidi_controls_separators_and_surrogates_are_replaced(first, last):
     assert {escape(chr(code)) for code in range(first, last + 1)} == {"\ufffd"}
     assert escape("\u200e\u200f\u061c") == "\ufffd" * 3
 
 
-def test_all_that_text_is_made_of_stays():
+def test_ordinary_text_is_unchanged():
     text = "ねこ\u3000漢字 Aé e\u0301 か\u3099 ｶﾞ 👨\u200d👩\u200d👧 ❤\ufe0f 葛\U000e0100 नि \u200c 한 العربية\t\n"
     text += "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f 🇯🇵 👍🏽 𠮟 ﷽ \xa0\xad\u200b\ufeff"
     assert escape(text) == text
 
 
-def test_a_stream_may_be_written_in_pieces():
-    beneath = io.StringIO()
-    stream = EscapingStream(beneath)
+def test_stream_escapes_each_write():
+    raw = io.StringIO()
+    stream = EscapingStream(raw)
     assert stream.write("\x1b[2J\u202e") == 5
     stream.writelines(["\x07あ", "\n"])
     print("\r", file=stream, flush=True)
-    assert beneath.getvalue() == "␛[2J\ufffd␇あ\n␍\n" and not stream.isatty()
+    assert raw.getvalue() == "␛[2J\ufffd␇あ\n␍\n" and not stream.isatty()
 
 
-# ---- the command line
+# ---- output of commands
 
 
-def test_a_pipe_gets_exactly_what_the_model_writes(model):
-    code, out, err = piped("generate", model, "--seed", "4", "--length", "200")
-    text = expected(model, 4, 200)
-    assert (code, err) == (0, b"") and set(STEERING) <= set(text)
+def test_pipe_receives_generated_text_unchanged(model):
+    code, out, err = run_with_pipes("generate", model, "--seed", "4", "--length", "200")
+    text = generated_text(model, 4, 200)
+    assert (code, err) == (0, b"") and set(UNSAFE) <= set(text)
     assert out == text.encode("utf-8", "surrogatepass")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--count", "2"]])
-def test_a_terminal_gets_it_made_visible(model, arguments):
-    code, out = on_a_terminal("generate", model, "--seed", "4", "--length", "200", *arguments)
-    assert code == 0 and not steers(out)
-    text = "".join(SHOWN.get(c, "\ufffd" if c in STEERING else c) for c in expected(model, 4, 200))
+def test_terminal_receives_escaped_text(model, arguments):
+    code, out = run_on_terminal("generate", model, "--seed", "4", "--length", "200", *arguments)
+    assert code == 0 and not unsafe_characters(out)
+    text = "".join(PICTURES.get(c, "\ufffd" if c in UNSAFE else c) for c in generated_text(model, 4, 200))
     assert out.decode("utf-8").startswith(text)
 
 
@@ -168,59 +164,58 @@ def test_a_terminal_gets_it_made_visible(model, arguments):
     ],
     ids=lambda locale: "-".join(locale.values()),
 )
-def test_no_encoding_is_too_small(model, locale):
-    """What it lacks is written as an escape, which says which character was meant."""
-    code, out, err = piped("generate", model, "--seed", "4", "--length", "80", "--prefix", "あ", **locale)
+def test_unencodable_characters_are_escaped(model, locale):
+    """With backslashreplace, the escape contains the code point."""
+    code, out, err = run_with_pipes("generate", model, "--seed", "4", "--length", "80", "--prefix", "あ", **locale)
     assert code == 0 and b"Traceback" not in err
     if locale.get("PYTHONIOENCODING") == "ascii":
-        text = "あ" + expected(model, 4, 80)
+        text = "あ" + generated_text(model, 4, 80)
         assert out == text.encode("ascii", "backslashreplace")
     if locale.get("PYTHONIOENCODING") != "utf-16":
-        code, shown = on_a_terminal("generate", model, "--seed", "4", "--length", "80", **locale)
-        assert code == 0 and not set(shown) & {0x1B, 0x07, 0x08, 0x0D}
+        code, output = run_on_terminal("generate", model, "--seed", "4", "--length", "80", **locale)
+        assert code == 0 and not set(output) & {0x1B, 0x07, 0x08, 0x0D}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="closes streams as a shell of Unix does")
-def test_closed_streams_are_no_error(model):
+@pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
+def test_closed_streams_raise_no_error(model):
     start = f"exec '{sys.executable}' -m gluon_lstm generate '{model}' --length 9 --prefix 鬱"
-    for closed, shown in ((">&-", (False, True)), ("2>&-", (True, False)), (">&- 2>&-", (False, False))):
+    for closed, has_output in ((">&-", (False, True)), ("2>&-", (True, False)), (">&- 2>&-", (False, False))):
         command = ["sh", "-c", f"{start} {closed}"]
-        done = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=False)
-        assert done.returncode == 0 and (bool(done.stdout), bool(done.stderr)) == shown
-        assert b"Traceback" not in done.stderr
+        result = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=False)
+        assert result.returncode == 0 and (bool(result.stdout), bool(result.stderr)) == has_output
+        assert b"Traceback" not in result.stderr
 
 
+# file name with control characters
 NAME = "\x1b[31m\u202e\x07.txt"
 
 
-def test_an_error_sentence_does_not_steer_a_terminal(tmp_path):
+def test_error_messages_are_escaped(tmp_path):
     for argv in (["generate", tmp_path / NAME], ["clean", tmp_path / NAME], ["clean", "a", "--\x1b[31m"]):
-        code, said = on_a_terminal(*argv)
-        assert code == 2 and not steers(said) and said.count(b"\n") == 1 and "␛[31m".encode() in said
-        code, _, said = piped(*argv)
-        assert code == 2 and b"\x1b[31m" in said
+        code, output = run_on_terminal(*argv)
+        assert code == 2 and not unsafe_characters(output) and output.count(b"\n") == 1 and "␛[31m".encode() in output
+        code, _, err = run_with_pipes(*argv)
+        assert code == 2 and b"\x1b[31m" in err
 
 
-def test_what_commands_print_and_notice_does_not_steer_a_terminal(model, tmp_path):
-    """File names and posts, on standard output and error, while a bar moves."""
-    posts = tmp_path / NAME
-    posts.write_bytes("あ\x1b[2J\x9bあ\nあか\u202e\n".encode() * 50)
-    sjis = tmp_path / f"sjis{NAME}"
-    sjis.write_bytes("今日は晴れ\n明日は雨\n".encode("cp932") * 50)
+def test_output_and_notices_are_escaped(model, tmp_path):
+    """File names and posts, on standard output and standard error, with a progress bar."""
+    posts = save(tmp_path / NAME, "あ\x1b[2J\x9bあ\nあか\u202e\n" * 50)
+    sjis = save(tmp_path / f"sjis{NAME}", "今日は晴れ\n明日は雨\n".encode("cp932") * 50)
     for argv in (
         ["clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep"],
         ["evaluate", model, posts, sjis],
         ["generate", model, "--prefix", "あ\x1b[31m", "--length", "5"],
     ):
-        code, said = on_a_terminal(*argv)
+        code, output = run_on_terminal(*argv)
         assert code == 0
-        # A bar draws itself anew with CR; between its lines nothing else may steer.
-        assert set(steers(said)) <= {"\r"}, said
-    code, out, err = piped("clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep")
+        # A progress bar redraws with CR; no other control character is allowed.
+        assert set(unsafe_characters(output)) <= {"\r"}, output
+    code, out, err = run_with_pipes("clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep")
     assert code == 0 and NAME.encode() in out and NAME.encode() in err
 
 
-def test_a_bar_is_drawn_and_its_label_steers_nothing():
+def test_progress_bar_escapes_its_label():
     code = (
         "from gluon_lstm.cli.terminal import notice, progress, escape_output\n"
         "with escape_output(), progress('label\\x1b[31m', 3, 'steps') as advance:\n"
@@ -228,19 +223,20 @@ def test_a_bar_is_drawn_and_its_label_steers_nothing():
         "        advance(1)\n"
         "        notice('line\\x1b[2J\\r' + chr(0xd83d))\n"
     )
-    status, said = on_a_terminal(code=code, output="stderr")
-    text = said.decode("utf-8")
+    status, output = run_on_terminal(code=code, output="stderr")
+    text = output.decode("utf-8")
     assert status == 0 and "\x1b" not in text
     assert "label␛[31m" in text and text.count("line␛[2J␍\ufffd\n") == 3 and "\r" in text
 
 
-def test_the_samples_of_training_do_not_steer_a_terminal(tmp_path):
-    posts = tmp_path / "posts.txt"
-    posts.write_bytes("あ\x1b[2J\x9b\u202e\x07\n".encode() * 40)
+def test_training_samples_are_escaped(tmp_path):
+    posts = save(tmp_path / "posts.txt", "あ\x1b[2J\x9b\u202e\x07\n" * 40)
     arguments = ["--steps", "2", "--hidden", "4", "--batch-size", "2", "--seq-len", "4", "--sample-every", "1"]
     run = tmp_path / "run"
-    code, said = on_a_terminal("train", posts, "--out", run, "--raw", "--no-cache", *arguments, "--prefix", "あ\x1b")
-    assert code == 0, said
-    # The bar moves the cursor up with ESC [A when it has to; nothing that was learned does.
-    assert set(steers(said)) <= {"\r"} and "␛".encode() in said
+    code, output = run_on_terminal(
+        "train", posts, "--out", run, "--raw", "--no-cache", *arguments, "--prefix", "あ\x1b"
+    )
+    assert code == 0, output
+    # The generated samples contain escape characters; the terminal receives only the CR of the progress bar.
+    assert set(unsafe_characters(output)) <= {"\r"} and "␛".encode() in output
     assert "\x1b" in (run / "samples.txt").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What docs/errata.md says of the notes is so: its snippets run, its commands exist, and so do the pages it links."""
+"""docs/errata.md: snippets run, commands and linked pages exist, both languages have the same tables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gluon_lstm.cli.main import parser
 
 PAGE = (DOCS / "errata.md").read_text(encoding="utf-8")
 ENGLISH, JAPANESE = PAGE.split("# 5 つのノートの正誤表\n")
-NAMES = sorted(set(re.findall(r"`(gluon-lstm [^`]+)`", PAGE)))
+COMMANDS = sorted(set(re.findall(r"`(gluon-lstm [^`]+)`", PAGE)))
 
 
-def test_the_snippets_are_true():
+def test_snippets_run():
     pytest.importorskip("gluon_lstm.compat", exc_type=ImportError)
     session = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
     parsed = doctest.DocTestParser().get_doctest(session, {}, "docs/errata.md", None, 0)
@@ -24,12 +24,12 @@ def test_the_snippets_are_true():
     assert result.attempted > 70 and not result.failed
 
 
-@pytest.mark.parametrize("command", NAMES)
-def test_every_command_can_be_given(command):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_valid(command):
     parser().parse_args(shlex.split(command)[1:])
 
 
-def test_every_option_named_alone_is_one_of_training():
+def test_options_without_command_are_options_of_train():
     options = set(re.findall(r"`(--[^`]+)`", PAGE))
     assert options
     for option in options - {"--seed"}:
@@ -39,18 +39,18 @@ def test_every_option_named_alone_is_one_of_training():
         parser().parse_args(["train", "FILE", "--out", "DIR", *values])
 
 
-def test_every_page_linked_is_there():
+def test_linked_pages_exist():
     links = set(re.findall(r"\]\(([\w.-]+)\)", PAGE))
     assert links and all((DOCS / link).exists() for link in links)
 
 
-@pytest.mark.parametrize("half", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
-def test_both_halves_speak_of_all_five_notes(half):
-    assert re.findall(r"^## \D*(\d{3})", half, re.MULTILINE) == ["000", "001", "002", "003", "004"]
+@pytest.mark.parametrize("page", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
+def test_both_languages_cover_all_notes(page):
+    assert re.findall(r"^## \D*(\d{3})", page, re.MULTILINE) == ["000", "001", "002", "003", "004"]
 
 
-def test_both_halves_say_the_same_of_each():
-    """As many rows in each table, with the same proofs."""
+def test_both_languages_have_the_same_proofs():
+    """Same number of table rows, with the same commands, pages and snippet letters in the proof column."""
     english, japanese = (re.findall(r"^\|.*\|.*\|(.*)\|.*\|$", half, re.MULTILINE) for half in (ENGLISH, JAPANESE))
     assert len(english) == len(japanese)
     for cells in zip(english, japanese):
