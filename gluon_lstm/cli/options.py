@@ -86,10 +86,10 @@ def add_options(
             if declared.group not in groups:
                 groups[declared.group] = parser.add_argument_group(declared.group)  # type: ignore[attr-defined]
             target = groups[declared.group]
-        defaults = {"default": _value(default, declared), "notes": _value(other, declared) or "no"}
+        listed = {"default": _value(default, declared), "notes": _value(other, declared) or "no"}
         if other == default:
-            del defaults["notes"]
-        arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, defaults)}
+            del listed["notes"]
+        arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, listed)}
         kind = type_of(each)
         if kind is bool:
             negatable = default or other
@@ -99,7 +99,7 @@ def add_options(
         else:
             arguments.update(type=kind, metavar=declared.metavar or each.name.upper())
         action = target.add_argument(option_string(each.name), **arguments)
-        vars(action).update(text=declared.help, defaults=defaults)  # for docs/cli.md
+        vars(action).update(text=declared.help, defaults=listed)  # for docs/cli.md
 
 
 def _help(declared: Option, defaults: Mapping[str, str]) -> str:
