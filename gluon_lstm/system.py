@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 
@@ -29,6 +28,8 @@ def cpu_name() -> str:
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
     """Return name -> version of the installed ones among the packages `names`."""
+    from importlib.metadata import PackageNotFoundError, version  # takes a tenth of the start of a command
+
     found = {}
     for name in names:
         with suppress(PackageNotFoundError):

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +76,8 @@ def key_of(*parts: Any) -> str:
 
 def text_library_versions() -> list[str]:
     """Return the versions of TEXT_LIBRARIES for cache keys."""
+    from importlib.metadata import version  # here: the options below are imported by every start
+
     return [version(name) for name in TEXT_LIBRARIES]
 
 
