@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gluon_lstm.cli.main import COMMANDS, parser
-from gluon_lstm.cli.options import GROUPS, Parser, summary
+from gluon_lstm.cli.options import GROUPS, Parser, explanation, summary
 
 ROOT = Path(__file__).resolve().parent.parent
 JAPANESE = Path(__file__).with_name("cli_ja.json")
@@ -51,6 +51,7 @@ def _command(name: str, command: Parser, texts: dict[str, str], ja: dict[str, st
     yield f"## gluon-lstm {name}"
     yield _text(name, summary(COMMANDS[name]), ja)
     yield f"```\n{command.short_usage()}\n```"
+    yield _text(f"{name} explanation", explanation(COMMANDS[name]), ja)
     for group in sorted(command._action_groups, key=lambda group: GROUPS.index(group.title or "options")):
         rows = []
         for action in group._group_actions:

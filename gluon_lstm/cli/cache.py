@@ -1,4 +1,7 @@
-"""gluon-lstm cache: clear the folder that keeps tokens and ids between runs"""
+"""gluon-lstm cache: clear the folder that keeps tokens and ids between runs
+
+Removes the tokens and ids that train and report keep.
+"""
 
 from __future__ import annotations
 

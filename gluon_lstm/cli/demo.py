@@ -1,4 +1,7 @@
-"""gluon-lstm demo: answer questions of the notes by running code"""
+"""gluon-lstm demo: answer questions of the notes by running code
+
+Each demo prints its numbers and, with --out, writes a picture NAME.png.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""gluon-lstm generate: write texts that begin with a prefix"""
+"""gluon-lstm generate: write texts that begin with a prefix
+
+MXNet is not needed. The prefix is cleaned like the posts; with words its end may be the beginning of a longer word. A
+post has at most 1000 characters. The same model, options, seed and machine give the same text.
+"""
 
 from __future__ import annotations
 

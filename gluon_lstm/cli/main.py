@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gluon_lstm import __version__
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
-from gluon_lstm.cli.options import Parser, summary, with_option_names
+from gluon_lstm.cli.options import EXAMPLES_HEADING, Parser, explanation, summary, with_option_names
 from gluon_lstm.cli.terminal import escape_output, notice
 from gluon_lstm.signals import raise_on_signal
 
@@ -40,9 +40,9 @@ def parser(only: str | None = None) -> Parser:
     root.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
     subparsers = root.add_subparsers(dest="command", metavar="COMMAND")
     for name, module in COMMANDS.items():
-        examples = "\n".join(("examples:", *(f"  {line}" for line in module.EXAMPLES)))
+        examples = "\n".join((EXAMPLES_HEADING, *(f"  {line}" for line in module.EXAMPLES)))
         root.commands[name] = subparsers.add_parser(
-            name, help=summary(module), description=summary(module), epilog=examples
+            name, help=summary(module), description=f"{summary(module)}\n\n{explanation(module)}", epilog=examples
         )
         if only in (None, name):
             module.add_arguments(root.commands[name])

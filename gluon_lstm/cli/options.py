@@ -17,15 +17,24 @@ GROUPS = (
     "regularization", "stopping", "samples", "memorization", "cache",
 )  # fmt: skip
 # help of the argument MODEL
+EXAMPLES_HEADING = "examples:"
 MODEL = "a .safetensors file, or the run directory of a training run"
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Formatter that wraps each paragraph of a description and keeps the lines of the examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(EXAMPLES_HEADING):
+            return text
+        return "\n\n".join(super(_HelpFormatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
 
 
 class Parser(argparse.ArgumentParser):
     """Argument parser with one-line errors and a one-line usage; `commands` maps names to subparsers."""
 
     def __init__(self, **options: Any) -> None:
-        formatter = argparse.RawDescriptionHelpFormatter
-        super().__init__(**{"allow_abbrev": False, "formatter_class": formatter, **options})
+        super().__init__(**{"allow_abbrev": False, "formatter_class": _HelpFormatter, **options})
         self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:
@@ -55,6 +64,11 @@ class Parser(argparse.ArgumentParser):
 def summary(module: ModuleType) -> str:
     """Return the summary of a command: the first line of its module docstring without the command name."""
     return (module.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
+
+
+def explanation(module: ModuleType) -> str:
+    """Return the paragraphs after the first line of a module's docstring."""
+    return (module.__doc__ or "").partition("\n")[2].strip()
 
 
 def option_string(name: str) -> str:

@@ -1,4 +1,12 @@
-"""gluon-lstm report: what is in these posts: word tables, a summary, pictures, as one page"""
+"""gluon-lstm report: what is in these posts: word tables, a summary, pictures, as one page
+
+DIR gets report.html (one file, for phones too), report.json with every number, words.csv with every word, and the
+pictures wordcloud.png, words.png, network.png and, where posts have dates, activity.png (on the clock of Japan). Words
+are counted by base form. The summary are the posts that LexRank ranks highest (Erkan & Radev 2004), without
+near-duplicates. --compare lists the words that are more frequent in one of the texts, by log-likelihood ratio (Dunning
+1993; Rayson & Garside 2000). --model marks in each sample the longest part that occurs in one post, and measures which
+of its n-grams (n = 3 to 8) occur in the posts. A report needs: pip install -c constraints.txt ".[report]"
+"""
 
 from __future__ import annotations
 

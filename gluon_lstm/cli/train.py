@@ -1,4 +1,16 @@
-"""gluon-lstm train: train an LSTM on files of posts"""
+"""gluon-lstm train: train an LSTM on files of posts
+
+The run directory gets last.safetensors and, with a validation set, best.safetensors (each of them is a model),
+history.jsonl, samples.txt, curve.png and state.safetensors. Of several limits the first reached ends the run; a
+validation result that has long stopped improving ends it too.
+
+With --resume the same command continues a run after any interruption. Ctrl-C and SIGTERM finish the update and save
+(exit codes 130 and 143); a second one exits at once. With --steps or --epochs the weights are then equal to the last
+bit. Limits are totals and may grow.
+
+history.jsonl has a JSON object a line: step, epoch (from 0), seconds (training alone), tokens, train_loss, moving_loss,
+val_loss, val_bpc, val_perplexity, learning_rate, rolled_back_to; null where nothing was measured.
+"""
 
 from __future__ import annotations
 
