@@ -1,8 +1,8 @@
 """gluon-lstm agree: check that every implementation of the cell computes the same numbers
 
 One window of random ids runs through the implementations scratch, fast and fused and through the float64 reference,
-which finite differences check in turn. Prints the largest difference of the loss, of the last state and of each gradient,
-with its tolerance. The exit code is 1 if one is above its tolerance.
+which finite differences check in turn. Prints the largest difference of the loss, of the last state and of each
+gradient, with its tolerance. The exit code is 1 if one is above its tolerance.
 """
 
 from __future__ import annotations
