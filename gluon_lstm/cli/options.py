@@ -35,6 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _HelpFormatter, **options})
+        self._optionals.title = "options"  # as from Python 3.10 on
         self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:

@@ -15,11 +15,10 @@ MAX_VALUE = 1e6  # sums of products stay far below the maximum of float32
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the digits are learned.
+    """Hyperparameters of the digit classifier. Raises ValueError for an invalid one.
 
-    `noise` is the standard deviation of what is added to each training pixel (of 0 to 1) each time it is seen; `white`
-    is what the brightest pixel is read as. The learning rate falls to 0 along half a cosine wave, or is constant. With
-    `bounded_logits` a tanh keeps them within -1 and 1; with `drop_last` an epoch ends with its last whole batch.
+    Noise is drawn again in each pass. The learning rate falls to 0 along a half cosine, or is constant. With
+    `bounded_logits` the logits are within -1 and 1.
     """
 
     variant: str = option("standard", "cell", choices=tuple(VARIANTS))

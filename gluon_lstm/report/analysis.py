@@ -31,7 +31,7 @@ NO_DATE = -(1 << 62)  # stored date of a post without date
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """What decides the words besides the files. `cache` None: nothing is kept."""
+    """Options of the analysis. `cache` None: no cache. Raises ValueError for an invalid dictionary entry."""
 
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     cleaning: CleaningOptions = field(default_factory=CleaningOptions)
