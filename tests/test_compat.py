@@ -46,7 +46,7 @@ def test_numpy_is_restored_after_the_import():
     added = run(
         "import sys, warnings\n"
         "warnings.simplefilter('ignore')\n"
-        "import numpy as np, numpy.fft, numpy.random, numpy.testing\n"  # submodules that MXNet imports
+        "import numpy as np, numpy.fft, numpy.ma, numpy.random, numpy.testing\n"  # submodules that MXNet imports
         "before = dict(vars(np))\n"
         "from gluon_lstm.compat import mx\n"
         "after = vars(np)\n"
