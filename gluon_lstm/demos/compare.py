@@ -96,7 +96,7 @@ def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Tr
     """Train one model on the corpus and sample texts that begin with `prefix`."""
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.generator import TextGenerator, rng_for
-    from gluon_lstm.training import loop
+    from gluon_lstm.training import session
     from gluon_lstm.training.history import read
     from gluon_lstm.training.run_dir import HISTORY
     from gluon_lstm.training.schedule import Schedule
@@ -106,7 +106,7 @@ def train(corpus: Corpus, recipe: Recipe, prefix: str, progress: Progress) -> Tr
 
     schedule = Schedule(validate_every=1 / VALIDATIONS, validate_epochs=False, validation_cost=math.inf)
     with TemporaryDirectory() as folder:
-        last = loop.train(corpus, recipe, Path(folder), progress=labelled, schedule=schedule)
+        last = session.train(corpus, recipe, Path(folder), progress=labelled, schedule=schedule)
         generator, records = TextGenerator(Model.load(folder)), read(Path(folder) / HISTORY)
     rngs = [rng_for(recipe.seed, k) for k in range(SAMPLES)]
     return TrainedModel(

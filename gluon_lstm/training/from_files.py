@@ -1,4 +1,4 @@
-"""A training run from files: options -> corpus -> device -> training loop."""
+"""A training run from files: options -> corpus -> device -> training session."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def train(
     corpus = prepare(paths, settings, corpus_options, notice, progress)
     ctx = _choose_device(run.ctx)  # imports MXNet: its engine threads do not survive the fork of a tokenizer process
 
-    from gluon_lstm.training import loop
+    from gluon_lstm.training import session
     from gluon_lstm.training.schedule import Schedule
 
     schedule = Schedule(checkpoint_minutes=run.checkpoint_minutes)
-    loop.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume)
+    session.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume)
 
 
 def _choose_device(name: str) -> Any:

@@ -80,7 +80,7 @@ class OurRun:
         return {"points": points, "over": self.over}
 
     def _train(self) -> None:
-        from gluon_lstm.training.loop import fit
+        from gluon_lstm.training.session import fit
 
         self._resume.acquire()
         try:

@@ -19,11 +19,11 @@ from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.training import history
 from gluon_lstm.training.history import read
-from gluon_lstm.training.loop import fit
 from gluon_lstm.training.recipe import NOTES, STANDARD
 from gluon_lstm.training.run import Run
 from gluon_lstm.training.run_dir import RunDirectory
 from gluon_lstm.training.schedule import Schedule, learning_rate
+from gluon_lstm.training.session import fit
 from gluon_lstm.training.trainer import Trainer, TrainingError
 
 SMALL = replace(STANDARD, hidden=12, batch_size=4, seq_len=8, epochs=None, steps=80, patience=None, sample_length=20)
