@@ -75,7 +75,7 @@ class ModelConfig:
     def shapes(self, V: int, D: int | None = None) -> dict[str, tuple[int, ...]]:
         """Return name -> shape of all arrays, in the order used everywhere.
 
-        Layer 1 reads ids, that is, one-hot rows (V,); where D is given, rows of D numbers.
+        Layer 1 reads ids, that is, one-hot rows (V,); with D, rows of D numbers.
         """
         H, shapes = self.hidden, {}
         for layer in range(1, self.layers + 1):

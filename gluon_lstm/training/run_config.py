@@ -55,7 +55,7 @@ def config_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> 
 
 
 def _option_value(value: Any) -> str:
-    """Return a value as it is given as an option; of a user dictionary only the number of entries."""
+    """Return a value as the option spells it; of a user dictionary only the number of entries."""
     if isinstance(value, list):
         return f"of {len(value)} entries"
     return "0" if value is None else str(value)
