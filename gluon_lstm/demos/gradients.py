@@ -180,7 +180,7 @@ def save_plot(flows: Sequence[GradientFlow], path: Path) -> None:
         own = [f for f in flows if f.model == model]
         (line,) = last.semilogy([f.scale for f in own], [f.norm for f in own], "o:", label=model)
         last.semilogy([f.scale for f in own], [f.clipped_norm for f in own], "-", color=line.get_color())
-    last.set(title="norm of dL/dW: before (o) and after clipping (-)", xlabel="scale of Wh")
+    last.set(title="norm of dL/dW (line: clipped)", xlabel="scale of Wh")
     last.legend(fontsize="small")
     for axes in figure.axes:
         axes.grid(alpha=0.3)
