@@ -143,6 +143,6 @@ def _progress_log(label: str, total: int | None, unit: str) -> Advance:
         last_line = now
         rate = done / (now - start)
         left = f", {100 * done / expected:.0f} %, {(expected - done) / rate / 60:.1f} min left" if expected else ""
-        notice(f"{label}: {done:,} {unit}, {rate:,.0f} a second{left}")
+        notice(f"{label}: {done:,} {unit}, {rate:,.0f} {unit}/s{left}")
 
     return advance

@@ -207,7 +207,7 @@ def fuzz_all(args: argparse.Namespace) -> list[Result]:
         if not result.finding:
             shutil.rmtree(kept / name)
         results.append(result)
-    head = ["target", "executions", "a second", "longest", "peak memory", "findings"]
+    head = ["target", "executions", "executions/s", "longest", "peak memory", "findings"]
     print("", markdown_table(head, [result.row() for result in results]), sep="\n")
     if any(result.finding for result in results):
         print(f"\n{kept}: inputs with findings and logs, by target")
