@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,8 +102,3 @@ def check(settings: Any) -> None:
 def take(cls: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
     """Remove from `values` those that are options of the dataclass `cls`, and return them."""
     return {name: values.pop(name) for name in options_of(cls) if name in values}
-
-
-def default_of(each: Field[Any]) -> Any:
-    """Return the default of a field, or None where there is none."""
-    return None if each.default is MISSING else each.default

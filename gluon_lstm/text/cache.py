@@ -23,7 +23,6 @@ MAX_METADATA_BYTES = 128 << 20  # maximum size of metadata.json, which is read i
 # libraries that affect cleaning and tokenization; their versions are in the cache keys
 TEXT_LIBRARIES = ("janome", "jaconv", "regex")
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CONTENT_FILES = ("metadata.json", "array")
 _ENTRY = re.compile(r"(tokens|ids|words)-[0-9a-f]{32}|\.building-.{8}")
 
