@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec
 
 MAX_PARTIAL_WORDS = 8  # maximum number of words at the end of a prefix that may be the beginning of a longer word
+_SELECTORS = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors and skin tones
+_JOINER = "\u200d"
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,27 @@ class Prefix:
 
 
 def _replace_unknown(text: str, codec: Codec, notice: Notice) -> str:
-    """Return the text with each unknown character replaced by the nearest known one; `notice` names each pair."""
-    vocabulary = codec.vocabulary
+    """Return the text with each unknown character replaced by the nearest known one; `notice` names each pair.
+
+    Unknown selectors, skin tones and joiners of emoji are omitted without a notice: ☔\ufe0f is read as ☔.
+    """
     replaced: dict[str, str] = {}
-    for token in codec.tokenizer.tokenize(text):
-        if vocabulary.unknown in codec.ids(token):
-            for character in token:
-                if vocabulary.unknown in codec.ids(character) and character not in replaced:
-                    known = replaced[character] = nearest_known(character, codec)
-                    notice(f"the vocabulary has no {character!r}; the model reads {known!r} instead")
-    return "".join(replaced.get(character, character) for character in text)
+
+    def known_text(token: str) -> str:
+        if codec.vocabulary.unknown not in codec.ids(token):
+            return token
+        parts = codec.tokenizer.split_unknown(token)
+        if len(parts) > 1:
+            plain = _SELECTORS.sub("", token)
+            return plain if plain in codec.vocabulary else "".join(map(known_text, parts))
+        if token == _JOINER or _SELECTORS.fullmatch(token):
+            return ""
+        if token not in replaced:
+            replaced[token] = nearest_known(token, codec)
+            notice(f"the vocabulary has no {token!r}; the model reads {replaced[token]!r} instead")
+        return replaced[token]
+
+    return codec.tokenizer.detokenize(map(known_text, codec.tokenizer.tokenize(text)))
 
 
 def nearest_known(character: str, codec: Codec) -> str:

@@ -1,13 +1,14 @@
 """Cleaning of posts: an ordered list of `str -> str` steps, with counts and examples of what each step changed.
 
 >>> Cleaner().clean("@taro_yamada おはよーーーーー！！！！！ｗｗｗｗｗ https://t.co/abc")
-'@ おはよーーー!!!www'
+'@ おはよーーー！！！www'
 >>> Cleaner().clean("RT @hanako: ほかの人のことば") is None
 True
 >>> list(Cleaner(CleaningOptions(mentions="remove", width="keep")).clean_posts(["@a ﾈｺ＆犬", "", "ﾈｺ＆犬"]))
 ['ﾈｺ＆犬']
 
-Unicode normalization (NFKC would damage (´・ω・`) and ①), case and spelling are left alone.
+Kana with combining voicing marks are composed, whatever the options. All other Unicode normalization (NFKC would
+damage (´・ω・`) and ①), case and spelling are left alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from dataclasses import dataclass, replace
 from os.path import commonprefix
 
 from gluon_lstm.options import check, option
-from gluon_lstm.text.cleaning_steps import MENTION, POLICIES, TEXT_STEPS, URL, Step, limit_runs
+from gluon_lstm.text.cleaning_steps import (
+    MENTION,
+    POLICIES,
+    TEXT_STEPS,
+    URL,
+    Step,
+    compose_voicing_marks,
+    limit_runs,
+    phone_remover,
+)
 from gluon_lstm.text.duplicates import PostHashSet
 
 MAX_REPEATS = 1_000_000  # maximum of `max_repeats`: `re` counts repetitions in 32 bits
@@ -42,15 +52,22 @@ class CleaningOptions:
         choices=tuple(POLICIES["retweets"]),
     )
     urls: str = option("remove", "links and mail addresses", group="cleaning", choices=tuple(POLICIES["urls"]))
+    phones: str = option(
+        "remove", "telephone numbers and postal codes", group="cleaning", choices=tuple(POLICIES["phones"])
+    )
     mentions: str = option("symbol", "@name; symbol: @ alone", group="cleaning", choices=tuple(POLICIES["mentions"]))
     hashtags: str = option("keep", "#tags", group="cleaning", choices=tuple(POLICIES["hashtags"]))
     emoji: str = option("keep", "emoji", group="cleaning", choices=tuple(POLICIES["emoji"]))
     width: str = option(
-        "fold", "full-width ASCII and half-width kana", group="cleaning", choices=tuple(POLICIES["width"])
+        "letters",
+        "letters: full-width letters and digits become ASCII; fold: also full-width punctuation, and half-width kana "
+        "become full-width; keep: as typed",
+        group="cleaning",
+        choices=tuple(POLICIES["width"]),
     )
     max_repeats: int = option(
         3,
-        "maximum repeats of a character such as ー, ! or w; 0: any number",
+        "maximum repeats of an emoji, or a character such as ー, ! or w; 0: any number",
         "N",
         "cleaning",
         minimum=0,
@@ -64,9 +81,12 @@ class CleaningOptions:
 
     def steps(self) -> list[tuple[str, Step]]:
         """Return the text steps of these policies with their names, in order."""
-        steps = [(name, step) for name in POLICIES for step in [POLICIES[name][getattr(self, name)]] if step]
         addresses = ((self.urls, URL), (self.mentions, MENTION))
         protected = "|".join(pattern for policy, pattern in addresses if policy == "keep")
+        steps = [(name, step) for name in POLICIES for step in [POLICIES[name][getattr(self, name)]] if step]
+        if protected:
+            steps = [(name, phone_remover(protected) if name == "phones" else step) for name, step in steps]
+        steps.append(("voicing_marks", compose_voicing_marks))
         return [*steps, ("max_repeats", limit_runs(self.max_repeats, protected))] if self.max_repeats else steps
 
 
@@ -137,7 +157,7 @@ class Cleaner:
         """Return the clean prefix of a text to be continued. Nothing is dropped, trailing white space is kept.
 
         >>> Cleaner().clean_prefix("@taro ｶﾞﾝﾊﾞﾚ！！！！！ ")
-        '@ ガンバレ!!! '
+        '@ ｶﾞﾝﾊﾞﾚ！！！ '
         """
         body = prefix.rstrip()
         return apply_until_stable(body, self._prefix_steps) + apply_until_stable(

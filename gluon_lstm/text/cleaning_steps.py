@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.entities
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from importlib import import_module
@@ -17,8 +18,10 @@ _REMOVED = "\ufdd0"  # placeholder of removed text: a Unicode noncharacter, rese
 _REMOVED_WITH_SPACE = re.compile(rf"(?<!\s)(\s*)(?:{_REMOVED}(\s*))+")
 
 
-def remove_matches(pattern: str, hints: Iterable[str], post: str) -> str:
+def remove_matches(pattern: str, hints: Iterable[str], post: str, protected: str = "") -> str:
     """Return the post without the matches of `pattern`. A post that contains none of `hints` is returned unchanged.
+
+    Matches of `protected` (without groups) are kept whole.
 
     Of the white space around a removed match one side is kept, and none at the edges of the post:
 
@@ -27,7 +30,10 @@ def remove_matches(pattern: str, hints: Iterable[str], post: str) -> str:
     """
     if not any(map(post.__contains__, hints)):
         return post
-    marked = _compile(pattern).sub(_REMOVED, post)
+    if protected:
+        marked = _compile(f"({protected})|{pattern}").sub(lambda match: match[1] or _REMOVED, post)
+    else:
+        marked = _compile(pattern).sub(_REMOVED, post)
     return post if marked == post else _REMOVED_WITH_SPACE.sub(_remaining_space, marked)
 
 
@@ -73,22 +79,69 @@ def remove_control_chars(post: str) -> str:
     return post if post.isprintable() else _CONTROL_CHARS.sub("", re.sub("\r\n?|[\v\f\x85\u2028\u2029]", "\n", post))
 
 
-# ASCII only, since Japanese text follows without a space. Parentheses come in pairs. Final punctuation is excluded.
-_URL_CHAR = r"[a-zA-Z0-9_\-.~:/?#@!$&*+,;=%|]"
-_URL_REST = rf"(?:{_URL_CHAR}|\({_URL_CHAR}*\))*(?:[a-zA-Z0-9_\-~/#@$&+=%]|\({_URL_CHAR}*\))"
-_HOST = r"(?:[a-z0-9][a-z0-9-]*\.)+"
+# ASCII only, since Japanese text is adjacent without a space. Parentheses come in pairs. Final punctuation is excluded.
+# Full-width :/.@ are accepted as parts of an address: `width` may fold the letters alone.
+_URL_CHAR = r"[a-zA-Z0-9_\-.~:/?#@!$&*+,;=%|．／]"
+_URL_REST = rf"(?:{_URL_CHAR}|\({_URL_CHAR}*\))*(?:[a-zA-Z0-9_\-~/#@$&+=%／]|\({_URL_CHAR}*\))"
+_SCHEME, _DOT, _SLASH = "[:：][/／]{2}", "[.．]", "[/／]"
+_PICTURE = rf"pic{_DOT}(?:twitter|x){_DOT}com"
+# The start of a link ends the link before it, where Twitter's clients write both without a space.
+_IN_LINK = rf"(?!h?ttps?{_SCHEME}|{_PICTURE}{_SLASH}|www\.)"
+_HOST = rf"(?:[a-z0-9](?:{_IN_LINK}[a-z0-9-])*{_DOT}{_IN_LINK})+"
+_TLD = rf"(?:{_IN_LINK}[a-z]){{2,24}}"
 _COMMON_TLD = "(?:com|net|org|info|jp|co|be|ly|gl|me|ms|to|tt|tv|io|gg|it|mp)"
 URL = (
     r"(?=[!-~])(?i:(?:"  # the look-ahead skips Japanese quickly
-    r"h?ttps?://t\.co/[a-z0-9]+"  # letters and digits only: (笑) or (^^) may follow directly
-    rf"|(?:h?ttps?|ftp)://{_URL_REST}"
-    rf"|h?ttps?://[^\W_][\w-]{{0,62}}(?:\.[\w-]{{1,63}}){{0,8}}\.[a-z]{{2,24}}(?:/{_URL_REST}|/)?"  # http://日本語.jp/
-    r"|(?:h?ttps?|ftp)://"
-    rf"|(?<![\w.+%-])[a-z0-9_.+%-]+(?<![.%])@{_HOST}[a-z]{{2,24}}"  # mail
+    # letters and digits only: (笑) or (^^) may follow directly
+    rf"(?:h?ttps?{_SCHEME}t{_DOT}co|{_PICTURE}){_SLASH}(?:{_IN_LINK}[a-z0-9])+"
+    rf"|(?:h?ttps?|ftp){_SCHEME}{_URL_REST}"
+    rf"|h?ttps?{_SCHEME}[^\W_][\w-]{{0,62}}(?:{_DOT}[\w-]{{1,63}}){{0,8}}{_DOT}{_TLD}(?:/{_URL_REST}|/)?"  # 日本語.jp/
+    rf"|(?:h?ttps?|ftp){_SCHEME}"
+    rf"|(?<![a-z0-9_.+%-])[a-z0-9_.+%-]+(?<![.%])[@＠]{_HOST}{_TLD}"  # mail
     # Without a scheme: www., or a common top-level domain and a path. "amazon.comで" is a name, not a link.
-    rf"|(?<![a-z0-9_.@/-])(?:www\.{_HOST}[a-z]{{2,24}}(?:/{_URL_REST}|/)?|{_HOST}{_COMMON_TLD}/{_URL_REST})"
+    rf"|(?<![a-z0-9_.@/-])(?:www\.{_HOST}{_TLD}(?:/{_URL_REST}|/)?|{_HOST}{_COMMON_TLD}{_SLASH}{_URL_REST})"
     r")(?:…$)?|https?:?/?…$)"  # a link truncated at the end of a retweet
 )
+
+# Telephone numbers of Japan and postal codes, in ASCII or full-width digits. A number is removed when its digits are
+# grouped as area, local and last part by hyphens or parentheses, or when it is a mobile number (0[5-9]0) with spaces or
+# without separators. Not recognized: landline numbers without separators or with spaces or dots, other countries,
+# extensions. Longer runs of digits and hyphens are left alone (ISBN, card and serial numbers), and so are dates and
+# prices. Without 〒 a postal code is any 123-4567 that no digit, hyphen, ASCII letter, currency or counter touches.
+_DIGITS, _HYPHENS = "0-9０-９", r"\-‐‑‒–—―−─ーｰ－﹣"
+_D, _H, _OPEN, _CLOSE = f"[{_DIGITS}]", f"[{_HYPHENS}]", "[(（]", "[)）]"
+_JOIN = f"[ \u3000]?{_H}[ \u3000]?"
+_JOIN_OR_SPACE = f"(?:{_JOIN}|[ \u3000])"
+_PHONE_GROUPS = ((2, 4, 4), (3, 3, 4), (3, 4, 4), (4, 2, 4), (4, 3, 3), (4, 3, 4), (5, 1, 4))  # digits of each part
+_DOMESTIC = "|".join(
+    f"(?:{_OPEN}{_D}{{{area}}}{_CLOSE}{_JOIN_OR_SPACE}?|{_D}{{{area}}}{_JOIN}){_D}{{{local}}}{_JOIN}{_D}{{{last}}}"
+    f"|{_D}{{{area}}}{_OPEN}{_D}{{{local}}}{_CLOSE}{_H}?{_D}{{{last}}}"
+    for area, local, last in _PHONE_GROUPS
+)
+_INTERNATIONAL = "|".join(  # after +81, without the first 0 of the area
+    f"{_D}{{{area - 1}}}{_JOIN_OR_SPACE}{_D}{{{local}}}{_JOIN_OR_SPACE}{_D}{{{last}}}"
+    for area, local, last in _PHONE_GROUPS
+)
+_MOBILE = f"[5-9５-９][0０]{_JOIN_OR_SPACE}?{_D}{{4}}{_JOIN_OR_SPACE}?{_D}{{4}}"
+PHONE = (
+    f"(?:(?<!{_D})(?<!{_D}[{_HYPHENS}.．,，])"
+    f"(?:(?={_OPEN}?[0０][1-9１-９])(?:{_DOMESTIC})|[0０]{_MOBILE}"
+    f"|[+＋][8８][1１]{_JOIN_OR_SPACE}?(?:{_OPEN}[0０]{_CLOSE}[ \u3000]?)?(?:{_INTERNATIONAL}|{_MOBILE}|{_D}{{9}}))"
+    f"|〒[ \u3000:：]?{_D}{{3}}(?:{_JOIN})?{_D}{{4}}"
+    f"|(?<![{_DIGITS}{_HYPHENS}A-Za-z.．,，¥￥$]){_D}{{3}}{_H}{_D}{{4}}(?![{_HYPHENS}A-Za-z%％円年人個回万])"
+    f")(?![{_HYPHENS}.．,，]?{_D})"
+)
+_PHONE_LIKE = re.compile(f"{_D}[{_DIGITS}{_HYPHENS}()（） \u3000]{{6}}")  # every match of PHONE contains a match of it
+
+
+def phone_remover(protected: str = "") -> Step:
+    """Return a step that removes telephone numbers and postal codes; matches of `protected` are kept whole.
+
+    >>> phone_remover()("〒123-4567 東京都 電話03(1234)5678、０９０－１２３４－５６７８まで 2024-01-01 3-4")
+    '東京都 電話、まで 2024-01-01 3-4'
+    """
+    return lambda post: remove_matches(PHONE, ("",), post, protected) if _PHONE_LIKE.search(post) else post
+
 
 _NAME_CHAR = "[A-Za-z0-9_Ａ-Ｚａ-ｚ０-９＿]"
 _RETWEET = rf"[RrＲｒQＱ](?<![A-Za-z0-9].)[TtＴｔ][:：]?\s*[@＠]{_NAME_CHAR}"
@@ -124,6 +177,20 @@ _EMOJI_BASE = r"(?:\p{Emoji_Presentation}|\p{Emoji}(?=[\ufe0f\p{EMod}])|[☀☁�
 _EMOJI_MODIFIERS = r"(?:[\ufe0f\p{EMod}\U000e0020-\U000e007f]|\u200d\p{Extended_Pictographic}?)*"
 _EMOJI = rf"[0-9#*]\ufe0f?\u20e3|(?![0-9#*]){_EMOJI_BASE}{_EMOJI_MODIFIERS}"
 
+_VOICED = re.compile("[ぁ-ヿ][\u3099\u309a]")
+
+
+def compose_voicing_marks(post: str) -> str:
+    """Return the post with kana and combining voicing marks composed, as macOS writes file names decomposed.
+
+    >>> compose_voicing_marks("か\u3099 ハ\u309a あ\u3099 e\u0301") == "が パ あ\u3099 e\u0301"
+    True
+    """
+    if "\u3099" not in post and "\u309a" not in post:
+        return post
+    return _VOICED.sub(lambda pair: unicodedata.normalize("NFC", pair[0]), post)
+
+
 # Excluded are ～, which is the wave dash 〜 as Windows encodes it, not an ASCII ~, and the ideographic space.
 # jaconv.z2h is not used because it folds both. Half-width kana are those of JIS X 0201, including ｡｢｣､･.
 _HALF_WIDTH = {chr(full): chr(full - 0xFEE0) for full in range(ord("！"), ord("～"))}
@@ -141,20 +208,37 @@ def fold_width(post: str) -> str:
     )
 
 
+_LETTERS = re.compile("[Ａ-Ｚａ-ｚ０-９]")  # without +, with which `re` searches at a third of the speed
+
+
+def fold_letters(post: str) -> str:
+    """Return the post with full-width ASCII letters and digits made half-width.
+
+    >>> fold_letters("ＧＯ！　２０２４ ｶﾞﾝﾊﾞﾚ～")
+    'GO！　2024 ｶﾞﾝﾊﾞﾚ～'
+    """
+    return _LETTERS.sub(lambda wide: _HALF_WIDTH[wide[0]], post)
+
+
 # Characters that are repeated for emphasis: laughter, long vowels, exclamation marks, ellipses, emoji. Digits, other
 # letters (すももももももももの), spaces and line-drawing characters (━━━ ___ ((((  ===) are left alone.
-_LONG_VOWELS = "あいうえおんアイウエオン"  # also inside words (いい, ああ): at least three are kept
-_REPEATABLE = (
-    "wWｗＷ笑草ーｰ〜～~ぁぃぅぇぉっゃゅょァィゥェォッャュョ!！?？.．。｡、､・･…‥♪☆★♡♥❤"
-    "\U0001f300-\U0001f3fa\U0001f400-\U0001f64f\U0001f680-\U0001faff"
-)
+_LONG_VOWELS = "あいうえおんアイウエオンｱｲｳｴｵﾝ"  # also inside words (いい, ああ): at least three are kept
+_REPEATABLE = "wWｗＷ笑草ーｰ〜～~ぁぃぅぇぉっゃゅょァィゥェォッャュョｧ-ｯ!！?？‼⁉.．。｡、､・･…‥♪☆★♡♥"
+# One whole emoji: a flag, or a base with its modifiers. Keycaps are digits. Pictographs that are no emoji are included.
+_PICTOGRAPH = "[\U0001f300-\U0001f3fa\U0001f400-\U0001f64f\U0001f680-\U0001faff]"
+_EMOJI_UNIT = rf"\p{{RI}}{{2}}|(?![0-9#*])(?:{_EMOJI_BASE}|{_PICTOGRAPH}){_EMOJI_MODIFIERS}"
+# A single emoji matches too: a match that began inside a flag would pair the wrong letters.
+_EMOJI_RUN = rf"({_EMOJI_UNIT})(?:\1(?![\ufe0f\u200d\p{{EMod}}\U000e0020-\U000e007f]))*"
+# A post without a match has no run of an emoji. The first characters of all emoji are listed, and some others; the
+# longest emoji of Unicode has 10 code points.
+_MAY_REPEAT_EMOJI = re.compile(r"([©®‼⁉\u2100-\u24ff\u25a0-\u2bff〰〽㊗㊙\U0001f000-\U0001faff]).{0,15}?\1")
 
 
 def limit_runs(max_repeats: int, protected: str = "") -> Step:
-    """Return a step that cuts runs of one character to `max_repeats`; matches of `protected` are kept whole.
+    """Return a step that cuts runs of one character or emoji to `max_repeats`; matches of `protected` are kept whole.
 
-    >>> limit_runs(3)("草草草草草 うおおおおお！！！！！ 10000円....")
-    '草草草 うおおお！！！ 10000円...'
+    >>> limit_runs(3)("草草草草草 うおおおおお！！！！！ 👏🏻👏🏻👏🏻👏🏻👏🏻 10000円....")
+    '草草草 うおおお！！！ 👏🏻👏🏻👏🏻 10000円...'
     """
     runs = rf"([{_REPEATABLE}{_LONG_VOWELS}]\ufe0f?)\1{{{max_repeats},}}"
 
@@ -163,7 +247,15 @@ def limit_runs(max_repeats: int, protected: str = "") -> Step:
             return match[0]
         return match[1] * (max(max_repeats, min(3, len(match[0]))) if match[1] in _LONG_VOWELS else max_repeats)
 
-    return partial(re.compile(f"{protected}|{runs}" if protected else runs).sub, shorten)
+    limit_characters = partial(re.compile(f"{protected}|{runs}" if protected else runs).sub, shorten)
+
+    def limit(post: str) -> str:
+        post = limit_characters(post)
+        if not _MAY_REPEAT_EMOJI.search(post):
+            return post
+        return _compile(_EMOJI_RUN).sub(lambda match: match[0][: max_repeats * len(match[1])], post)
+
+    return limit
 
 
 # Steps in order of application. Links and names are removed before widths are folded, because a full-width letter ends
@@ -176,7 +268,8 @@ POLICIES: dict[str, dict[str, Step | None]] = {
         "strip": partial(remove_matches, f"{_RETWEET_HEADS}|{_LATER_RETWEET_HEAD}", "@＠"),
         "keep": None,
     },
-    "urls": {"remove": partial(remove_matches, URL, ("/", "@", "http", "www.")), "keep": None},
+    "urls": {"remove": partial(remove_matches, URL, ("/", "@", "http", "www.", "／", "＠")), "keep": None},
+    "phones": {"remove": phone_remover(), "keep": None},
     "mentions": {
         "symbol": partial(_MENTION_PATTERN.sub, "@"),
         "remove": partial(remove_matches, MENTION, "@＠"),
@@ -184,8 +277,8 @@ POLICIES: dict[str, dict[str, Step | None]] = {
     },
     "hashtags": {"keep": None, "remove": partial(remove_matches, _HASHTAG, "#＃")},
     "emoji": {"keep": None, "remove": partial(remove_matches, _EMOJI, ("",))},
-    "width": {"fold": fold_width, "keep": None},
+    "width": {"letters": fold_letters, "fold": fold_width, "keep": None},
     "blanks": {"drop": None, "keep": None},  # applies to whole posts, not to text
     "duplicates": {"drop": None, "keep": None},
 }
-TEXT_STEPS = (*(name for name in POLICIES if name not in ("blanks", "duplicates")), "max_repeats")
+TEXT_STEPS = (*(name for name in POLICIES if name not in ("blanks", "duplicates")), "voicing_marks", "max_repeats")

@@ -60,11 +60,17 @@ class TextSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TextSettings:
-        """Return the settings that `to_json` wrote. Raises KeyError, ValueError or TypeError for any other value."""
+        """Return the settings that `to_json` wrote. Raises KeyError, ValueError or TypeError for any other value.
+
+        Files older than `phones` lack it: their posts kept telephone numbers.
+        """
         entries = values.get("user_dictionary") if isinstance(values, dict) else None
         if not isinstance(entries, list):
             raise ValueError("the text settings are a JSON object, and `user_dictionary` in it a list")
-        read = {"cleaning": CleaningOptions(**values["cleaning"]), "user_dictionary": tuple(entries)}
+        read = {
+            "cleaning": CleaningOptions(**{"phones": "keep", **values["cleaning"]}),
+            "user_dictionary": tuple(entries),
+        }
         return cls(**{**values, **read})
 
 

@@ -16,6 +16,7 @@ from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.text.token_stream import blocks_of
 from gluon_lstm.training.recipe import Recipe
 
+_EARLIER = {"phones": "keep"}  # options that earlier runs did not have, with what these runs did
 LIMITS = ("epochs", "steps", "minutes")  # fields of a recipe that may grow on resume
 
 
@@ -43,7 +44,7 @@ def config_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> 
     found = []
     if saved["files"] != current["files"]:
         found.append("other input files or reading options")
-    old_options, new_options = saved["options"], current["options"]
+    old_options, new_options = {**_EARLIER, **saved["options"]}, current["options"]
     for name in sorted(old_options.keys() | new_options.keys()):
         old, new = old_options.get(name), new_options.get(name)
         grown = name in LIMITS and (None in (old, new) or new >= old)

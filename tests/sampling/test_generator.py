@@ -228,8 +228,8 @@ def test_an_empty_prefix_begins_a_post():
 
 
 def test_prefix_is_cleaned_like_the_posts():
-    letters = [END, "@", " ", "ガ", "!", "犬", END]
-    assert text_of(chain_model(CHAR, letters), "@taro ｶﾞ！！！！！！") == "@ ガ!!!犬\n"
+    letters = [END, "@", " ", "が", "！", "犬", END]
+    assert text_of(chain_model(CHAR, letters), "@taro か\u3099！！！！！！") == "@ が！！！犬\n"
     kept = TextSettings("char", cleaning=CleaningOptions(width="keep", mentions="remove", max_repeats=0))
     assert text_of(chain_model(kept, [END, "！", END]), "@taro ！！！！！！").startswith("！！！！！！")
     assert text_of(chain_model(RAW, ["ｗ", "草", "ｗ"]), "@a ｗｗｗｗｗｗ", length=2) == "@a ｗｗｗｗｗｗ草ｗ\n"
@@ -323,6 +323,36 @@ def test_unknown_characters_inside_words():
     model = chain_model(JANOME, [END, "犬", "は", "猫", END], "ハ")
     text, notices = with_notices(model, "犬ば")  # は with its voicing mark
     assert text == "犬ば猫\n" and len(notices) == 1 and "'ば'" in notices[0] and "'は'" in notices[0]
+
+
+@pytest.mark.parametrize("text_settings", [CHAR, JANOME, CHARS_OF_WORDS, RAW])
+@pytest.mark.parametrize("prefix", ["☔\ufe0f", "☔\ufe0e", "☔\u200d", "☔🏽", "\ufe0f☔"])
+def test_unknown_selectors_and_joiners_of_a_prefix_are_omitted(text_settings, prefix):
+    model = chain_model(text_settings, ["☔", "雨", "☔"])
+    text, notices = with_notices(model, prefix, length=1)
+    assert text == prefix + "雨\n" and notices == []
+
+
+def test_a_known_emoji_is_not_changed_in_a_prefix():
+    model = chain_model(CHAR, ["☔", "❤\ufe0f", "雨", "☔"])
+    generator = TextGenerator(model)
+    (tokenization,) = generator.prefix("❤\ufe0f☔\ufe0f❤\ufe0f").tokenizations
+    assert model.codec.decode(tokenization.ids) == "❤\ufe0f☔❤\ufe0f"
+
+
+def test_an_emoji_is_read_without_its_skin_tone():
+    model = chain_model(CHAR, ["👩\u200d🚀", "雨", "👩"])
+    (tokenization,) = TextGenerator(model).prefix("👩🏽\u200d🚀").tokenizations
+    assert model.codec.decode(tokenization.ids) == "👩\u200d🚀"
+    (tokenization,) = TextGenerator(model).prefix("👩🏽\u200d👩\ufe0f").tokenizations
+    assert model.codec.decode(tokenization.ids) == "👩👩"
+
+
+def test_an_unknown_emoji_is_replaced_and_its_selector_omitted():
+    model = chain_model(CHAR, ["☀", "雨", "☀"])
+    text, notices = with_notices(model, "☔\ufe0f", length=1)
+    assert text == "☔\ufe0f雨\n"
+    assert len(notices) == 1 and "'☔'" in notices[0] and "'☀'" in notices[0]
 
 
 def test_known_characters_need_no_notice():

@@ -141,15 +141,15 @@ def test_progress_counts_every_token_once():
 
 def test_evaluate_posts_by_characters(tmp_path):
     path = save(tmp_path / "a.txt", "@taro あい！！！！！！\n\nあ犬\r\nあ犬\n")
-    model = random_model(TextSettings(), ["あ", "い", "!", "@", " "])
+    model = random_model(TextSettings(), ["あ", "い", "！", "@", " "])
     tokens = [
         "@",
         " ",
         "あ",
         "い",
-        "!",
-        "!",
-        "!",
+        "！",
+        "！",
+        "！",
         END,
         "あ",
         UNK,

@@ -11,16 +11,19 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import unicodedata
 
 import pytest
+import regex
 from helpers import ROOT, corpus_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text import cleaning, cleaning_steps, duplicates
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
-from gluon_lstm.text.cleaning_steps import POLICIES, fold_width
+from gluon_lstm.text.cleaning_steps import POLICIES, compose_voicing_marks, fold_letters, limit_runs
 from gluon_lstm.text.duplicates import PostHashSet
+from gluon_lstm.text.settings import TextSettings
 
 ALL_KEPT = {**{name: "keep" for name in POLICIES}, "max_repeats": 0}
 NAME = re.compile(r"(?<![A-Za-z0-9_!#$%&*@＠])[@＠][A-Za-z0-9_]+")
@@ -119,12 +122,114 @@ def test_retweets(before, dropped, stripped):
         ("みて pic.twitter.com/AbC bit.ly/x1 twitter.com/abcde… ね", "みて … ね"),
         ("www.example.com/aです", "です"),
         ("連絡は taro.y+x@example.co.jp まで", "連絡は まで"),
+        ("連絡はhanako.yamada@example.comまでお願いします", "連絡はまでお願いします"),
+        ("メール：taro@example.co.jpです 宛先taro＠example．comへ", "メール：です 宛先へ"),
+        ("詳細はwww.example.com/aです bit.ly/x1を見て", "詳細はです を見て"),
+        ("https：／／t．co／abc です http：／／a．jp／b／c。", "です 。"),
         ("amazon.comで買った Mr.Children/しるし 1/2 3.5/5 and/or .jp", None),
         ("  犬 と　猫  \n", None),
     ],
 )
 def test_urls(before, after):
     assert only(before, urls="remove") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("https://t.co/AbCdEfGhIjhttps://t.co/KlMnOpQrSt", ""),
+        ("みて https://t.co/AbCdEfGhIjpic.twitter.com/KlMnOpQrSt", "みて"),
+        ("みて pic.twitter.com/AbCpic.x.com/DeFttp://t.co/GhI(笑)", "みて (笑)"),
+        ("草wwwpic.twitter.com/KlMnOpQrSt", "草www"),
+        ("https://t.co/AbCwww.example.com/です", "です"),
+        ("www.example.comhttps://t.co/abc です www.a.comwww.b.comです", "です です"),
+        ("taro@example.comhttps://t.co/abc taro@example.compic.twitter.com/abc です", "です"),
+        ("http://日本語.jphttps://t.co/abc bit.ly/abchttps://t.co/x です", "です"),
+        ("http://web.archive.org/web/2012/http://a.jp/ です", "です"),
+    ],
+)
+def test_links_without_space_between_them(before, after):
+    assert only(before, urls="remove") == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("電話 090-1234-5678 まで", "電話 まで"),
+        ("TEL03-1234-5678、(03-1234-5678)", "TEL、()"),
+        ("03(1234)5678 (03)1234-5678 （０３）１２３４－５６７８", ""),
+        ("0120-123-456 0800-123-4567 045-123-4567 0466-12-3456 04992-1-2345", ""),
+        ("+81 90-1234-5678 +81-3-1234-5678 +81(0)3-1234-5678 +819012345678 ＋８１－３－１２３４－５６７８", ""),
+        ("+81 90 1234 5678 2名", "2名"),
+        ("０９０－１２３４－５６７８ ０９０１２３４５６７８", ""),
+        ("090‐1234‐5678 090−1234−5678 090ー1234ー5678 090–1234–5678 090—1234—5678 090ｰ1234ｰ5678", ""),
+        ("09012345678 080 1234 5678です", "です"),
+        ("〒123-4567 東京都 〒1234567 〒 １２３－４５６７", "東京都"),
+        ("住所123-4567東京都", "住所東京都"),
+        ("2024-01-01 2024/01/01 01-02-2024 12:30-13:30 2024-2025", None),
+        ("1,234-5 100-2000円 ¥100-2000 3-4 21-19 v1.2.3-4", None),
+        ("978-4-06-123456-7 4-06-123456-7 ISBN4061234567 1234-5678-9012-3456 0123-4567-8901-2345", None),
+        ("090-1234-5678-9 0901234567890 109012345678 3.09012345678", None),
+        ("AB123-4567 123-4567-8 0-123-4567 1234567 03-123-4567", None),
+        ("0312345678 03 1234 5678 03.1234.5678 +1-202-555-0123", None),  # documented limits
+    ],
+)
+def test_phones(before, after):
+    assert only(before, phones="remove") == (before if after is None else after)
+    assert only(before) == before
+
+
+def test_phones_inside_kept_links_and_names_stay():
+    post = "https://a.jp/123-4567/090-1234-5678 @taro09012345678 taro.090-1234-5678@a.jp"
+    assert only(f"{post} 090-1234-5678", phones="remove") == post
+    assert CleaningOptions().phones == "remove"
+
+
+@st.composite
+def phone_numbers(draw):
+    """Return a telephone number of Japan as people type one: digits and hyphens of any kind."""
+    area, local, last = draw(st.sampled_from([(2, 4, 4), (3, 3, 4), (3, 4, 4), (4, 2, 4), (4, 3, 3), (5, 1, 4)]))
+    rest = area + local + last - 2
+    digits = "0" + draw(st.sampled_from("123456789")) + draw(st.text("0123456789", min_size=rest, max_size=rest))
+    hyphen = draw(st.sampled_from("-‐‑−–ーｰ－"))
+    number = hyphen.join((digits[:area], digits[area : area + local], digits[area + local :]))
+    return number.translate({ord("0") + k: ord("０") + k for k in range(10)}) if draw(st.booleans()) else number
+
+
+@given(phone_numbers())
+def test_any_telephone_number_is_removed(number):
+    assert only(f"電話は{number}です", phones="remove") == "電話はです"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("か\u3099は\u309aウ\u3099ワ\u3099ゝ\u3099ヽ\u3099", "がぱヴヷゞヾ"),
+        ("コ\u3099ミの日.txt", "ゴミの日.txt"),
+        ("あ\u3099 か\u309a わ\u3099 ｶ\u3099 \u3099 犬\u309a", None),
+        ("e\u0301 ㍻ ﾊﾟ か\uff9e Å 가", None),  # no other normalization
+        ("が\u3099 か\u3099\u3099", "が\u3099 が\u3099"),
+    ],
+)
+def test_voicing_marks_are_composed_whatever_the_options(before, after):
+    assert only(before) == (before if after is None else after)
+    assert Cleaner(CleaningOptions(**ALL_KEPT)).clean_prefix(before) == (before if after is None else after)
+
+
+def test_each_pair_of_kana_and_voicing_mark_that_unicode_composes():
+    pairs = [chr(code) + mark for code in range(0x20000) for mark in "\u3099\u309a"]
+    composed = [pair for pair in pairs if len(unicodedata.normalize("NFC", pair)) == 1]
+    assert len(composed) == 58
+    for pair in composed:
+        assert compose_voicing_marks(pair) == unicodedata.normalize("NFC", pair)
+        assert unicodedata.normalize("NFD", compose_voicing_marks(pair)) == pair
+
+
+def test_voicing_marks_are_counted():
+    cleaner = Cleaner()
+    assert cleaner.clean("か\u3099んば\u3099る") == "がんば\u3099る"
+    assert cleaner.counts["voicing_marks"] == 1
+    assert cleaner.examples["voicing_marks"] == [("か\u3099んば\u3099る", "がんば\u3099る")]
 
 
 @pytest.mark.parametrize(
@@ -184,11 +289,25 @@ def test_emoji(before, after):
         ("｢ﾈｺ･ｲﾇ｡､｣", "「ネコ・イヌ。、」"),
         ("あﾞ ﾜﾞ ﾞ ﾟ (ﾟДﾟ) カﾞ", "あﾞ ワﾞ ﾞ ﾟ (ﾟДﾟ) カﾞ"),
         ("　～〜ー…①㍻ﾡ￥￣髙｟", None),
-        ("(´・ω・`) ( ˘ω˘ ) が か\u3099", None),
+        ("(´・ω・`) ( ˘ω˘ ) が", None),
+        ("ｶ\u3099", "ガ"),
     ],
 )
-def test_width(before, after):
+def test_width_fold(before, after):
     assert only(before, width="fold") == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ＡＢｃｚＺ１２３０９", "ABczZ12309"),
+        ("ＧＯ！？（笑）＃＿＠", "GO！？（笑）＃＿＠"),
+        ("ﾈﾑｲ ｶﾞ ｢･｣ ～〜ー…①㍻￥　", None),
+    ],
+)
+def test_width_letters_is_the_default(before, after):
+    assert only(before, width="letters") == (before if after is None else after)
+    assert CleaningOptions().width == "letters"
 
 
 @pytest.mark.parametrize("wide", ["！", "～", "ｶﾞ", "　"])
@@ -204,6 +323,13 @@ def test_width_kept_keeps_it(wide):
         ("笑笑笑笑草草草草 うおおおおおお っっっっ", 3, "笑笑笑草草草 うおおお っっっ"),
         ("……………… .... ・・・・・", 3, "……… ... ・・・"),
         ("😡😡😡😡😡 ❤\ufe0f❤\ufe0f❤\ufe0f❤\ufe0f", 3, "😡😡😡 ❤\ufe0f❤\ufe0f❤\ufe0f"),
+        ("うれしい✨✨✨✨✨✨✨✨ ‼\ufe0f‼\ufe0f‼\ufe0f‼\ufe0f ‼‼‼‼", 3, "うれしい✨✨✨ ‼\ufe0f‼\ufe0f‼\ufe0f ‼‼‼"),
+        ("👏🏻👏🏻👏🏻👏🏻👏🏻 👏👏👏👏🏻 👏🏻👏🏼👏🏻👏🏼", 3, "👏🏻👏🏻👏🏻 👏👏👏👏🏻 👏🏻👏🏼👏🏻👏🏼"),
+        ("🇯🇵🇯🇵🇯🇵🇯🇵🇯🇵 🇽🇦🇧🇦🇧🇦🇧🇦🇧🇨", 3, "🇯🇵🇯🇵🇯🇵 🇽🇦🇧🇦🇧🇦🇧🇦🇧🇨"),  # XA BA BA BA BC
+        ("👨\u200d👩\u200d👧" * 4 + "❤\ufe0f\u200d🔥" * 4, 3, "👨\u200d👩\u200d👧" * 3 + "❤\ufe0f\u200d🔥" * 3),
+        ("👏🏻👏🏻👏🏻✨✨", 1, "👏🏻✨"),
+        ("ｨｨｨｨｨ ｱｱｱｱｱ ｯｯｯｯ ！！！！！ ？？？？", 3, "ｨｨｨ ｱｱｱ ｯｯｯ ！！！ ？？？"),
+        ("1\ufe0f\u20e30\ufe0f\u20e30\ufe0f\u20e30\ufe0f\u20e30\ufe0f\u20e3 ©©©© →→→→ ■■■■ ▪▪▪▪ 🏻🏻🏻🏻", 3, None),
         ("www！！いい", 1, "w！いい"),
         ("ああああ！！！！", 1, "あああ！"),
         ("ああああ！！！！", 5, "ああああ！！！！"),
@@ -215,6 +341,33 @@ def test_width_kept_keeps_it(wide):
 )
 def test_repeats(before, longest, after):
     assert only(before, max_repeats=longest) == (before if after is None else after)
+
+
+def test_runs_of_every_emoji_are_limited():
+    limit = limit_runs(3)
+    characters = "".join(map(chr, range(0x80, 0x20000)))
+    bases = regex.findall(r"[\p{Emoji}--\p{RI}--\p{EMod}]", characters, regex.V1)
+    assert len(bases) > 1300
+    for base in bases:
+        emoji = base if regex.match(r"\p{Emoji_Presentation}", base) else base + "\ufe0f"
+        assert limit(emoji * 5) == emoji * 3
+        if regex.match(r"\p{EBase}", base):
+            assert limit(f"{base}🏽" * 5) == f"{base}🏽" * 3
+
+
+EMOJI = st.sampled_from(
+    ["✨", "👏", "👏🏻", "👏🏿", "❤\ufe0f", "🇯🇵", "🇵🇯", "🇯🇯", "👨\u200d👩\u200d👧", "👨", "❤\ufe0f\u200d🔥"]
+)
+
+
+@given(runs=st.lists(st.tuples(EMOJI, st.integers(1, 6)), max_size=5), longest=st.integers(1, 4))
+def test_runs_of_whole_emoji_are_limited(runs, longest):
+    merged: list[tuple[str, int]] = []
+    for emoji, count in runs:
+        before = merged.pop()[1] if merged and merged[-1][0] == emoji else 0
+        merged.append((emoji, before + count))
+    expected = "".join(emoji * min(count, longest) for emoji, count in merged)
+    assert limit_runs(longest)("".join(emoji * count for emoji, count in runs)) == expected
 
 
 @pytest.mark.parametrize("blank", ["", " 　\n\t", "\u200d\ufe0f", "\u3164\u2800"])
@@ -231,9 +384,9 @@ def test_posts_blank_after_cleaning_are_dropped():
 
 
 def test_duplicates_are_compared_when_clean():
-    posts = ["犬！", "犬!", "犬! https://t.co/x", "猫"]
-    assert list(Cleaner().clean_posts(posts)) == ["犬!", "猫"]
-    assert list(Cleaner(CleaningOptions(duplicates="keep")).clean_posts(posts)) == ["犬!", "犬!", "犬!", "猫"]
+    posts = ["犬Ａ", "犬A", "犬A https://t.co/x", "猫"]
+    assert list(Cleaner().clean_posts(posts)) == ["犬A", "猫"]
+    assert list(Cleaner(CleaningOptions(duplicates="keep")).clean_posts(posts)) == ["犬A", "犬A", "犬A", "猫"]
 
 
 @pytest.mark.parametrize(
@@ -246,22 +399,31 @@ def test_duplicates_are_compared_when_clean():
         ("h\0ttps://t.\u202eco/ab\x07c です", "です"),
         ("@ta\u200bro さん", "@ さん"),
         ("&#64;taro &amp;#64;hana &amp;lt;3", "@ @ <3"),
-        ("＆ｌｔ；３", "<3"),
+        ("＆ｌｔ；３", "＆lt；3"),
         ("R\0T @taro: 眠い", None),
         ("https://t.co/x RT @taro: 眠い", None),
-        ("ｶ\u200bﾞ", "ガ"),
+        ("か\u200b\u3099&#x3099;", "が\u3099"),
+        ("０９０\u200b－１２３４－５６７８です", "です"),
     ],
 )
 def test_later_steps_rerun_earlier_steps(before, after):
     assert Cleaner().clean(before) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("ｶ\u200bﾞ", "ガ"), ("＆ｌｔ；３", "<3"), ("ｈｔｔｐ：／／ａ．ｊｐ／？ｑ＝１ です", "です")]
+)
+def test_fold_reruns_earlier_steps(before, after):
+    assert Cleaner(CleaningOptions(width="fold")).clean(before) == after
+
+
 REMOVING = CleaningOptions(retweets="strip", mentions="remove", emoji="remove", hashtags="remove")
 FRAGMENTS = """
     &amp; amp; & lt; &lt; &#64; # 38; RT ＲＴ rt @ ＠ @a ｎａｍｅ _ : ： / ／ http https ｈｔｔｐｓ：／／ ://
     t.co/ ｔ．ｃｏ／ab www. .com … ( ) . ! ！ ｗ w ー ｰ あ っ 笑 ｶ ﾊ ﾞ ﾟ ･ #タグ 犬 1 ① ～ 😊 👨 ❤ ♂ 🏽 🇯 ★ a@b.jp (@_@)
+    pic.twitter.com/ 090 - － 1234 ０９０－１２３４－５６７８ 〒 123-4567 +81 か は ウ ✨✨✨ 👏🏻👏🏻 ！！！
 """
-UNSEEN = " 　\n\r\t\0\x1b\ud83d\ufeff\u202e\u200d\ufe0f\u20e3\ufdd0"
+UNSEEN = " 　\n\r\t\0\x1b\ud83d\ufeff\u202e\u200d\ufe0f\u20e3\ufdd0\u3099\u309a"
 PIECES = st.sampled_from(FRAGMENTS.split()) | st.sampled_from(list(UNSEEN)) | st.characters()
 NASTY = st.lists(PIECES, max_size=24).map("".join)
 OPTIONS = st.builds(
@@ -286,7 +448,8 @@ def test_default_cleaning_removes_links_controls_and_retweets(post):
     text = Cleaner().clean(post)
     if text is not None:
         text.encode("utf-8")
-        assert not re.search(r"https?://|[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\u202a-\u202e]|[！-｝]", text)
+        assert not re.search(r"https?://|[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\u202a-\u202e]|[Ａ-Ｚａ-ｚ０-９]", text)
+        assert not re.search("か\u3099|は\u309a", text)
         assert not re.search(r"([wー!笑草…])\1{3}", text)
         assert not re.match(r"\s*RT\s*@[A-Za-z0-9_]", text)
 
@@ -295,8 +458,9 @@ def test_default_cleaning_removes_links_controls_and_retweets(post):
 @given(post=NASTY)
 def test_keeping_everything_changes_nothing(post):
     cleaner = Cleaner(CleaningOptions(**ALL_KEPT))
-    assert cleaner.clean(post) == post
-    assert sum(cleaner.counts.values()) == 2  # read and kept
+    composed = compose_voicing_marks(post)  # the one step without an option
+    assert cleaner.clean(post) == composed
+    assert sum(cleaner.counts.values()) == 2 + (composed != post)  # read and kept
 
 
 @settings(max_examples=100, deadline=None)
@@ -315,13 +479,13 @@ def test_counts_add_up(posts, options):
 
 def test_counts_and_examples_of_changes():
     cleaner = Cleaner()
-    list(cleaner.clean_posts(["@a @b 犬！", "RT @a: 猫", "犬", "犬", " ", "あ" * 100 + " https://t.co/x"]))
+    list(cleaner.clean_posts(["@a @b 犬Ａ", "RT @a: 猫", "犬", "犬", " ", "あ" * 100 + " https://t.co/x"]))
     assert {name: count for name, count in cleaner.counts.items() if count} == {
         "read": 6, "retweets": 1, "urls": 1, "mentions": 1, "width": 1, "max_repeats": 1,
         "dropped: retweet": 1, "dropped: blank": 1, "dropped: duplicate": 1, "kept": 3,
     }  # fmt: skip
     assert list(cleaner.counts)[:3] == ["read", "entities", "control_chars"]
-    assert cleaner.examples["width"] == [("@ @ 犬！", "@ @ 犬!")]
+    assert cleaner.examples["width"] == [("@ @ 犬Ａ", "@ @ 犬A")]
     assert cleaner.examples["urls"] == [("あ" * 20 + " https://t.co/x", "あ" * 20)]  # cut to where they differ
 
 
@@ -330,12 +494,22 @@ def test_options_survive_json():
     assert CleaningOptions(**json.loads(json.dumps(dataclasses.asdict(options)))) == options
 
 
+def test_older_files_without_phones_keep_telephone_numbers():
+    values = json.loads(json.dumps(TextSettings().to_json()))
+    assert TextSettings.from_json(values).cleaning.phones == "remove"
+    older = {**values, "cleaning": {**values["cleaning"], "width": "fold"}}
+    del older["cleaning"]["phones"]
+    cleaning = TextSettings.from_json(older).cleaning
+    assert (cleaning.phones, cleaning.width) == ("keep", "fold")
+    assert Cleaner(cleaning).clean("電話！ 090-1234-5678") == "電話! 090-1234-5678"
+
+
 @pytest.mark.parametrize(
     ("wrong", "expected_message"),
     [
         ({"urls": "drop"}, "`urls` drop: use one of remove, keep"),
         ({"mentions": None}, "`mentions` None: use one of symbol, remove, keep"),
-        ({"width": ["fold"]}, "use one of fold, keep"),
+        ({"width": ["fold"]}, "use one of letters, fold, keep"),
         ({"max_repeats": -1}, "`max_repeats` -1"),
         ({"max_repeats": "3"}, "`max_repeats` 3: use a whole number"),
         ({"max_repeats": True}, "`max_repeats` True: use a whole number"),
@@ -353,7 +527,8 @@ def test_invalid_policy_error_lists_valid_values(wrong, expected_message):
         ("今日は\r\n", "今日は\n"),
         ("　今日は　", "　今日は　"),
         ("RT @taro: 今日は", "今日は"),
-        ("@taro ｶﾞﾝﾊﾞﾚ！！！！！ｗｗｗｗ", "@ ガンバレ!!!www"),
+        ("@taro ｶﾞﾝﾊﾞﾚ！！！！！ｗｗｗｗ", "@ ｶﾞﾝﾊﾞﾚ！！！www"),
+        ("か\u3099んばれ", "がんばれ"),
         ("見て https://t.co/x ", "見て "),
         ("", ""),
     ],
@@ -389,7 +564,7 @@ def test_only_width_and_repeats_of_kaomoji_change():
     """Five of 10,842 faces contain a user name: @=(--@v), ＼（；＠ｏ☆；）／, 。o＠(＾_＾)＠o。, ..."""
     changed = []
     for face in corpus_lines("kaomoji_core.txt"):
-        expected = re.sub("[\u200b\u200e\ufeff\u202a-\u202e]", "", fold_width(face))
+        expected = re.sub("[\u200b\u200e\ufeff\u202a-\u202e]", "", fold_letters(face))
         if Cleaner(CleaningOptions(max_repeats=0)).clean_prefix(face) != expected:
             changed.append(face)
     assert len(changed) == 5 and all(re.search("[@＠][a-zａ-ｚ_]", face) for face in changed)
@@ -436,6 +611,16 @@ def test_post_hash_set_takes_at_most_10_bytes_for_each_post():
         "#1_" * 30_000,
         "👨\u200d" * 30_000,
         "@a http://t.co/a " * 5_000,
+        "http://t.co/ahttp://t.co/a" * 5_000,
+        "apic." * 20_000 + "@",
+        "090-" * 30_000,
+        "0" * 100_000,
+        "(03)1" * 20_000,
+        "か\u3099\u3099" * 30_000,
+        "✨" * 100_000,
+        "👏🏻" * 50_000,
+        "🇯" * 100_001,
+        "✨❤" * 50_000,
     ],
     ids=lambda long: long[:8].encode("unicode_escape").decode(),
 )

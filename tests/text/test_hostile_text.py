@@ -21,11 +21,11 @@ from helpers import save
 from gluon_lstm.report.analysis import AnalysisOptions, analyze
 from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
 from gluon_lstm.text.cache import CacheError
-from gluon_lstm.text.cleaning import Cleaner
+from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
 from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
-from gluon_lstm.text.sources import x_archive
+from gluon_lstm.text.sources import archives
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 from gluon_lstm.text.sources.reading import ReadingOptions, read_posts
 from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
@@ -86,8 +86,6 @@ def refusal(path: Path, **options: str) -> str:
         ("a.jsonl", [b'{"text":"', b"a" * 20_000_000, b'"}'], "a.jsonl: line 1 is longer than"),
         ("a.json", [b'[{"', b"k" * 20_000_000, b'":"a"}]'], "a.json: line 1: a record is longer than"),
         ("b.json", [b"[{", b",".join(b'"%d":""' % n for n in range(1_000_000)), b"}]"], "a record is longer than"),
-        ("c.json", [b'["a",\n{"n":', b"9" * 100_000, b"}]"], "c.json: line 2: this is not JSON"),
-        ("d.json", [b'["a",\n{"n":NaN}]'], "d.json: line 2: this is not JSON"),
     ],
 )
 def test_endless_records_are_refused_in_bounded_memory(tmp_path, name, contents, expected_message):
@@ -118,9 +116,10 @@ def test_tokenizing_time_is_not_quadratic_in_post_length(post):
 
 def test_cleaning_stops_after_a_maximum_of_changes(monkeypatch):
     post = "&" + "#65286;" * 50
-    assert Cleaner().clean(post) not in (post, "&", None)
+    folding = CleaningOptions(width="fold")
+    assert Cleaner(folding).clean(post) not in (post, "&", None)
     monkeypatch.setattr(cleaning, "_MAX_CHANGES", 1000)
-    assert Cleaner().clean(post) == "&"
+    assert Cleaner(folding).clean(post) == "&"
 
 
 def test_flags_match_unicode_clusters():
@@ -247,10 +246,10 @@ def test_zip_with_damaged_or_huge_directory_is_refused(tmp_path):
 
 
 def test_full_disk_while_sorting_posts_is_reported(tmp_path, monkeypatch):
-    def full(*_: object) -> None:
-        raise x_archive.sqlite3.OperationalError("database or disk is full")
+    def full(*_: object, **__: object) -> None:
+        raise archives.sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(x_archive, "_tweet_rows", full)
+    monkeypatch.setattr(archives.sqlite3, "connect", full)
     assert "TMPDIR" in refusal(zip_of(tmp_path / "a.zip", [(b"data/tweets.js", 0, 0, 0)]))
 
 
