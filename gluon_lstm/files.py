@@ -1,13 +1,49 @@
-"""Atomic file writes: a file appears under its name complete, or not at all."""
+"""Output files: their names, a check that none of them is also an input, and atomic writes."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+RUN_FILES = (
+    "state.safetensors", "best.safetensors", "last.safetensors", "history.jsonl", "samples.txt", "curve.png",
+)  # fmt: skip
+REPORT_FILES = (
+    "report.html", "report.json", "words.csv", "wordcloud.png", "words.png", "network.png", "activity.png",
+)  # fmt: skip
+CACHE_FILES = ("metadata.json", "array", "digest")
+
+
+class OutputKind(NamedTuple):
+    """Kind of directory that this package writes: its files, and those of which any two identify it."""
+
+    name: str
+    files: Sequence[str]
+    marks: Sequence[str]
+
+
+OUTPUT_KINDS = (
+    OutputKind("training run", RUN_FILES, RUN_FILES),
+    OutputKind("report", REPORT_FILES, ("report.html", "report.json")),
+    OutputKind("cache entry", CACHE_FILES, CACHE_FILES),
+)
+
+
+def check_outputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise ValueError if one of the files `outputs` is one of `inputs`, also under another name or through a link."""
+    existing = [(path, os.stat(path)) for path in outputs if os.path.exists(path)]
+    for source in filter(os.path.exists, inputs if existing else ()):
+        status = os.stat(source)
+        for path, output in existing:
+            if os.path.samestat(output, status):
+                raise ValueError(
+                    f"{os.fspath(source)} is one of the files read, and writing {os.fspath(path)} would overwrite it;"
+                    " use another path for `out`"
+                )
 
 
 @contextmanager

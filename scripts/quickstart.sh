@@ -21,9 +21,11 @@ done
 "$venv/bin/python" -m gluon_lstm train data/posts_ja.txt --out "$out" --minutes 2 </dev/null
 "$venv/bin/python" -m gluon_lstm generate "$out" --prefix こんにち --posts 5 --seed 1 </dev/null
 
+quoted_root=$(printf '%s' "$root" | sed "s/'/'\\\\''/g")
 cat <<END
 
-Next, with posts of your own, in $root:
+Next, with posts of your own:
+  cd '$quoted_root'
   .venv/bin/gluon-lstm train my_posts.txt --out runs/mine
   .venv/bin/gluon-lstm generate runs/mine --prefix こんにち
   .venv/bin/gluon-lstm report my_posts.txt --out runs/report

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_files(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the cleaned posts to FILE (.jsonl, or .txt)")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it already exists")
     for settings in (ReadingOptions, CleaningOptions):
         add_options(parser, settings)
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     cleaner = Cleaner(CleaningOptions(**given_options(args, CleaningOptions)))
     reading = ReadingOptions(**given_options(args, ReadingOptions))
-    changed = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress)
+    changed = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress, force=args.force)
     width = max(map(len, cleaner.counts))
     for name, count in cleaner.counts.items():
         print(f"{name:<{width}}  {count:>10,}")

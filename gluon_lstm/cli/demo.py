@@ -11,6 +11,7 @@ from pathlib import Path
 from gluon_lstm.cli.options import option_string
 from gluon_lstm.cli.terminal import progress
 from gluon_lstm.demos import DEMOS, load
+from gluon_lstm.files import check_outputs
 from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
@@ -37,10 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise ValueError(f"`seed` {args.seed}: use at least 0")
+    options = {option.name: getattr(args, option.name) for option in DEMOS[args.demo].options}
     if args.out:
+        check_outputs([args.out / f"{args.demo}.png"], filter(None, [options.get("file")]))
         args.out.mkdir(parents=True, exist_ok=True)
     limit_blas_threads()
-    options = {option.name: getattr(args, option.name) for option in DEMOS[args.demo].options}
     demo = load(args.demo)
     for line in demo.lines(demo.run(out=args.out, seed=args.seed, progress=progress, **options)):
         print(line)

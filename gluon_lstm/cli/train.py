@@ -15,11 +15,13 @@ val_loss, val_bpc, val_perplexity, learning_rate, rolled_back_to; null where not
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
-from gluon_lstm.cli.terminal import progress
+from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.training.from_files import OPTIONS, train
+    from gluon_lstm.training.from_files import OPTIONS, RunOptions, train
 
     options = given_options(args, *OPTIONS)
     disable_malloc_trim()
@@ -52,9 +54,21 @@ def run(args: argparse.Namespace) -> int:
     try:
         train(args.files, args.out, args.recipe, args.notice, progress, **options)
     except KeyboardInterrupt:
-        again = args.command_line if options.get("resume") else [*args.command_line, "--resume"]
-        args.notice(f"continue with: gluon-lstm {shlex.join(again)}")
+        notice(f"continue with: {resume_command(args.command_line)}")  # not args.notice, which can change a command
         raise
-    prefix = shlex.quote(options.get("prefix", "こんにち"))
-    args.notice(f"{args.out}: write with: gluon-lstm generate {shlex.quote(str(args.out))} --prefix {prefix}")
+    notice(f"{args.out}: write with: {generate_command(args.out, options.get('prefix', RunOptions.prefix))}")
     return 0
+
+
+def resume_command(arguments: Sequence[str]) -> str:
+    """Return the command that continues a run started with these arguments, quoted for a shell."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)  # only files follow a --
+    resume = [] if "--resume" in arguments[:end] else ["--resume"]
+    return shlex.join(["gluon-lstm", *arguments[:end], *resume, *arguments[end:]])
+
+
+def generate_command(out: Path, prefix: str) -> str:
+    """Return the command that generates texts with the model in `out`, quoted for a shell."""
+    model = os.path.join(".", out) if str(out).startswith("-") else str(out)
+    given = [f"--prefix={prefix}"] if prefix.startswith("-") else ["--prefix", prefix]
+    return shlex.join(["gluon-lstm", "generate", model, *given])

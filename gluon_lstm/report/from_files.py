@@ -10,7 +10,7 @@ from typing import Any
 from gluon_lstm.options import take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report.analysis import AnalysisOptions
-from gluon_lstm.report.build import CLEANING, ReportOptions, build_report
+from gluon_lstm.report.build import CLEANING, ReportOptions, build_report, check_report_outputs
 from gluon_lstm.report.words import Selection
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
@@ -40,10 +40,12 @@ def report(
         raise ValueError("`summary` and `summary_chars` contradict each other: use one of them")
     if "summary_chars" in values:
         values["summary"] = None
+    dictionary = DictionaryOptions(**take(DictionaryOptions, values))
+    check_report_outputs(out, [word_classes, stop_words, dictionary.user_dictionary])
     analysis = AnalysisOptions(
         reading=ReadingOptions(**take(ReadingOptions, values)),
         cleaning=replace(CLEANING, **take(CleaningOptions, values)),
-        user_dictionary=DictionaryOptions(**take(DictionaryOptions, values)).entries(notice),
+        user_dictionary=dictionary.entries(notice),
         cache=CacheOptions(**take(CacheOptions, values)).folder,
         **take(AnalysisOptions, values),
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Union
 
+from gluon_lstm.files import RUN_FILES, check_outputs
 from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
+from gluon_lstm.text.sources.files import files_to_read
 from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.tokenizers.registry import accepts_raw
 from gluon_lstm.text.user_dictionary import DictionaryOptions
@@ -57,8 +61,9 @@ def train(
     """Train a model on the posts in `paths` and write it to the run directory `out`.
 
     `recipe` is standard or notes; `options` are the fields of OPTIONS by name, as docs/cli.md lists them. Raises
-    ValueError for an invalid option, a text that is too short and a run directory that holds another run, TrainingError
-    for a run that diverges, OSError for files that cannot be read or written, KeyboardInterrupt after saving.
+    ValueError for an invalid option, a text that is too short, and a run directory that holds another run or would
+    overwrite a file that is read; TrainingError for a run that diverges, OSError for files that cannot be read or
+    written, KeyboardInterrupt after saving.
     """
     out, values = Path(out), dict(options)
     run = RunOptions(**take(RunOptions, values))
@@ -68,7 +73,8 @@ def train(
         chosen = replace(chosen, raw=False)  # the notes read characters as one stream, but words post by post
     reading = ReadingOptions(**take(ReadingOptions, values))
     cleaning = CleaningOptions(**take(CleaningOptions, values))
-    entries = DictionaryOptions(**take(DictionaryOptions, values)).entries(notice)
+    dictionary = DictionaryOptions(**take(DictionaryOptions, values))
+    entries = dictionary.entries(notice)
     settings = TextSettings(raw=chosen.raw, cleaning=cleaning, user_dictionary=entries, **given_text)
     cache = CacheOptions(**take(CacheOptions, values)).folder
     corpus_options = CorpusOptions(
@@ -80,7 +86,11 @@ def train(
     from gluon_lstm.text.corpus import prepare  # NumPy, after the command line has set its threads
     from gluon_lstm.training.run_dir import check_free
 
+    inputs = [file.path for file in files_to_read(paths, reading)]
+    check_outputs([out / name for name in RUN_FILES], filter(None, [*inputs, dictionary.user_dictionary]))
     check_free(out, run.resume)
+    if find_spec("mxnet") is None:
+        import_module("gluon_lstm.compat")  # raises MXNetMissing, before the text is read
     if run.ctx not in ("auto", "cpu"):
         _choose_device(run.ctx)  # refused before the text is read
     corpus = prepare(paths, settings, corpus_options, notice, progress)

@@ -146,7 +146,7 @@ def test_cli_pages_are_current(monkeypatch):
 def test_train_writes_model_history_and_curve(trained):
     model = Model.load(trained)
     assert model.config.hidden == 4 and model.metadata["steps"] == 2 and model.metadata["recipe"]["seed"] == 3
-    assert {"今", "日", "晴", "!"} <= set(model.vocabulary.tokens)
+    assert {"今", "日", "晴", "！"} <= set(model.vocabulary.tokens)
     records = [json.loads(line) for line in (trained / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert records[-1]["step"] == 2 and records[-1]["tokens"] == 2 * 2 * 4
     assert (trained / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -236,7 +236,7 @@ def test_clean_writes_cleaned_posts(posts, tmp_path, capsys):
         printed = capsys.readouterr().out
         for name, count in cleaner.counts.items():
             assert re.search(rf"^{name} +{count}$", printed, re.MULTILINE), name
-        assert repr("ガンバレ") in printed  # ｶﾞﾝﾊﾞﾚ after cleaning
+        assert repr("@ おはよう！！！") in printed  # @taro おはよう！！！！！ after cleaning
 
 
 def test_clean_applies_options_and_without_out_writes_no_file(posts, tmp_path, capsys):

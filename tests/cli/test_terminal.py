@@ -211,7 +211,8 @@ def test_output_and_notices_are_escaped(model, tmp_path):
         assert code == 0
         # A progress bar redraws with CR; no other control character is allowed.
         assert set(unsafe_characters(output)) <= {"\r"}, output
-    code, out, err = run_with_pipes("clean", posts, sjis, "--out", tmp_path / f"out{NAME}", "--control-chars", "keep")
+    arguments = ["--out", tmp_path / f"out{NAME}", "--force", "--control-chars", "keep"]
+    code, out, err = run_with_pipes("clean", posts, sjis, *arguments)
     assert code == 0 and NAME.encode() in out and NAME.encode() in err
 
 

@@ -98,7 +98,7 @@ def test_second_call_reads_nothing(tmp_path, monkeypatch):
     path, options = posts_file(tmp_path), AnalysisOptions(cache=tmp_path / "cache")
     first = analyze([path], options)
     monkeypatch.setattr(module, "analyze_posts", None)
-    monkeypatch.setattr(pipeline, "read_dated_posts", None)
+    monkeypatch.setattr(pipeline, "read_sources", None)
     assert same(analyze([path], options), first)
     assert clear_cache(tmp_path / "cache") > 0
     with pytest.raises(TypeError):
