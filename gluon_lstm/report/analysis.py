@@ -21,6 +21,7 @@ from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
 from gluon_lstm.text.janome.analyzer import Word
 from gluon_lstm.text.parallel import analyze_posts
 from gluon_lstm.text.pipeline import FileSource, tokenized_posts
+from gluon_lstm.text.source_summary import SourceSummary
 from gluon_lstm.text.sources.files import fingerprint
 from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions
 from gluon_lstm.text.token_stream import END, TokenStreamWriter, check_counts, check_ids
@@ -53,6 +54,7 @@ class Analysis:
     dates: np.ndarray  # datetime64[s] (posts,), local time in Japan; NaT for no date
     characters: int
     cleaning: dict[str, int]
+    summaries: list[SourceSummary] = field(default_factory=list)  # what was read, by file or archive
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -103,7 +105,8 @@ def _read(folder: Path) -> Analysis:
     times[dates == NO_DATE] = np.datetime64("NaT")
     check_ids(stream, len(words) + 1)
     check_counts(stored["characters"], *stored["cleaning"].values())
-    analysis = Analysis(stream, words, times, stored["characters"], stored["cleaning"])
+    summaries = [SourceSummary.from_json(values) for values in stored["summaries"]]
+    analysis = Analysis(stream, words, times, stored["characters"], stored["cleaning"], summaries)
     if not all(isinstance(part, str) for word in words for part in word) or len(analysis.ends) != len(dates):
         raise ValueError("a word is not a string, or the number of dates is not that of the posts")
     return analysis
@@ -120,7 +123,7 @@ def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress:
         return analyze_posts(posts, options.user_dictionary, options.compound_nouns, options.processes, advance)
 
     with (
-        tokenized_posts(source.posts(), cleaner, tokenize, folder, progress, add_date) as text,
+        tokenized_posts(source.sources(), cleaner, tokenize, folder, progress, add_date) as text,
         TokenStreamWriter(folder) as writer,
     ):
         for words in text.tokens:
@@ -132,4 +135,5 @@ def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress:
         dates=dates.tolist(),
         characters=text.characters,
         cleaning=dict(cleaner.counts),
+        summaries=[vars(summary) for summary in text.summaries],
     )

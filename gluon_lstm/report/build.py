@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gluon_lstm.files import atomic_write
+from gluon_lstm.files import REPORT_FILES, atomic_write, check_outputs
 from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report import plots
@@ -23,6 +23,7 @@ from gluon_lstm.report.memorization import memorization
 from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
 from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.sources.files import files_to_read
 from gluon_lstm.text.sources.reading import Paths
 
 PLOTS = ("wordcloud", "words", "network", "activity")
@@ -60,10 +61,12 @@ def build_report(
     """Write the report on the posts in `paths` to the directory `out`; return the values of report.json.
 
     Raises ImportError when a library of the extra is missing, TextError for unreadable posts, ValueError for `daily`
-    without dates, ModelError and OSError.
+    without dates and for a report that would overwrite a file read, ModelError and OSError.
     """
     check_libraries()
     options = options or ReportOptions()
+    read = [file.path for each in (paths, options.compare) for file in files_to_read(each, options.analysis.reading)]
+    check_report_outputs(out, [*read, options.model])
     analysis = analyze(paths, options.analysis, notice, progress)
     if options.daily and np.isnat(analysis.dates).all():
         raise ValueError(
@@ -75,6 +78,8 @@ def build_report(
         reading = options.analysis.reading
         measured = memorization(options.model, paths, reading, options.samples, options.seed, notice, progress)
 
+    for summary in (*analysis.summaries, *(other.summaries if other else ())):
+        notice(summary.line())
     tables = word_tables(analysis, options.selection)
     with progress("ranking", len(analysis), "posts") as advance:
         all_posts = np.arange(len(analysis))
@@ -113,6 +118,11 @@ def build_report(
         else:
             (out / f"{name}.png").unlink(missing_ok=True)  # stale plot of an earlier report
     return findings
+
+
+def check_report_outputs(out: Path, inputs: Iterable[str | Path | None]) -> None:
+    """Raise ValueError if a report in the directory `out` would overwrite one of the files `inputs`."""
+    check_outputs([*(out / name for name in REPORT_FILES), *(out / DAYS_DIR).glob("*.html")], filter(None, inputs))
 
 
 def _draw_plots(

@@ -14,7 +14,7 @@ from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import Score, score
-from gluon_lstm.text.pipeline import FileSource, PostSource, Source, tokenized_text
+from gluon_lstm.text.pipeline import FileSource, PostSource, TextSource, tokenized_text
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 
 
@@ -40,7 +40,7 @@ def evaluate_posts(model: Model, posts: Iterable[str], progress: Progress = sile
     return _evaluate(model, PostSource([posts] if isinstance(posts, str) else posts), progress)
 
 
-def _evaluate(model: Model, source: Source, progress: Progress) -> Score:
+def _evaluate(model: Model, source: TextSource, progress: Progress) -> Score:
     codec = model.codec
     end_of_post = codec.end_of_post
     ids = array("i")

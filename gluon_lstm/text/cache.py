@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from gluon_lstm.options import option
 
-CACHE_FORMAT = 3  # raised whenever the layout of an entry, or the tokens or ids of the same input, change
+CACHE_FORMAT = 4  # raised whenever the layout of an entry, or the tokens or ids of the same input, change
 MAX_METADATA_BYTES = 128 << 20  # maximum size of metadata.json, which is read into memory as Python objects
 # libraries that affect cleaning and tokenization; their versions are in the cache keys
 TEXT_LIBRARIES = ("janome", "jaconv", "regex")

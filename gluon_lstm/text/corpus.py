@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.pipeline import FileSource, tokenized_text
 from gluon_lstm.text.settings import DEFAULT_MAX_VOCAB, CorpusOptions, TextSettings
+from gluon_lstm.text.source_summary import SourceSummary
 from gluon_lstm.text.sources.files import fingerprint
 from gluon_lstm.text.sources.reading import Paths
 from gluon_lstm.text.token_stream import END, TokenStreamWriter, blocks_of, check_counts, check_ids, counts_of
@@ -42,6 +43,7 @@ class Corpus:
     characters: int  # code points, without ends of posts
     validation_chars: int  # code points of the validation set, plus one for each of its posts
     cleaning: dict[str, int]  # counts of the Cleaner; empty for raw text
+    summaries: list[SourceSummary] = field(default_factory=list)  # what was read, by file or archive; not for raw text
 
     @property
     def train(self) -> np.ndarray:
@@ -92,6 +94,8 @@ def prepare(
         raise
     if options.cache is None:
         weakref.finalize(corpus, shutil.rmtree, cache, ignore_errors=True)
+    for summary in corpus.summaries:
+        notice(summary.line())
     return corpus
 
 
@@ -109,7 +113,14 @@ def _write_tokens(
             if not settings.raw:
                 writer.end_post()
     cleaning = {} if settings.raw else dict(cleaner.counts)
-    commit(folder, tokens=list(writer.numbers), posts=text.posts, characters=text.characters, cleaning=cleaning)
+    commit(
+        folder,
+        tokens=list(writer.numbers),
+        posts=text.posts,
+        characters=text.characters,
+        cleaning=cleaning,
+        summaries=[vars(summary) for summary in text.summaries],
+    )
 
 
 def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
@@ -157,7 +168,7 @@ def _write_ids(
         validation_chars=sum(int(num_chars[block].sum()) for block in blocks_of(stream[split:])),
         vocabulary=codec.vocabulary.tokens,
         num_specials=codec.vocabulary.num_specials,
-        **{key: stored[key] for key in ("posts", "characters", "cleaning")},
+        **{key: stored[key] for key in ("posts", "characters", "cleaning", "summaries")},
     )
 
 
@@ -219,4 +230,5 @@ def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
         characters=stored["characters"],
         validation_chars=stored["validation_chars"],
         cleaning=stored["cleaning"],
+        summaries=[SourceSummary.from_json(values) for values in stored["summaries"]],
     )

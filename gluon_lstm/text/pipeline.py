@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -11,13 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from gluon_lstm.files import atomic_write
+from gluon_lstm.files import atomic_write, check_outputs
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.parallel import tokenize_posts
 from gluon_lstm.text.settings import TextSettings
+from gluon_lstm.text.source_summary import SourceSummary
+from gluon_lstm.text.sources.base import SourceLog
 from gluon_lstm.text.sources.encodings import TextError
-from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, read_dated_posts, read_posts, read_text
+from gluon_lstm.text.sources.files import files_to_read
+from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, Source, read_posts, read_sources, read_text
 
 # (posts, progress) -> the tokens or words of each post
 Tokenize = Callable[[Iterable[str], Advance], Iterator[Sequence[Any]]]
@@ -31,8 +35,8 @@ class FileSource:
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     notice: Notice = ignore
 
-    def posts(self) -> Iterator[Post]:
-        return read_dated_posts(self.paths, self.reading, self.notice)
+    def sources(self) -> Iterator[Source]:
+        return read_sources(self.paths, self.reading, self.notice)
 
     def text(self) -> Iterator[str]:
         return read_text(self.paths, self.reading, self.notice)
@@ -44,14 +48,14 @@ class PostSource:
 
     strings: Iterable[str]
 
-    def posts(self) -> Iterator[Post]:
-        return map(Post, self.strings)
+    def sources(self) -> Iterator[Source]:
+        yield Source(SourceLog("posts"), map(Post, self.strings))
 
     def text(self) -> Iterator[str]:
         return (f"{post}\n" for post in self.strings)
 
 
-Source = Union[FileSource, PostSource]
+TextSource = Union[FileSource, PostSource]
 
 
 @dataclass
@@ -61,39 +65,48 @@ class TokenizedText:
     tokens: Iterator[Sequence[Any]]
     posts: int = 0  # 0 for raw text
     characters: int = 0  # code points, without ends of posts; of raw text those read so far
+    summaries: list[SourceSummary] = field(default_factory=list)  # of each file or archive; none for raw text
 
 
 @contextmanager
 def tokenized_posts(
-    posts: Iterable[Post],
+    sources: Iterable[Source],
     cleaner: Cleaner,
     tokenize: Tokenize,
     folder: Path,
     progress: Progress = silent,
     on_kept: Callable[[Post], None] | None = None,
 ) -> Iterator[TokenizedText]:
-    """Clean posts into a temporary file in `folder`, then tokenize them.
+    """Clean the posts of sources into a temporary file in `folder`, then tokenize them.
 
     The file gives the progress of the slow part a total; it is removed when the block ends. `on_kept` is called with
     each post that cleaning keeps, as it was before. Raises TextError when no post is left, or when the posts left have
     no characters.
     """
     path = folder / "cleaned.jsonl"
-    kept = characters = 0
+    characters = 0
+    summaries = []
     with (
         open(path, "w", encoding="utf-8", errors="surrogatepass") as out,
         progress("reading", None, "posts") as advance,
     ):
-        for post in posts:
-            text = cleaner.clean(post.text)
-            if text is None:
-                continue
-            if on_kept:
-                on_kept(post)
-            out.write(json.dumps(text, ensure_ascii=False) + "\n")
-            kept += 1
-            characters += len(text)
-            advance(1)
+        for log, posts in sources:
+            before, summary = dict(cleaner.counts), SourceSummary(log.path)
+            for post in posts:
+                text = cleaner.clean(post.text)
+                if text is None:
+                    continue
+                if on_kept:
+                    on_kept(post)
+                out.write(json.dumps(text, ensure_ascii=False) + "\n")
+                summary.posts += 1
+                summary.dates += post.date is not None
+                characters += len(text)
+                advance(1)
+            summary.name = log.name
+            summary.add_left_out(log.left_out, before, cleaner.counts)
+            summaries.append(summary)
+    kept = sum(summary.posts for summary in summaries)
     if kept and not characters:
         raise TextError(f"the {kept} posts have no characters; check the files, or the `column` or `field` of the text")
     if not kept:
@@ -105,13 +118,13 @@ def tokenized_posts(
         open(path, encoding="utf-8", errors="surrogatepass") as lines,
         progress("tokenizing", characters, "characters") as advance,
     ):
-        yield TokenizedText(tokenize(map(json.loads, lines), advance), kept, characters)
+        yield TokenizedText(tokenize(map(json.loads, lines), advance), kept, characters, summaries)
     path.unlink()
 
 
 @contextmanager
 def tokenized_text(
-    source: Source,
+    source: TextSource,
     settings: TextSettings,
     folder: Path,
     cleaner: Cleaner | None = None,
@@ -132,7 +145,7 @@ def tokenized_text(
     tokenize = partial(tokenize_posts, name=name, processes=processes, user_dictionary=user_dictionary)
     cleaner = cleaner or Cleaner(settings.cleaning)
     with tokenized_posts(
-        source.posts(), cleaner, lambda posts, advance: tokenize(posts, progress=advance), folder, progress
+        source.sources(), cleaner, lambda posts, advance: tokenize(posts, progress=advance), folder, progress
     ) as result:
         yield result
 
@@ -151,17 +164,26 @@ def write_cleaned(
     reading: ReadingOptions | None = None,
     notice: Notice = ignore,
     progress: Progress = silent,
+    force: bool = False,
 ) -> int:
     """Clean the posts in `paths` and write them to `out` (None: only update the counts of `cleaner`).
 
     `out` ends in .jsonl (objects with the field `text`) or .txt (a post a line; newlines in posts become spaces).
-    Return the number of posts in which newlines were replaced. Raises ValueError for another extension, TextError for a
-    file that cannot be read; `out` is then unchanged.
+    Return the number of posts in which newlines were replaced. Raises ValueError for another extension and for an `out`
+    that is one of the files read, FileExistsError for an existing `out` without `force`, TextError for a file that
+    cannot be read; `out` is then unchanged.
     """
     if out is not None and out.suffix not in (".jsonl", ".txt"):
         raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`")
+    reading = reading or ReadingOptions()
+    if out is not None:
+        check_outputs([out], [file.path for file in files_to_read(paths, reading)])
+        if os.path.lexists(out) and not out.is_dir() and not force:  # a directory is refused by atomic_write
+            raise FileExistsError(
+                errno.EEXIST, "this file already exists; replace it with `force`, or use another `out`", str(out)
+            )
     joined = 0
-    posts = read_posts(paths, reading or ReadingOptions(), notice)
+    posts = read_posts(paths, reading, notice)
     with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
         for post in cleaner.clean_posts(posts):
             advance(1)

@@ -19,7 +19,7 @@ from helpers import POSTS as POSTS_JA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text.sources import base, encodings, files, json_stream, registry
+from gluon_lstm.text.sources import base, encodings, files, json_text, registry
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_posts, read_text
 
 POSTS = ["吾輩は猫である。", "名前はまだ無い、どこで生れたか", "とんと見当がつかぬ ABC 123"]
@@ -78,7 +78,7 @@ def test_block_size_changes_nothing(tmp_path, monkeypatch, size):
     table = save(tmp_path / "a.csv", 'id,text\r\n1,"あ\r\nい"\r\n2,"う,""え"""')
     nested = save(tmp_path / "a.json", '["\\ud83d\\ude00\\ud83d", "\\\\\\ud83dあ", "\\\\ud83d"]')
     broken = save(tmp_path / "b.txt", content + b"\xff\n")
-    for module in (encodings, base, json_stream):
+    for module in (encodings, base):
         monkeypatch.setattr(module, "BLOCK_SIZE", size)
     assert posts_of(path) == ["あ", "いう", "", "え", "お"]
     assert "".join(read_text([path])) == "あ\nいう\n\nえ\nお\n"
@@ -234,7 +234,7 @@ def test_a_format_is_added_by_one_line_of_the_registry(tmp_path, monkeypatch):
     class Upside(base.FileFormat):
         extensions = (".up",)
 
-        def posts(self, path, options, notice):
+        def posts(self, path, options, log):
             yield from map(base.Post, reversed(Path(path).read_text(encoding="utf-8").split()))
 
     monkeypatch.setattr(registry, "FORMATS", (Upside(), *registry.FORMATS))
@@ -316,7 +316,7 @@ def test_shapes_and_fields_of_json(tmp_path):
     assert posts_of(path, field="user.name") == ["猫", "文字列"]
     assert notices_of(path, field="user.name") == [f"{path}: skipped 1 objects without a text named user.name"]
     path = save(tmp_path / "b.jsonl", '{"a": "x", "n": 3, "u": {"b": "y"}}\n')
-    assert "`field`, such as a, u.b" in refusal(path)
+    assert "`field`, such as a ('x'), u.b ('y')" in refusal(path)
     assert "no object has a text named n;" in refusal(path, field="n")
 
 
@@ -338,9 +338,9 @@ def test_lone_surrogate_becomes_the_replacement_character(tmp_path):
         ("a.json", "[[]]", "line 1: a list instead of a post"),
         ("a.json", '{"text": "a"}', "contains no posts"),
         ("a.json", "3", "contains no posts"),
-        ("a.json", '["a",\n' + "[" * 100_000, "line 2: a list instead"),
-        ("a.json", '["a",\n{"b":' + "[" * 100_000, "line 2: lists and objects are nested more than 100 deep"),
-        ("a.json", '["' + "a" * 2_000_000, "has a word longer than 1,048,576 characters"),
+        ("a.json", '["a",\n' + "[" * 100_000, "line 1: lists and objects are nested too deep"),
+        ("a.json", '["a",\n{"b":' + "[" * 100_000, "lists and objects are nested too deep"),
+        ("a.json", '["' + "a" * 2_000_000, "line 1: a record is longer than 1,000,000 characters"),
         ("a.json", '["a",\n{"text": "' + "あ" * 2_000_000, "line 2: a record is longer than 1,000,000 characters"),
         ("a.jsonl", '"a"\r"b"\r\n\n{"text": "c"\n', "line 4: this is not JSON"),
         ("a.jsonl", '"a"\n["b"]\n', "line 2: a list instead of a post"),
@@ -350,7 +350,7 @@ def test_lone_surrogate_becomes_the_replacement_character(tmp_path):
     ids=range(15),
 )
 def test_invalid_json_is_reported_by_line(tmp_path, monkeypatch, name, content, expected_message):
-    monkeypatch.setattr(json_stream, "MAX_POST_CHARACTERS", 1_000_000)  # a smaller limit saves time
+    monkeypatch.setattr(json_text, "MAX_POST_CHARACTERS", 1_000_000)  # a smaller limit saves time
     message = refusal(save(tmp_path / name, content))
     assert expected_message in message and message.startswith(str(tmp_path / name)) and "\n" not in message
 
@@ -360,7 +360,7 @@ def test_invalid_json_is_reported_by_line(tmp_path, monkeypatch, name, content, 
 TRAPS = [
     "data/direct-messages.js", "data/account.js", "data/deleted-tweets.js", "data/tweetdeck.js",
     "data/tweet-headers.js", "data/tweets-media/1.jpg", "data/tweets_media/tweets.js", "data/tweets.js.bak",
-    "data/note-tweet.js", "data/tweets-partial.js", "assets/data/tweets.js", "tweets.txt", "Your archive.html",
+    "data/note-tweets.js", "data/tweets-partial.js", "assets/data/tweets.js", "tweets.txt", "Your archive.html",
 ]  # fmt: skip
 
 

@@ -1,32 +1,66 @@
-"""Interface of a file format, and the posts it gives."""
+"""Interface of a file format, the posts it gives, and the log of what it leaves out."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from gluon_lstm.progress import Notice
+from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.encodings import BLOCK_SIZE, read_blocks
 
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
 # names of the text column or field, in order of preference, compared without case
-TEXT_NAMES = ("text", "full_text", "tweet", "body", "content", "post", "本文", "テキスト", "投稿", "ツイート")
+TEXT_NAMES = (
+    "text", "full_text", "tweet", "body", "content", "contents", "post", "本文", "テキスト", "投稿", "ツイート",
+)  # fmt: skip
+# names of the column or field of the writer, in order of preference, compared without case
+AUTHOR_NAMES = ("author", "username", "screen_name", "name")
 
 
 class Post(NamedTuple):
-    """Post with its date (see `dates`), or None for no date."""
+    """Post with its date (see `dates`), its writer, and its content warning; None where the file has none."""
 
     text: str
     date: int | None = None
+    author: str | None = None
+    warning: str | None = None
+
+
+class LeftOut(NamedTuple):
+    """Record that is no post of its writer, and why: a plural noun such as boosts."""
+
+    reason: str
+
+
+class SourceLog:
+    """Log of one source: notices, the posts left out by reason, and the names of the files read in an archive."""
+
+    def __init__(self, path: str, notice: Notice = ignore) -> None:
+        self.path, self.notice = path, notice
+        self.left_out: Counter[str] = Counter()  # reason, a plural noun -> number of posts
+        self.members: list[str] = []  # names of the files read inside a folder or an archive
+        self.names_authors = False  # whether posts have writers' names
+        self.is_search_result = False  # whether the posts of many writers are there on purpose
+
+    @property
+    def name(self) -> str:
+        """Path of the source, and the files read in it: archive.zip: data/tweets.js + note-tweet.js."""
+        if not self.members:
+            return self.path
+        first, *others = self.members
+        separator = "/" if os.path.isdir(self.path) else ": "
+        return self.path + separator + " + ".join([first, *map(os.path.basename, others)])
 
 
 class FileFormat:
     """Base class of a file format. `registry` has an instance of each."""
 
     extensions: ClassVar[tuple[str, ...]] = ()  # lower case; such files are also read inside folders
+    is_text: ClassVar[bool] = False  # whether the file itself is a text, and no post has a date or a writer
 
     def matches(self, path: str) -> bool:
         """Return whether the file has this format."""
@@ -37,24 +71,25 @@ class FileFormat:
         return False
 
     def check(self, path: str) -> None:
-        """Raise TextError for a path that is refused without opening it."""
+        """Raise TextError for a path that is refused without reading its posts."""
 
-    def posts(self, path: str, options: ReadingOptions, notice: Notice) -> Iterator[Post]:
+    def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
         """Yield the posts as written, empty ones too. Raises TextError with file, place and remedy, and OSError."""
         raise NotImplementedError
 
-    def text(self, path: str, options: ReadingOptions, notice: Notice) -> Iterator[str]:
-        """Yield the file as text in chunks of at most BLOCK_SIZE: by default its posts, separated by newlines."""
-        separator = ""
-        for post in self.posts(path, options, notice):
-            text = separator + normalize_line_ends(post.text)
-            yield from (text[start : start + BLOCK_SIZE] for start in range(0, len(text), BLOCK_SIZE))
-            separator = "\n"
-
-    def contents(self, path: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def contents(self, path: str, options: ReadingOptions) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield (kind, bytes in blocks) of everything that `posts` reads, for the fingerprint."""
         with open(path, "rb") as file:
             yield extension(path), read_blocks(file)
+
+
+def as_text(posts: Iterator[Post]) -> Iterator[str]:
+    """Yield posts as one text, separated by newlines, in chunks of at most BLOCK_SIZE."""
+    separator = ""
+    for post in posts:
+        text = separator + normalize_line_ends(post.text)
+        yield from (text[start : start + BLOCK_SIZE] for start in range(0, len(text), BLOCK_SIZE))
+        separator = "\n"
 
 
 def extension(path: str) -> str:

@@ -35,10 +35,6 @@ _BYTE_ORDER_MARKS = (  # UTF-32 LE begins like UTF-16 LE, so it comes first
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_BINARY_SIGNATURES = (
-    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF-", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh",
-    b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"SQLite format 3", b"\x7fELF", b"\x93NUMPY",
-)  # fmt: skip
 _CANDIDATES = ("utf-8", "cp932", "euc_jp", "utf-16-le", "utf-16-be")  # in order of preference at equal plausibility
 _UNICODE = ("utf-8", "utf-16-le", "utf-16-be")
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\(D|\([JI])")  # escape sequences of ISO-2022-JP that leave ASCII
@@ -81,8 +77,6 @@ def detect_encoding(path: str, notice: Notice) -> str:
             if head.startswith(mark):
                 notice(f"{path}: read as {_LABELS[codec]} with a byte order mark")
                 return codec
-        if head.startswith(_BINARY_SIGNATURES):
-            raise _binary_error(path)
         file.seek(0)
         codec = _detect_without_bom(path, file)
     if codec != "utf-8":
@@ -197,13 +191,6 @@ def _decode_error(error: UnicodeError, size: int, line: int, held: str, encoding
         f"{name}: line {line}, byte {byte} (the first byte is 0) is not valid {label}; "
         "fix the file there, or set its `encoding`"
     )
-
-
-def read_file(path: str, encoding: str | None, notice: Notice) -> Iterator[str]:
-    """Yield the text of a file in chunks; `encoding` None: detected. Raises as detect_encoding and decode_blocks do."""
-    codec = detect_encoding(path, notice) if encoding is None else encoding
-    with open(path, "rb") as file:
-        yield from decode_blocks(read_blocks(file), codec, path)
 
 
 def count_line_ends(text: str) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
+from gluon_lstm.files import OUTPUT_KINDS
 from gluon_lstm.progress import Notice, ignore
+from gluon_lstm.text.sources.archives import is_archive
 from gluon_lstm.text.sources.base import FileFormat, extension
 from gluon_lstm.text.sources.encodings import TextError, check_encoding
 from gluon_lstm.text.sources.registry import FOLDER_EXTENSIONS, format_of, format_of_folder
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
 
+# names of texts about the files beside them, which are no posts; given by name such a file is read
+_NOT_POSTS = re.compile(r"(?:readme|license|licence|copying|お読みください|はじめに)(?:\.\w{1,5})*", re.IGNORECASE)
+
+
 class SourceFile(NamedTuple):
     """File, or folder of an unpacked archive, with its format."""
 
@@ -26,8 +33,19 @@ class SourceFile(NamedTuple):
     format: FileFormat
 
 
+class _Output(NamedTuple):
+    """Directory that this package wrote, inside a folder that is searched."""
+
+    kind: str
+    folder: str
+
+
 def files_to_read(paths: Paths, options: ReadingOptions, notice: Notice = ignore) -> list[SourceFile]:
-    """Return the files of `paths` in order; folders are searched. Raises TextError for what can be refused unopened."""
+    """Return the files of `paths` in order; folders are searched. Raises TextError for what can be refused unopened.
+
+    The search leaves out the files that this package writes into the directory of a training run, a report or a cache
+    entry, so that such a directory may lie inside a folder of posts.
+    """
     if options.encoding is not None:
         check_encoding(options.encoding)
     if isinstance(paths, (str, os.PathLike)):  # a single path is not a sequence of letters
@@ -54,23 +72,39 @@ def _files_at(path: str, notice: Notice) -> list[SourceFile]:
 
 def _files_inside(folder: str, notice: Notice) -> list[SourceFile]:
     files: list[SourceFile] = []
+    outputs: list[_Output] = []
     ignored = 0
-    for path, archive in _walk(folder):
-        if archive or extension(path) in FOLDER_EXTENSIONS:
+    for path, archive in _walk(folder, outputs):
+        if not archive and _NOT_POSTS.fullmatch(os.path.basename(path)):
+            ignored += 1
+        elif archive or extension(path) in FOLDER_EXTENSIONS or is_archive(path):
             files.append(SourceFile(path, archive or format_of(path)))
         else:
             ignored += 1
+    left_out = _left_out(folder, outputs)
     if not files:
-        kinds = ", ".join(sorted(FOLDER_EXTENSIONS))
+        kinds = ", ".join(sorted(FOLDER_EXTENSIONS)) + (f" (besides {left_out})" if outputs else "")
         raise TextError(f"{folder} contains no file of these kinds: {kinds}; check its name, or give files by name")
+    if outputs:
+        notice(f"{folder}: left out {left_out}")
     if ignored:
         notice(f"{folder}: ignored {ignored} files of other kinds")
     return files
 
 
-def _walk(folder: str) -> Iterator[tuple[str, FileFormat | None]]:
-    """Yield the files below a folder by path, and unpacked archives with their format; no hidden or linked folders."""
-    stack = _visible(folder)  # not recursive: folders may be nested deeper than the recursion limit
+def _left_out(folder: str, outputs: Sequence[_Output]) -> str:
+    """Return in words whose files a search of `folder` left out."""
+    if len(outputs) == 1:
+        return f"the files of the {outputs[0].kind} {os.path.relpath(outputs[0].folder, folder)}"
+    return f"the files of {len(outputs)} training runs, reports or cache entries"
+
+
+def _walk(folder: str, outputs: list[_Output]) -> Iterator[tuple[str, FileFormat | None]]:
+    """Yield the files below a folder by path, and unpacked archives with their format; no hidden or linked folders.
+
+    Files that this package wrote are left out; their directories are appended to `outputs`.
+    """
+    stack = _visible(folder, outputs)  # not recursive: folders may be nested deeper than the recursion limit
     while stack:
         path = stack.pop()
         if os.path.isfile(path):
@@ -80,12 +114,18 @@ def _walk(folder: str) -> Iterator[tuple[str, FileFormat | None]]:
             if archive:
                 yield path, archive
             elif not os.path.islink(path):  # a link could lead in a circle
-                stack += _visible(path)
+                stack += _visible(path, outputs)
 
 
-def _visible(folder: str) -> list[str]:
-    """Return the paths in a folder that are not hidden, in descending order."""
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder), reverse=True) if name[0] != "."]
+def _visible(folder: str, outputs: list[_Output]) -> list[str]:
+    """Return the paths in a folder that are neither hidden nor written by this package, in descending order."""
+    names = {name for name in os.listdir(folder) if name[0] != "."}
+    for kind in OUTPUT_KINDS:
+        written = {name for name in names.intersection(kind.files) if os.path.isfile(os.path.join(folder, name))}
+        if len(written.intersection(kind.marks)) >= 2:
+            outputs.append(_Output(kind.name, folder))
+            names -= written
+    return [os.path.join(folder, name) for name in sorted(names, reverse=True)]
 
 
 def fingerprint(paths: Paths, options: ReadingOptions) -> str:
@@ -95,7 +135,7 @@ def fingerprint(paths: Paths, options: ReadingOptions) -> str:
     """
     digest = hashlib.blake2b(repr(options).encode(), digest_size=16)
     for path, file_format in files_to_read(paths, options):
-        for kind, content in file_format.contents(path):
+        for kind, content in file_format.contents(path, options):
             inner = hashlib.blake2b(kind.encode())
             for block in content:
                 inner.update(block)

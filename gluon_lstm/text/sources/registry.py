@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from gluon_lstm.text.sources.archives import Archive, XFile
 from gluon_lstm.text.sources.base import FileFormat
-from gluon_lstm.text.sources.json_records import JsonFile, JsonLinesFile
+from gluon_lstm.text.sources.car_file import CarFile
+from gluon_lstm.text.sources.json_files import JsonFile, JsonLinesFile
+from gluon_lstm.text.sources.line_talk import LineTalk
 from gluon_lstm.text.sources.plain_text import PlainText
 from gluon_lstm.text.sources.tables import CsvFile, TsvFile
-from gluon_lstm.text.sources.x_archive import XArchive
 
 FORMATS: tuple[FileFormat, ...] = (  # the first that matches is used; PlainText matches every file
-    XArchive(),
+    Archive(),
+    XFile(),
     CsvFile(),
     TsvFile(),
     JsonFile(),
     JsonLinesFile(),
+    CarFile(),
+    LineTalk(),
     PlainText(),
 )
 FOLDER_EXTENSIONS = frozenset(extension for each in FORMATS for extension in each.extensions)  # read inside folders

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import sys
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gluon_lstm.progress import Notice
-from gluon_lstm.text.sources.base import TEXT_NAMES, FileFormat, Post
-from gluon_lstm.text.sources.dates import DATE_FIELDS, read_date
-from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, read_file, split_lines
+from gluon_lstm.text.sources.base import AUTHOR_NAMES, TEXT_NAMES, FileFormat, Post, SourceLog
+from gluon_lstm.text.sources.dates import DATE_FIELDS, TIME_FIELDS, date_of
+from gluon_lstm.text.sources.encodings import TextError, split_lines
+from gluon_lstm.text.sources.table_rows import DELIMITER_NAMES, Row, RowReader, find_delimiter, separator_line
+from gluon_lstm.text.sources.text_files import read_file
 
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
+
+_SAMPLE_LINES = 1000  # lines in which the delimiter is found
+_SAMPLE_CHARACTERS = 1 << 18
 
 
 class Table(FileFormat):
@@ -22,9 +25,8 @@ class Table(FileFormat):
 
     delimiter: ClassVar[str]
 
-    def posts(self, path: str, options: ReadingOptions, notice: Notice) -> Iterator[Post]:
-        rows = _rows(read_file(path, options.encoding, notice), self.delimiter, path)
-        return _posts_of_table(rows, options.column, path, notice)
+    def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
+        return posts_of_table(read_file(path, options.encoding, log.notice), self.delimiter, path, options, log)
 
 
 class CsvFile(Table):
@@ -41,97 +43,117 @@ class TsvFile(Table):
     delimiter = "\t"
 
 
+def posts_of_table(
+    chunks: Iterable[str], usual: str, path: str, options: ReadingOptions, log: SourceLog
+) -> Iterator[Post]:
+    """Yield the posts of a table; `usual` is the delimiter of its extension."""
+    lines = split_lines(chunks, path)
+    sample: list[str] = []
+    size = 0
+    for line in itertools.islice(lines, _SAMPLE_LINES):
+        sample.append(line)
+        size += len(line)
+        if size > _SAMPLE_CHARACTERS:
+            break
+    named = separator_line(sample[0])
+    delimiter = options.delimiter_character or named
+    if delimiter is None:
+        names = (*TEXT_NAMES, options.column.strip().casefold()) if options.column else TEXT_NAMES
+        delimiter = find_delimiter(sample, usual, names, path)
+        if delimiter != usual:
+            log.notice(f"{path}: cells are separated by {DELIMITER_NAMES[delimiter]}")
+    first = 2 if named else 1
+    reader = RowReader(itertools.chain(sample[first - 1 :], lines), delimiter, path, first)
+    return _posts(reader.rows(), delimiter, options, log)
+
+
 @dataclass(frozen=True)
 class _Layout:
-    """Layout of a table, found in its first row."""
+    """Layout of a table, found in its first row. Columns are numbered from 0."""
 
-    column: int | None  # column of the posts, from 0; None: every cell is a post
-    date: int | None  # column of the dates
-    header: bool  # the first row has names
-    width: int | None  # maximum cells of a row, more are a post split by an unquoted delimiter; None: any number
+    column: int | None  # of the posts; None: every cell is a post
+    dates: tuple[tuple[str, int], ...] = ()  # casefolded names and columns of dates and times of day
+    author: int | None = None
+    header: bool = False  # the first row has names
+    width: int | None = None  # cells of a row, more are a post split by an unquoted delimiter; None: any number
+    exact: bool = False  # a row with fewer cells is an error as well
 
-
-def _rows(chunks: Iterable[str], delimiter: str, path: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of its first line, cells) of each row, without blank lines."""
-    ended = False
-    start = length = 0  # first line of the current row, and its characters so far
-
-    def source() -> Iterator[str]:
-        nonlocal ended, length
-        for line in split_lines(chunks, path):
-            length += len(line)
-            if length > MAX_POST_CHARACTERS:
-                problem = f"{path}: line {start}: a row is longer than {MAX_POST_CHARACTERS:,} characters"
-                raise TextError(f"{problem}; a quotation mark may be left open there")
-            yield line.replace("\0", "") if sys.version_info < (3, 11) else line  # its csv refuses NULs
-        ended = True
-
-    reader = csv.reader(source(), delimiter=delimiter)
-    while True:
-        start, length = reader.line_num + 1, 0
-        limit = csv.field_size_limit(
-            MAX_POST_CHARACTERS
-        )  # a setting of the whole process, so changed for this row only
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise TextError(f"{path}: line {start}: {error}; a quotation mark may be left open there") from None
-        finally:
-            csv.field_size_limit(limit)
-        if ended:  # the text ended inside a row
-            raise TextError(f"{path}: line {start}: a quotation mark is opened there and never closed; close it")
-        if row:
-            yield start, row
+    def date(self, cells: list[str]) -> int | None:
+        if not self.dates:
+            return None
+        return date_of(
+            {name: cells[at] for name, at in self.dates if at < len(cells)}, [name for name, _ in self.dates]
+        )
 
 
-def _posts_of_table(
-    rows: Iterator[tuple[int, list[str]]], wanted: str | None, path: str, notice: Notice
-) -> Iterator[Post]:
+def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
     layout = None
     found = short = 0
     for line, cells in rows:
         if layout is None:
-            layout = _layout(cells, wanted, path)
+            layout = _layout(cells, delimiter, options, log.path)
             if layout.header:
                 continue
-        if layout.width is not None and any(cells[layout.width :]):
-            wide = f"{path}: line {line} has {len(cells)} cells and the first row {layout.width}"
+        if layout.width is not None and len(cells) != layout.width and (layout.exact or any(cells[layout.width :])):
+            wide = f"{log.path}: line {line} has {len(cells)} cells and the first row {layout.width}"
             raise TextError(f"{wide}; put posts that contain the delimiter in quotation marks")
         if layout.column is None:
             yield from map(Post, filter(None, cells))
         elif layout.column < len(cells):
             found += 1
-            yield Post(cells[layout.column], _date(cells, layout.date))
+            author = layout.author if layout.author is None or layout.author >= len(cells) else cells[layout.author]
+            yield Post(cells[layout.column], layout.date(cells), author if isinstance(author, str) else None)
         else:
             short += 1
     if short and not found:
-        raise TextError(f"{path}: no row has a column {wanted}; choose another `column`")
+        raise TextError(f"{log.path}: no row has a column {options.column}; choose another `column`")
     if short:
-        notice(f"{path}: skipped {short} rows without the column of posts")
+        log.left_out["rows without the column of posts"] += short
+        log.notice(f"{log.path}: skipped {short} rows without the column of posts")
 
 
-def _date(cells: list[str], column: int | None) -> int | None:
-    return read_date(cells[column]) if column is not None and column < len(cells) else None
-
-
-def _layout(first: list[str], wanted: str | None, path: str) -> _Layout:
+def _layout(first: list[str], delimiter: str, options: ReadingOptions, path: str) -> _Layout:
     names = [cell.strip().casefold() for cell in first]
-    header = any(name in TEXT_NAMES for name in names)
-    width = len(first) if header else None
-    date = next((names.index(name) for name in DATE_FIELDS if name in names), None)
+    wanted = options.column
+    named = wanted is not None and wanted != "all" and wanted.strip().casefold() in names
+    header = named or any(name in TEXT_NAMES for name in names)
+    dates = _date_columns(first, names, options, path, header)
+    author = None
+    if header and (wanted is None or options.author is not None):
+        author = next((names.index(name) for name in AUTHOR_NAMES if name in names), None)
     if wanted is None and header:
-        return _Layout(next(names.index(name) for name in TEXT_NAMES if name in names), date, True, width)
+        column = next(names.index(name) for name in TEXT_NAMES if name in names)
+        return _Layout(column, dates, author, True, len(first))
     if wanted is None and len(first) == 1:
-        return _Layout(0, None, False, 1)
+        return _Layout(0, width=1)
     if wanted == "all":
-        return _Layout(None, None, header, None)
+        return _Layout(None, header=header)
     if wanted is not None and wanted.isdecimal() and int(wanted) > 0:
-        return _Layout(int(wanted) - 1, date if header else None, header, width)
-    if wanted is not None and wanted.strip().casefold() in names:
-        return _Layout(names.index(wanted.strip().casefold()), date, True, len(first))
+        column = int(wanted) - 1
+        if header:
+            return _Layout(column, dates, author, True, len(first))
+        # Nobody types a tab: a row of tab-separated values may have more cells after the column of posts.
+        ragged = delimiter == "\t" and column != len(first) - 1
+        return _Layout(column, dates, None, False, None if ragged else len(first), exact=delimiter != "\t")
+    if named and wanted is not None:
+        return _Layout(names.index(wanted.strip().casefold()), dates, author, True, len(first))
     columns = ", ".join(f"{number} {cell[:20]!r}" for number, cell in enumerate(first[:20], 1))
     problem = "the column of posts is ambiguous" if wanted is None else f"there is no column {wanted!r}"
     remedy = "set `column` to a name, a number, or all for every cell"
     raise TextError(f"{path}: {problem}; the first row has {columns}; {remedy}")
+
+
+def _date_columns(
+    first: list[str], names: list[str], options: ReadingOptions, path: str, header: bool
+) -> tuple[tuple[str, int], ...]:
+    if options.date is not None:
+        wanted = options.date.strip().casefold()
+        if wanted.isdecimal() and 0 < int(wanted) <= len(first):
+            return (("date", int(wanted) - 1),)
+        if wanted not in names:
+            columns = ", ".join(repr(cell[:20]) for cell in first[:20])
+            raise TextError(f"{path}: there is no column {options.date!r}; the first row has {columns}; correct `date`")
+        return ((wanted, names.index(wanted)),)
+    if not header:
+        return ()
+    return tuple((name, names.index(name)) for name in (*DATE_FIELDS, *TIME_FIELDS) if name in names)

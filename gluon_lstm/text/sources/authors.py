@@ -1,0 +1,48 @@
+"""Selection of one writer's posts in files with several writers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gluon_lstm.text.sources.base import Post, SourceLog
+from gluon_lstm.text.sources.encodings import TextError
+
+ALL_AUTHORS = "*"
+_MAX_AUTHORS = 10_000  # maximum names counted; a column with more holds no names
+_MAX_SHOWN = 20
+
+
+def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> Iterator[Post]:
+    """Yield the posts of the writer `wanted` (ALL_AUTHORS: of all), and posts without a writer's name.
+
+    With `wanted` None a file of several writers is refused, after all its posts are counted: a bot that sounds like its
+    owner must not learn the words of others. Only a search result is read whole.
+    """
+    counts: Counter[str] = Counter()
+    for post in posts:
+        if post.author is None:
+            yield post
+            continue
+        author = post.author.strip()
+        if author in counts or len(counts) < _MAX_AUTHORS:
+            counts[author] += 1
+        if wanted in (ALL_AUTHORS, author) or (wanted is None and (len(counts) == 1 or log.is_search_result)):
+            yield post
+        elif wanted is not None:
+            log.left_out["posts of other writers"] += 1
+    log.names_authors = bool(counts)
+    if wanted is None and len(counts) > 1 and not log.is_search_result:
+        raise TextError(
+            f"{log.path} has the posts of several writers: {_listed(counts)}; choose one with `author`, or * for all"
+        )
+    if wanted is None and len(counts) > 1:
+        log.notice(f"{log.path}: a search result; the posts of all its {len(counts):,} writers are read")
+    if counts and wanted not in (None, ALL_AUTHORS) and wanted not in counts:
+        raise TextError(f"{log.path} has no writer {wanted!r}; it has {_listed(counts)}; correct `author`")
+
+
+def _listed(counts: Counter[str]) -> str:
+    names = [f"{' '.join(name.split())[:40]} ({count:,})" for name, count in counts.most_common(_MAX_SHOWN)]
+    others = len(counts) - len(names)
+    return ", ".join(names) + (f" and {others:,} more" if others else "")

@@ -1,0 +1,89 @@
+"""Posts of Mastodon, ActivityPub, Misskey and Bluesky as objects.
+
+A content warning is kept apart from the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gluon_lstm.text.sources.base import LeftOut, Post
+from gluon_lstm.text.sources.dates import read_date
+from gluon_lstm.text.sources.html_text import html_to_text
+from gluon_lstm.text.sources.x_posts import writer
+
+_NOTES = ("Note", "Question", "Article")  # objects of ActivityPub with a text
+_BLUESKY_POST = "app.bsky.feed.post"
+_BLUESKY_KINDS = {
+    "app.bsky.feed.like": "likes",
+    "app.bsky.feed.repost": "reposts",
+    "app.bsky.graph.follow": "follows",
+    "app.bsky.graph.block": "blocks",
+}
+
+
+def mastodon_status(record: dict[str, Any]) -> Post | LeftOut | None:
+    """Status of Mastodon's API: HTML in `content`."""
+    content = record.get("content")
+    if not isinstance(content, str) or not record.keys() & {"reblog", "spoiler_text", "in_reply_to_id"}:
+        return None
+    if record.get("reblog"):
+        return LeftOut("boosts")
+    author = writer({"account": record.get("account")})
+    return Post(html_to_text(content), _date(record), author, _warning(record, "spoiler_text"))
+
+
+def activity(record: dict[str, Any]) -> Post | LeftOut | None:
+    """Activity of ActivityPub, as in a Mastodon archive's outbox.json, or its object alone (a Note)."""
+    kind, inner = record.get("type"), record.get("object")
+    if kind == "Announce":
+        return LeftOut("boosts")
+    if kind == "Create" and isinstance(inner, dict):
+        return activity(inner) or LeftOut("other activities")
+    if isinstance(kind, str) and kind not in _NOTES and isinstance(inner, (str, dict)) and "actor" in record:
+        return LeftOut("other activities")
+    content = record.get("content")
+    if kind in _NOTES and isinstance(content, str):
+        return Post(html_to_text(content), _date(record), None, _warning(record, "summary"))
+    return None
+
+
+def misskey_note(record: dict[str, Any]) -> Post | LeftOut | None:
+    """Note of Misskey. A renote has no text of its own; a note with text and `renoteId` is a quote, and a post."""
+    if "text" not in record or not record.keys() & {"renoteId", "cw", "fileIds", "localOnly", "visibility"}:
+        return None
+    text = record["text"]
+    if text is None:
+        return LeftOut("renotes" if record.get("renoteId") else "posts without text")
+    if not isinstance(text, str):
+        return None
+    return Post(text, _date(record), writer({"user": record.get("user")}), _warning(record, "cw"))
+
+
+def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
+    """Record of a Bluesky repository ($type), or an item of its API's feeds ({"post": {"record": …}})."""
+    post = record.get("post")
+    if isinstance(post, dict) and isinstance(post.get("record"), dict):
+        if isinstance(record.get("reason"), dict):
+            return LeftOut("reposts")
+        found = bluesky_record(post["record"])
+        return found._replace(author=writer(post)) if isinstance(found, Post) else found
+    inner = record.get("value")
+    kind = record.get("$type")
+    if kind is None and isinstance(inner, dict):  # {"uri": …, "value": record} of listRecords
+        return bluesky_record(inner)
+    if not isinstance(kind, str):
+        return None
+    if kind != _BLUESKY_POST:
+        return LeftOut(_BLUESKY_KINDS.get(kind, "other records"))
+    text = record.get("text")
+    return Post(text, _date(record)) if isinstance(text, str) else LeftOut("posts without text")
+
+
+def _warning(record: dict[str, Any], key: str) -> str | None:
+    return record[key] if isinstance(record.get(key), str) and record[key] else None
+
+
+def _date(record: dict[str, Any]) -> int | None:
+    value = next((record[name] for name in ("created_at", "createdAt", "published") if record.get(name)), None)
+    return read_date(value)

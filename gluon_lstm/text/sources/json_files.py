@@ -1,0 +1,207 @@
+"""JSON files: any number of posts in one value (.json), or one value a line (.jsonl, .ndjson)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Union
+
+from gluon_lstm.text.sources.base import FileFormat, LeftOut, Post, SourceLog
+from gluon_lstm.text.sources.dates import DATE_FIELDS, date_of
+from gluon_lstm.text.sources.encodings import TextError, split_lines
+from gluon_lstm.text.sources.fediverse import activity, bluesky_record, mastodon_status, misskey_note
+from gluon_lstm.text.sources.json_records import (
+    SEARCH_RESULT,
+    TEXT_FIELDS,
+    Record,
+    list_as_row,
+    records_in,
+    string_fields,
+    strings_at,
+)
+from gluon_lstm.text.sources.json_text import JsonText, LazyList, LazyObject, without_lone_surrogates
+from gluon_lstm.text.sources.meta import facebook_post, instagram_post, is_mojibake, latin1_as_utf8
+from gluon_lstm.text.sources.talks import discord_message, slack_message, telegram_message
+from gluon_lstm.text.sources.text_files import read_file
+from gluon_lstm.text.sources.x_posts import casefolded, writer, x_post
+
+if TYPE_CHECKING:
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
+Found = Union[Post, LeftOut, None]
+_MAX_SUGGESTIONS = 5
+
+
+class JsonFile(FileFormat):
+    """Lists and objects of posts, wrapped in each other in any way that services and tools write."""
+
+    extensions = (".json",)
+
+    def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
+        return posts_of_json(read_file(path, options.encoding, log.notice), path, options, log)
+
+
+class JsonLinesFile(FileFormat):
+    """One JSON value a line."""
+
+    extensions = (".jsonl", ".ndjson")
+
+    def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
+        return RecordReader(path, options, log).posts(_values_of_lines(path, options, log))
+
+
+def posts_of_json(chunks: Iterable[str], path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
+    """Yield the posts of a JSON text. `path` is its name for messages."""
+    return RecordReader(path, options, log, whole_file=True).posts(_value_of_file(chunks, path))
+
+
+def _value_of_file(chunks: Iterable[str], path: str) -> Iterator[tuple[Any, JsonText]]:
+    text = JsonText(chunks, path)
+    value = text.whole()
+    if isinstance(value, (list, dict, LazyList, LazyObject)):
+        yield value, text
+    text.end()
+
+
+def _values_of_lines(path: str, options: ReadingOptions, log: SourceLog) -> Iterator[tuple[Any, JsonText]]:
+    for number, line in enumerate(split_lines(read_file(path, options.encoding, log.notice), path), 1):
+        if not line.isspace():
+            text = JsonText([line.rstrip()], path, number)
+            value = text.whole()
+            text.end()
+            yield list_as_row(value) or value, text
+
+
+class RecordReader:
+    """Reader of the posts in JSON values, which counts what it leaves out."""
+
+    def __init__(self, name: str, options: ReadingOptions, log: SourceLog, whole_file: bool = False) -> None:
+        self.name, self.options, self.log = name, options, log
+        self._whole_file = whole_file  # an object of no known service that is a whole file is no post
+        self.textless = self.mended = self.left_out = 0
+        self._date_names = (options.date.casefold(),) if options.date else ()
+        self.suggestions: dict[str, str] = {}  # dotted name -> example
+
+    def posts(self, values: Iterable[tuple[Any, JsonText]]) -> Iterator[Post]:
+        """Yield the posts. Raises TextError when there are none, naming the fields there are."""
+        find = self._all if self.options.field is None else self._named
+        found = 0
+        for value, text in values:
+            for post in find(value, text):
+                found += 1
+                yield post
+        if not found and not self.left_out:
+            self._refuse()
+        if self.textless:
+            self.log.left_out["objects without a text"] += self.textless
+            named = self.options.field or ", ".join(TEXT_FIELDS)
+            self.log.notice(f"{self.name}: skipped {self.textless:,} objects without a text named {named}")
+        if self.mended:
+            self.log.notice(f"{self.name}: {self.mended:,} texts were UTF-8 written as Latin-1; mended")
+
+    def _all(self, value: Any, text: JsonText) -> Iterator[Post]:
+        """Yield the posts of every record that is recognized."""
+        for record, wrapped_in in records_in(value, text):
+            found, is_latin1 = (Post(record), False) if isinstance(record, str) else _post_of(record)
+            if isinstance(record, dict) and "1" in record and record == list_as_row(list(record.values())):
+                example = next(iter(string_fields(record).items()), ("1", ""))
+                choice = f"choose one of its values with `field`, such as {example[0]} ({example[1][:20]!r})"
+                raise text.error(f"a list instead of a post; {choice}")
+            if self._whole_file and record is value and (found is None or _generic(value) == found):
+                continue
+            if found is None:
+                self._count_textless(record)
+            elif isinstance(found, LeftOut):
+                self.log.left_out[found.reason] += 1
+                self.left_out += 1
+            else:
+                self.log.is_search_result |= SEARCH_RESULT in wrapped_in
+                yield self._finished(found, record, is_latin1)
+
+    def _finished(self, post: Post, record: Record, is_latin1: bool) -> Post:
+        """Return a post with its text mended, its content warning if included, and the date of `options.date`."""
+        text, date = without_lone_surrogates(post.text), post.date
+        if is_latin1 or is_mojibake(text):
+            mended = latin1_as_utf8(text)
+            self.mended += mended != text
+            text = mended
+        if post.warning and "warnings" in self.options.included:
+            text = f"{post.warning}\n{text}"
+        if self._date_names and isinstance(record, dict):
+            date = date_of(casefolded(record), self._date_names)
+        return Post(text, date, post.author)
+
+    def _named(self, value: Any, text: JsonText) -> Iterator[Post]:
+        """Yield the strings at the path `field`."""
+        path = str(self.options.field).split(".")
+        names = self._date_names or DATE_FIELDS
+        any_found = False
+        for found, around in strings_at(value, path):
+            any_found = True
+            if found is None:
+                self._count_textless(around[-1])
+                continue
+            dates = (date_of(casefolded(each), names) for each in reversed(around))
+            author = writer(around[-1]) if around and self.options.author is not None else None
+            yield Post(without_lone_surrogates(found), next((date for date in dates if date is not None), None), author)
+        if not any_found and isinstance(value, dict):
+            self._count_textless(value)
+        elif not any_found and (value is None or isinstance(value, (int, float))):
+            next(records_in(value, text))  # raises: a number is no post
+
+    def _count_textless(self, record: Record) -> None:
+        self.textless += 1
+        if not self.suggestions and isinstance(record, dict):
+            self.suggestions = string_fields(record)
+
+    def _refuse(self) -> None:
+        if not self.textless:
+            raise TextError(f"{self.name} contains no posts; use a list of posts, or one post a line as .jsonl")
+        wanted = self.options.field or ", ".join(TEXT_FIELDS)
+        # Names may have any length and contain line ends.
+        shown = [
+            f"{' '.join(name.split())} ({' '.join(example.split())[:20]!r})"
+            for name, example in list(self.suggestions.items())[:_MAX_SUGGESTIONS]
+        ]
+        remedy = f"set `field`, such as {', '.join(shown)}" if shown else "its objects have no text at all"
+        raise TextError(f"{self.name}: no object has a text named {wanted}; {remedy}")
+
+
+def _generic(record: dict[str, Any]) -> Found:
+    """Object of any other kind: the first text of TEXT_FIELDS, in the object or in one inside it."""
+    lower = casefolded(record)
+    text = next((lower[name] for name in TEXT_FIELDS if isinstance(lower.get(name), str)), None)
+    if text is not None:
+        return Post(text, date_of(lower), writer(lower))
+    for name in ("tweet", "status", "note", "post", "message", "record", "node", "object"):
+        inner = lower.get(name)
+        if isinstance(inner, dict):
+            found = _post_of(inner)[0]
+            if found is not None:
+                return found
+    return None
+
+
+# The first that recognizes an object reads it.
+_SERVICES: Sequence[Callable[[dict[str, Any]], Found]] = (
+    facebook_post,
+    instagram_post,
+    mastodon_status,
+    activity,
+    misskey_note,
+    bluesky_record,
+    discord_message,
+    telegram_message,
+    slack_message,
+    x_post,
+    _generic,
+)
+_WRITE_LATIN_1 = (facebook_post, instagram_post)  # their texts are UTF-8 written as Latin-1
+
+
+def _post_of(record: dict[str, Any]) -> tuple[Found, bool]:
+    """Return the post of an object, and whether its text is UTF-8 written as Latin-1."""
+    for read in _SERVICES:
+        found = read(record)
+        if found is not None:
+            return found, read in _WRITE_LATIN_1
+    return None, False

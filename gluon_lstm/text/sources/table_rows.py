@@ -1,0 +1,208 @@
+"""Rows of tables: their delimiter, and quotation marks by the rules that people's files follow.
+
+- A quoted cell ends with a quotation mark before a delimiter or line end; a mark in it is doubled (RFC 4180).
+- In files that escape marks with a backslash, \\" is a mark.
+- A quotation mark that is opened and followed by text where it should close is none: the line is read as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
+
+DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*')  # first line that Excel writes and reads
+_NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
+_SAMPLE_ROWS = 1000
+_MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
+
+
+class Row(NamedTuple):
+    """Cells of a row, and the number of its first line."""
+
+    line: int
+    cells: list[str]
+
+
+def separator_line(line: str) -> str | None:
+    """Return the delimiter that a first line such as sep=; names, else None."""
+    found = _SEPARATOR_LINE.fullmatch(line)
+    return found[1] if found else None
+
+
+def find_delimiter(lines: Sequence[str], usual: str, names: Sequence[str], path: str) -> str:
+    """Return the delimiter of a table from its first lines.
+
+    `usual` is that of its extension. A header with one of `names` (casefolded) decides, else the delimiter that gives
+    every row the same number of cells. Raises TextError when two delimiters do.
+    """
+    candidates = [usual, *(delimiter for delimiter in DELIMITER_NAMES if delimiter != usual)]
+    rows = {delimiter: _sample_rows(lines, delimiter) for delimiter in candidates}
+    for delimiter in candidates:
+        if rows[delimiter] and any(cell.strip().casefold() in names for cell in rows[delimiter][0]):
+            return delimiter
+    regular = [delimiter for delimiter in candidates if _width(rows[delimiter]) > 1]
+    if not regular or usual in regular:
+        return usual
+    if len(regular) > 1:
+        found = " or ".join(f"{DELIMITER_NAMES[each]} ({each!r})" for each in regular)
+        raise TextError(f"{path}: the cells may be separated by {found}; choose one with `delimiter`")
+    return regular[0]
+
+
+def _sample_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    try:
+        rows = [row for row in csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter) if row]
+    except csv.Error:  # a cell larger than the limit of csv
+        return []
+    return rows[:_SAMPLE_ROWS]
+
+
+def _width(rows: list[list[str]]) -> int:
+    """Return the number of cells that all rows have, or 0."""
+    widths = {len(row) for row in rows}
+    return widths.pop() if len(widths) == 1 else 0
+
+
+class RowReader:
+    """Rows of a table with a known delimiter, without blank lines.
+
+    Raises TextError with the line where it cannot be told whether a quotation mark is text or encloses a cell.
+    """
+
+    def __init__(self, lines: Iterator[str], delimiter: str, path: str, first_line: int = 1) -> None:
+        self._lines, self._delimiter, self._path = lines, delimiter, path
+        self._returned: deque[str] = deque()  # lines read for a row that turned out to end earlier
+        self._row: list[str] = []  # lines of the current row
+        self._length = 0  # characters of these
+        self._line = first_line  # first line of the current row
+        self._width = 0  # cells of the first row
+        self._backslash = False  # whether \" is a mark
+        self._literal = 0  # line of the first quotation mark that is text
+        self._spanning = 0  # line of the first quoted cell whose lines look like rows
+        self._unclosed = 0  # line of a mark that was never closed, and read as text
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows."""
+        reader = self._reader()
+        while True:
+            limit = csv.field_size_limit(MAX_POST_CHARACTERS)  # a setting of the process, so changed for this row only
+            try:
+                cells = next(reader, None)
+            except (csv.Error, _RowTooLong) as error:
+                cells = self._read_otherwise(error)
+                reader = self._reader()
+            finally:
+                csv.field_size_limit(limit)
+            if cells is None:
+                return
+            line, self._line = self._line, self._line + len(self._row)
+            if cells:
+                self._check(line, cells)
+                yield Row(line, cells)
+            self._row, self._length = [], 0
+
+    def _reader(self) -> Iterator[list[str]]:
+        if self._backslash:
+            return csv.reader(self._next_lines(), delimiter=self._delimiter, strict=True, escapechar="\\")
+        return csv.reader(self._next_lines(), delimiter=self._delimiter, strict=True)
+
+    def _next_lines(self) -> Iterator[str]:
+        while True:
+            line = self._returned.popleft() if self._returned else next(self._lines, "")
+            if not line:
+                return
+            self._row.append(line)
+            self._length += len(line)
+            if self._length > MAX_POST_CHARACTERS:
+                raise _RowTooLong(f"a row is longer than {MAX_POST_CHARACTERS:,} characters")
+            if self._backslash:  # only \" and \\ are escapes: C:\dir stays
+                line = re.sub(rf'\\(?!["\\{self._delimiter}])', r"\\\\", line)
+            yield line.replace("\0", "") if sys.version_info < (3, 11) else line  # its csv refuses NULs
+
+    def _read_otherwise(self, error: Exception) -> list[str]:
+        """Return the cells of a row that breaks the rules of quotation marks so far, read by the other rules."""
+        lines = self._row
+        if not self._backslash and any('\\"' in line for line in lines):
+            self._return_lines(lines)
+            self._backslash = True
+            try:
+                cells = next(self._reader(), None)
+                if cells and len(cells) == (self._width or len(cells)):
+                    return cells
+            except (csv.Error, _RowTooLong):
+                pass
+            self._return_lines(self._row)
+            self._row = [self._returned.popleft() for _ in lines]
+            self._backslash = False
+        is_closed = "expected after" in str(error)  # csv: ',' expected after '"'
+        cells = _literal_cells(lines[0], self._delimiter)
+        if len(cells) != (self._width or len(cells)) or (not is_closed and len(cells) == 1 and len(lines) > 1):
+            raise self._quotation_error(error, is_closed)
+        self._unclosed = self._unclosed or (0 if is_closed else self._line)
+        self._literal = self._literal or self._line
+        self._return_lines(lines[1:])
+        self._row = lines[:1]
+        return cells
+
+    def _quotation_error(self, error: Exception, is_closed: bool) -> TextError:
+        if isinstance(error, _RowTooLong):
+            what = f"{error}; a quotation mark may be left open there"
+        elif is_closed:
+            what = "a quotation mark is followed by text; double the mark, or quote the whole cell"
+        else:
+            what = _NEVER_CLOSED
+        return TextError(f"{self._path}: line {self._line}: {what}")
+
+    def _return_lines(self, lines: list[str]) -> None:
+        self._returned.extendleft(reversed(lines))
+        self._row, self._length = [], 0
+
+    def _check(self, line: int, cells: list[str]) -> None:
+        """Raise TextError when marks that are text and quoted cells that look like several rows are in one file."""
+        self._width = self._width or len(cells)
+        first = self._row[0]
+        if '"' in first and not self._literal:
+            is_text = '""' not in first and "\\" not in first and len(self._row) == 1
+            self._literal = line if is_text and any('"' in cell for cell in cells) else 0
+        if len(self._row) > 2 and not self._spanning and self._width > 1:
+            inner = {text.count(self._delimiter) for text in self._row[1:-1]}
+            self._spanning = line if inner == {self._width - 1} else 0
+        if self._literal and self._spanning:
+            raise TextError(
+                f"{self._path}: line {self._spanning}: the quotation marks there enclose lines that look like rows, but"
+                f" in line {self._literal} a mark is text; double the marks that are text and quote their cells"
+            )
+        if self._unclosed and len(cells) != self._width:
+            raise TextError(f"{self._path}: line {self._unclosed}: {_NEVER_CLOSED}")
+
+
+class _RowTooLong(Exception):
+    pass
+
+
+def _literal_cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line: quoted where a quotation mark closes before a delimiter or the end, else as typed.
+
+    >>> _literal_cells('1,"a, b",彼は"はい"と,"い"い', ",")
+    ['1', 'a, b', '彼は"はい"と', '"い"い']
+    """
+    text, cells, position, failed = line.rstrip("\r\n"), [], 0, 0
+    quoted = re.compile(rf'"((?:[^"]|"")*)"(?={re.escape(delimiter)}|$)')
+    while True:
+        found = None
+        if text.startswith('"', position) and failed < _MAX_UNQUOTED:
+            found = quoted.match(text, position)
+            failed += found is None
+        end = found.end() if found else text.find(delimiter, position)
+        end = len(text) if end < 0 else end
+        cells.append(found[1].replace('""', '"') if found else text[position:end])
+        if end >= len(text):
+            return cells
+        position = end + 1
