@@ -1,6 +1,7 @@
 """gluon-lstm clean: show what cleaning does to posts, and write the cleaned ones
 
-Prints how many posts each step changed or dropped, with examples before and after.
+Prints what was read and left out by source, how many posts each step changed or dropped with examples before and
+after, and the first three and three random posts as a model reads them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+
+MAX_SHOWN = 300  # characters of a post that are printed
 
 EXAMPLES = (
     "gluon-lstm clean posts.txt",
@@ -30,20 +33,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from gluon_lstm.text.cleaned_files import write_cleaned
     from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
-    from gluon_lstm.text.pipeline import write_cleaned
     from gluon_lstm.text.sources.reading import ReadingOptions
 
     cleaner = Cleaner(CleaningOptions(**given_options(args, CleaningOptions)))
     reading = ReadingOptions(**given_options(args, ReadingOptions))
-    changed = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress, force=args.force)
+    result = write_cleaned(args.files, cleaner, args.out, reading, args.notice, progress, force=args.force)
+    for summary in result.summaries:
+        print(summary.line())
     width = max(map(len, cleaner.counts))
+    print()
     for name, count in cleaner.counts.items():
         print(f"{name:<{width}}  {count:>10,}")
     for name, pairs in cleaner.examples.items():
         for before, after in pairs:
             print(f"\n{name}\n  - {before!r}\n  + {after!r}")
+    for heading, posts in (("first posts", result.first), ("random posts", result.sample)):
+        if posts:
+            print(f"\n{heading}, as a model reads them")
+        for post in posts:
+            print("  | " + post[:MAX_SHOWN].replace("\n", "\n  : ") + ("…" if len(post) > MAX_SHOWN else ""))
     if args.out:
-        spaced = f", newlines replaced by spaces in {changed:,} of them" if changed else ""
+        spaced = f", newlines replaced by spaces in {result.joined:,} of them" if result.joined else ""
         print(f"\n{args.out}: {cleaner.counts['kept']:,} posts{spaced}")
     return 0

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from gluon_lstm.files import atomic_write, check_outputs
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.parallel import tokenize_posts
@@ -20,8 +17,7 @@ from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.source_summary import SourceSummary
 from gluon_lstm.text.sources.base import SourceLog
 from gluon_lstm.text.sources.encodings import TextError
-from gluon_lstm.text.sources.files import files_to_read
-from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, Source, read_posts, read_sources, read_text
+from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions, Source, read_sources, read_text
 
 # (posts, progress) -> the tokens or words of each post
 Tokenize = Callable[[Iterable[str], Advance], Iterator[Sequence[Any]]]
@@ -68,6 +64,23 @@ class TokenizedText:
     summaries: list[SourceSummary] = field(default_factory=list)  # of each file or archive; none for raw text
 
 
+def cleaned_posts(
+    sources: Iterable[Source], cleaner: Cleaner, summaries: list[SourceSummary]
+) -> Iterator[tuple[Post, str]]:
+    """Yield (post, cleaned text) of the posts that cleaning keeps; append a summary for each source."""
+    for log, posts in sources:
+        before, summary = dict(cleaner.counts), SourceSummary(log.path)
+        for post in posts:
+            text = cleaner.clean(post.text)
+            if text is not None:
+                summary.posts += 1
+                summary.dates += post.date is not None
+                yield post, text
+        summary.name = log.name
+        summary.add_left_out(log.left_out, before, cleaner.counts)
+        summaries.append(summary)
+
+
 @contextmanager
 def tokenized_posts(
     sources: Iterable[Source],
@@ -85,27 +98,17 @@ def tokenized_posts(
     """
     path = folder / "cleaned.jsonl"
     characters = 0
-    summaries = []
+    summaries: list[SourceSummary] = []
     with (
         open(path, "w", encoding="utf-8", errors="surrogatepass") as out,
         progress("reading", None, "posts") as advance,
     ):
-        for log, posts in sources:
-            before, summary = dict(cleaner.counts), SourceSummary(log.path)
-            for post in posts:
-                text = cleaner.clean(post.text)
-                if text is None:
-                    continue
-                if on_kept:
-                    on_kept(post)
-                out.write(json.dumps(text, ensure_ascii=False) + "\n")
-                summary.posts += 1
-                summary.dates += post.date is not None
-                characters += len(text)
-                advance(1)
-            summary.name = log.name
-            summary.add_left_out(log.left_out, before, cleaner.counts)
-            summaries.append(summary)
+        for post, text in cleaned_posts(sources, cleaner, summaries):
+            if on_kept:
+                on_kept(post)
+            out.write(json.dumps(text, ensure_ascii=False) + "\n")
+            characters += len(text)
+            advance(1)
     kept = sum(summary.posts for summary in summaries)
     if kept and not characters:
         raise TextError(f"the {kept} posts have no characters; check the files, or the `column` or `field` of the text")
@@ -155,43 +158,3 @@ def _counted(chunks: Iterable[str], result: TokenizedText, advance: Advance) -> 
         yield chunk  # a str is a sequence of its code points
         result.characters += len(chunk)
         advance(len(chunk))
-
-
-def write_cleaned(
-    paths: Sequence[str | os.PathLike[str]],
-    cleaner: Cleaner,
-    out: Path | None = None,
-    reading: ReadingOptions | None = None,
-    notice: Notice = ignore,
-    progress: Progress = silent,
-    force: bool = False,
-) -> int:
-    """Clean the posts in `paths` and write them to `out` (None: only update the counts of `cleaner`).
-
-    `out` ends in .jsonl (objects with the field `text`) or .txt (a post a line; newlines in posts become spaces).
-    Return the number of posts in which newlines were replaced. Raises ValueError for another extension and for an `out`
-    that is one of the files read, FileExistsError for an existing `out` without `force`, TextError for a file that
-    cannot be read; `out` is then unchanged.
-    """
-    if out is not None and out.suffix not in (".jsonl", ".txt"):
-        raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`")
-    reading = reading or ReadingOptions()
-    if out is not None:
-        check_outputs([out], [file.path for file in files_to_read(paths, reading)])
-        if os.path.lexists(out) and not out.is_dir() and not force:  # a directory is refused by atomic_write
-            raise FileExistsError(
-                errno.EEXIST, "this file already exists; replace it with `force`, or use another `out`", str(out)
-            )
-    joined = 0
-    posts = read_posts(paths, reading, notice)
-    with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
-        for post in cleaner.clean_posts(posts):
-            advance(1)
-            if out is None or file is None:
-                continue
-            if out.suffix == ".txt":
-                joined += "\n" in post
-                file.write(post.replace("\n", " ") + "\n")
-            else:
-                file.write(json.dumps({"text": post}, ensure_ascii=False) + "\n")
-    return joined

@@ -218,7 +218,7 @@ def test_clean_replaces_an_existing_file_only_with_force(folder, error_of, tmp_p
     out = save(tmp_path / "cleaned.txt", "古い\n")
     os.symlink(tmp_path / "nowhere", tmp_path / "dangling.txt")
     with monkeypatch.context() as patch:
-        patch.setattr("gluon_lstm.text.pipeline.read_posts", None)  # refused before anything is read
+        patch.setattr("gluon_lstm.text.cleaned_files.read_sources", None)  # refused before anything is read
         for existing in (out, tmp_path / "dangling.txt"):
             line = error_of("clean", ".", "--out", existing)
             assert line == (

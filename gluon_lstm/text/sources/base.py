@@ -50,10 +50,10 @@ class SourceLog:
     def name(self) -> str:
         """Path of the source, and the files read in it: archive.zip: data/tweets.js + note-tweet.js."""
         if not self.members:
-            return self.path
+            return os.path.normpath(self.path)
         first, *others = self.members
         separator = "/" if os.path.isdir(self.path) else ": "
-        return self.path + separator + " + ".join([first, *map(os.path.basename, others)])
+        return os.path.normpath(self.path) + separator + " + ".join([first, *map(os.path.basename, others)])
 
 
 class FileFormat:
