@@ -17,7 +17,7 @@ from gluon_lstm.text.sources.containers import Container, is_packed, open_contai
 from gluon_lstm.text.sources.encodings import TextError, decode_blocks
 from gluon_lstm.text.sources.json_files import posts_of_json
 from gluon_lstm.text.sources.tables import posts_of_table
-from gluon_lstm.text.sources.x_archive import find_x_files, is_posts_file, is_tweets_file, read_x_files
+from gluon_lstm.text.sources.x_archive import find_x_files, is_notes_file, is_posts_file, is_tweets_file, read_x_files
 
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
@@ -61,7 +61,7 @@ KINDS = (
     ArchiveKind("X", find_x_files, read_x_files),
     ArchiveKind("X (until 2018)", _matching(r"tweets\.csv"), _read_each, in_folders=False),
     ArchiveKind("Mastodon", _matching(r"outbox\.json", "actor.json"), _read_each),
-    ArchiveKind("Mastodon", _matching(r"outbox\.json"), _read_each),
+    ArchiveKind("Mastodon", _matching(r"outbox\.json"), _read_each, in_folders=False),
     ArchiveKind("Bluesky", _matching(r"(?:[^/]+/)?app\.bsky\.feed\.post/[^/]+\.json"), _read_each),
     ArchiveKind(
         "Facebook",
@@ -127,10 +127,9 @@ class XFile(FileFormat):
         name = os.path.basename(path)
         if not is_tweets_file(name):
             return [name]
-        notes = [
-            each for each in find_x_files(os.listdir(os.path.dirname(path) or "."), frozenset()) if "note-" in each
-        ]
-        return [name, *(each for each in notes if os.path.isfile(os.path.join(os.path.dirname(path), each)))]
+        folder = os.path.dirname(path) or "."
+        beside = (each for each in os.listdir(folder) if os.path.isfile(os.path.join(folder, each)))
+        return [name, *sorted(each for each in beside if is_notes_file(each))]
 
 
 def is_archive(path: str) -> bool:
@@ -146,27 +145,33 @@ def is_archive(path: str) -> bool:
 
 
 def _find(path: str, container: Container, included: frozenset[str]) -> tuple[ArchiveKind, list[str]]:
-    """Return the kind of an archive and its files of posts, which may lie in one folder more."""
-    found = _find_in(container.names(), included)
-    if found is None:
+    """Return the kind of an archive and its files of posts."""
+    archives = _find_in(container.names(), included)
+    if not archives:
         raise TextError(
             f"{path} is not an X archive or that of another service that is known: X's has data/tweets.js,"
             " data/tweets-part1.js or data/tweet.js, Mastodon's outbox.json; extract any other zip and give its files"
         )
-    container.check_size(found[1])
-    return found
+    if len(archives) > 1:
+        found = ", ".join(files[0] for _, files in archives)
+        raise TextError(f"{path} contains several archives ({found}); extract it and give each of them")
+    container.check_size(archives[0][1])
+    return archives[0]
 
 
-def _find_in(names: Collection[str], included: frozenset[str]) -> tuple[ArchiveKind, list[str]] | None:
+def _find_in(names: Collection[str], included: frozenset[str]) -> list[tuple[ArchiveKind, list[str]]]:
+    """Return the archives in a container with their files of posts: at its top, else in the folders there."""
+    found = []
     folders = sorted({name.partition("/")[0] for name in names if "/" in name} - {"", ".", ".."})
     # An archive may lie in one folder more, which then has hardly any other beside it.
     for prefix in ("", *(f"{folder}/" for folder in folders if len(folders) <= _MAX_TOP_FOLDERS)):
         below = {name[len(prefix) :] for name in names if name.startswith(prefix)}
-        for kind in KINDS:
-            found = kind.find(below, included)
-            if found:
-                return kind, [prefix + name for name in found]
-    return None
+        files = next(((kind, kind.find(below, included)) for kind in KINDS if kind.find(below, included)), None)
+        if files:
+            found.append((files[0], [prefix + name for name in files[1]]))
+            if not prefix:
+                break
+    return found
 
 
 def _report(path: str, container: Container, names: Sequence[str], log: SourceLog) -> None:
@@ -174,7 +179,9 @@ def _report(path: str, container: Container, names: Sequence[str], log: SourceLo
     others = sorted(set(container.names()) - set(names))
     read = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
     ignored = f"; ignored {len(others):,} other files, not opened ({_shown(others)})" if others else ""
-    log.notice(f"{path}: read {read}{ignored}")
+    more = [name for name in others if is_posts_file(os.path.basename(name))]
+    offered = f"; {', '.join(more[:4])} can be read with `include`" if more else ""
+    log.notice(f"{path}: read {read}{ignored}{offered}")
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Union
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from gluon_lstm.text.sources.base import FileFormat, LeftOut, Post, SourceLog
 from gluon_lstm.text.sources.dates import DATE_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
-from gluon_lstm.text.sources.fediverse import activity, bluesky_record, mastodon_status, misskey_note
 from gluon_lstm.text.sources.json_records import (
     SEARCH_RESULT,
-    TEXT_FIELDS,
     Record,
+    Row,
     list_as_row,
     records_in,
     string_fields,
     strings_at,
 )
 from gluon_lstm.text.sources.json_text import JsonText, LazyList, LazyObject, without_lone_surrogates
-from gluon_lstm.text.sources.meta import facebook_post, instagram_post, is_mojibake, latin1_as_utf8
-from gluon_lstm.text.sources.talks import discord_message, slack_message, telegram_message
+from gluon_lstm.text.sources.services import TEXT_FIELDS, Recognized, recognize
 from gluon_lstm.text.sources.text_files import read_file
-from gluon_lstm.text.sources.x_posts import casefolded, writer, x_post
+from gluon_lstm.text.sources.x_posts import casefolded, writer
 
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-Found = Union[Post, LeftOut, None]
 _MAX_SUGGESTIONS = 5
 
 
@@ -75,11 +72,11 @@ class RecordReader:
     """Reader of the posts in JSON values, which counts what it leaves out."""
 
     def __init__(self, name: str, options: ReadingOptions, log: SourceLog, whole_file: bool = False) -> None:
-        self.name, self.options, self.log = name, options, log
-        self._whole_file = whole_file  # an object of no known service that is a whole file is no post
-        self.textless = self.mended = self.left_out = 0
+        self._name, self.options, self.log = name, options, log
+        self._whole_file = whole_file  # whether a value is a whole file
+        self._textless = self._mended = self._left_out = 0
         self._date_names = (options.date.casefold(),) if options.date else ()
-        self.suggestions: dict[str, str] = {}  # dotted name -> example
+        self._suggestions: dict[str, str] = {}  # dotted name -> example
 
     def posts(self, values: Iterable[tuple[Any, JsonText]]) -> Iterator[Post]:
         """Yield the posts. Raises TextError when there are none, naming the fields there are."""
@@ -89,45 +86,44 @@ class RecordReader:
             for post in find(value, text):
                 found += 1
                 yield post
-        if not found and not self.left_out:
+        if not found and not self._left_out:
             self._refuse()
-        if self.textless:
-            self.log.left_out["objects without a text"] += self.textless
+        if self._textless:
+            self.log.left_out["objects without a text"] += self._textless
             named = self.options.field or ", ".join(TEXT_FIELDS)
-            self.log.notice(f"{self.name}: skipped {self.textless:,} objects without a text named {named}")
-        if self.mended:
-            self.log.notice(f"{self.name}: {self.mended:,} texts were UTF-8 written as Latin-1; mended")
+            self.log.notice(f"{self._name}: skipped {self._textless:,} objects without a text named {named}")
+        if self._mended:
+            self.log.notice(f"{self._name}: {self._mended:,} texts were UTF-8 written as Latin-1; mended")
 
     def _all(self, value: Any, text: JsonText) -> Iterator[Post]:
         """Yield the posts of every record that is recognized."""
         for record, wrapped_in in records_in(value, text):
-            found, is_latin1 = (Post(record), False) if isinstance(record, str) else _post_of(record)
-            if isinstance(record, dict) and "1" in record and record == list_as_row(list(record.values())):
-                example = next(iter(string_fields(record).items()), ("1", ""))
-                choice = f"choose one of its values with `field`, such as {example[0]} ({example[1][:20]!r})"
+            if isinstance(record, Row):
+                name, example = next(iter(string_fields(record).items()), ("1", ""))
+                choice = f"choose one of its values with `field`, such as {name} ({example[:20]!r})"
                 raise text.error(f"a list instead of a post; {choice}")
-            if self._whole_file and record is value and (found is None or _generic(value) == found):
-                continue
-            if found is None:
+            found = Recognized(Post(record)) if isinstance(record, str) else recognize(record)
+            if self._whole_file and record is value and not found.is_known_service:
+                continue  # an object of no known service that is a whole file is no post
+            if found.post is None:
                 self._count_textless(record)
-            elif isinstance(found, LeftOut):
-                self.log.left_out[found.reason] += 1
-                self.left_out += 1
+            elif isinstance(found.post, LeftOut):
+                self.log.left_out[found.post.reason] += 1
+                self._left_out += 1
             else:
+                self._mended += found.is_mended
                 self.log.is_search_result |= SEARCH_RESULT in wrapped_in
-                yield self._finished(found, record, is_latin1)
+                yield self._finished(found.post, record)
 
-    def _finished(self, post: Post, record: Record, is_latin1: bool) -> Post:
-        """Return a post with its text mended, its content warning if included, and the date of `options.date`."""
+    def _finished(self, post: Post, record: Record) -> Post:
+        """Return a post with its content warning if included, and the date of `options.date`."""
         text, date = without_lone_surrogates(post.text), post.date
-        if is_latin1 or is_mojibake(text):
-            mended = latin1_as_utf8(text)
-            self.mended += mended != text
-            text = mended
         if post.warning and "warnings" in self.options.included:
-            text = f"{post.warning}\n{text}"
+            text = f"{without_lone_surrogates(post.warning)}\n{text}"
         if self._date_names and isinstance(record, dict):
-            date = date_of(casefolded(record), self._date_names)
+            inside = (inner for inner in record.values() if isinstance(inner, dict))
+            dates = (date_of(casefolded(each), self._date_names) for each in (record, *inside))
+            date = next((found for found in dates if found is not None), None)
         return Post(text, date, post.author)
 
     def _named(self, value: Any, text: JsonText) -> Iterator[Post]:
@@ -149,59 +145,18 @@ class RecordReader:
             next(records_in(value, text))  # raises: a number is no post
 
     def _count_textless(self, record: Record) -> None:
-        self.textless += 1
-        if not self.suggestions and isinstance(record, dict):
-            self.suggestions = string_fields(record)
+        self._textless += 1
+        if not self._suggestions and isinstance(record, dict):
+            self._suggestions = string_fields(record)
 
     def _refuse(self) -> None:
-        if not self.textless:
-            raise TextError(f"{self.name} contains no posts; use a list of posts, or one post a line as .jsonl")
+        if not self._textless:
+            raise TextError(f"{self._name} contains no posts; use a list of posts, or one post a line as .jsonl")
         wanted = self.options.field or ", ".join(TEXT_FIELDS)
         # Names may have any length and contain line ends.
         shown = [
             f"{' '.join(name.split())} ({' '.join(example.split())[:20]!r})"
-            for name, example in list(self.suggestions.items())[:_MAX_SUGGESTIONS]
+            for name, example in list(self._suggestions.items())[:_MAX_SUGGESTIONS]
         ]
         remedy = f"set `field`, such as {', '.join(shown)}" if shown else "its objects have no text at all"
-        raise TextError(f"{self.name}: no object has a text named {wanted}; {remedy}")
-
-
-def _generic(record: dict[str, Any]) -> Found:
-    """Object of any other kind: the first text of TEXT_FIELDS, in the object or in one inside it."""
-    lower = casefolded(record)
-    text = next((lower[name] for name in TEXT_FIELDS if isinstance(lower.get(name), str)), None)
-    if text is not None:
-        return Post(text, date_of(lower), writer(lower))
-    for name in ("tweet", "status", "note", "post", "message", "record", "node", "object"):
-        inner = lower.get(name)
-        if isinstance(inner, dict):
-            found = _post_of(inner)[0]
-            if found is not None:
-                return found
-    return None
-
-
-# The first that recognizes an object reads it.
-_SERVICES: Sequence[Callable[[dict[str, Any]], Found]] = (
-    facebook_post,
-    instagram_post,
-    mastodon_status,
-    activity,
-    misskey_note,
-    bluesky_record,
-    discord_message,
-    telegram_message,
-    slack_message,
-    x_post,
-    _generic,
-)
-_WRITE_LATIN_1 = (facebook_post, instagram_post)  # their texts are UTF-8 written as Latin-1
-
-
-def _post_of(record: dict[str, Any]) -> tuple[Found, bool]:
-    """Return the post of an object, and whether its text is UTF-8 written as Latin-1."""
-    for read in _SERVICES:
-        found = read(record)
-        if found is not None:
-            return found, read in _WRITE_LATIN_1
-    return None, False
+        raise TextError(f"{self._name}: no object has a text named {wanted}; {remedy}")

@@ -20,8 +20,7 @@ WRAPPERS = (
     SEARCH_RESULT, "data", "items", "orderedItems", "messages", "tweets", "notes", "posts", "results", "records",
     "feed", "chats", "list", "text_post_app_text_posts",
 )  # fmt: skip
-TEXT_FIELDS = ("full_text", *(name for name in TEXT_NAMES if name != "full_text"))  # the one not truncated comes first
-_NAMES_OF_RECORDS = {*TEXT_FIELDS, "timestamp", "created_at", "createdAt"}  # keys of an object that is itself a record
+_NAMES_OF_RECORDS = {*TEXT_NAMES, "timestamp", "created_at", "createdAt"}  # keys of an object that is itself a record
 _MAX_DEPTH = 8  # maximum nesting of wrappers
 _MAX_TABLE_CHARACTERS = 1 << 26  # maximum characters of the columns of a table written column by column
 
@@ -80,6 +79,8 @@ def _records_of_large_object(
     names = None  # of a table written as {"columns": names, "data": rows}
     found = False
     for key, inner in value.items():
+        if key in _NAMES_OF_RECORDS and isinstance(inner, str):
+            raise text.too_long()  # the object is a record itself
         if key in WRAPPERS and _is_wrapper(inner):
             found = True
             rows = names and _named_rows(names, inner, text)
@@ -112,11 +113,15 @@ def _add_column(columns: dict[str, list[Any]], name: str, cells: dict[str, Any] 
     columns[name] = column
 
 
-def list_as_row(item: Any) -> dict[str, Any] | None:
-    """Return a list of plain values as an object with the keys 1, 2, …; None for any other value."""
+class Row(dict[str, Any]):
+    """List of plain values, as an object with the keys 1, 2, …"""
+
+
+def list_as_row(item: Any) -> Row | None:
+    """Return a list of plain values as a Row; None for any other value."""
     if not isinstance(item, list) or not item or any(isinstance(cell, (list, dict)) for cell in item):
         return None
-    return {str(number): cell for number, cell in enumerate(item, 1)}
+    return Row((str(number), cell) for number, cell in enumerate(item, 1))
 
 
 def _named_rows(names: list[str], rows: Iterable[Any], text: JsonText) -> Iterator[Record]:

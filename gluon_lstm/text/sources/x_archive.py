@@ -41,6 +41,11 @@ def is_tweets_file(name: str) -> bool:
     return _TWEETS.fullmatch(name) is not None
 
 
+def is_notes_file(name: str) -> bool:
+    """Return whether a file of this name has the whole text of long posts."""
+    return _NOTES.fullmatch(name) is not None
+
+
 def is_posts_file(name: str) -> bool:
     """Return whether a file of this name has posts of any kind: also long, deleted or community posts."""
     return any(pattern.fullmatch(name) for pattern in (_TWEETS, _NOTES, *_INCLUDABLE.values()))
