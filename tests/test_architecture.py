@@ -220,7 +220,7 @@ def test_command_line_and_package_inits_import_nothing_heavy():
         "import sys\n"
         f"for name in {inits!r}:\n"
         "    __import__(name)\n"
-        "heavy = {'numpy', 'mxnet', 'matplotlib', 'janome', 'regex', 'ijson'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'mxnet', 'matplotlib', 'janome', 'regex', 'cbor2'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "import gluon_lstm.cli.main\n"
         "gluon_lstm.cli.main.parser()\n"
