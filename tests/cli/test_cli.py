@@ -257,6 +257,53 @@ def test_clean_replaces_newlines_in_txt(tmp_path, capsys):
     assert "in 1 of them" in capsys.readouterr().out
 
 
+def test_train_reports_what_was_read_and_left_out_also_from_the_cache(posts, tmp_path, capsys):
+    expected = f"{posts}: 4 posts; left out: 2 retweets, 2 blank, 4 repeated\n"
+    for run in ("first", "cached"):
+        assert main(["train", str(posts), "--out", str(tmp_path / run), *TINY]) == 0
+        assert expected in capsys.readouterr().err
+
+
+def test_clean_reports_each_source_and_shows_posts_as_the_model_reads_them(tmp_path, capsys):
+    plain = posts_file(tmp_path, [f"投稿{number}！" for number in range(50)])
+    table = save(tmp_path / "b.csv", "text,date\n一\u3000行,2024-01-05\n１２３,いつか\n")
+    assert main(["clean", str(plain), str(table)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{plain}: 50 posts\n{table}: 2 posts; dates: 1\n")
+    shown = re.findall(r"^  \| (.*)$", printed, re.MULTILINE)
+    assert shown[:3] == ["投稿0！", "投稿1！", "投稿2！"] and len(set(shown)) == 6
+    assert set(shown[3:]) < {*(f"投稿{number}！" for number in range(3, 50)), "一\u3000行", "123"}
+
+
+TALK = """[LINE] 花子とのトーク履歴
+保存日時：2024/01/05 12:00
+
+2024/01/01(月)
+09:00\t花子\tおはよう
+09:01\t太郎\t今日は雨
+09:02\t花子\t[写真]
+"""
+
+
+@pytest.mark.parametrize("command", [["clean"], ["train", "--out", "run"], ["report", "--out", "report"]])
+def test_talk_of_several_writers_needs_an_author(command, tmp_path, monkeypatch, capsys):
+    talk = save(tmp_path / "talk.txt", TALK)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "user cache" / "gluon-lstm").mkdir(parents=True)
+    message = rejection([*command, str(talk)], capsys, tmp_path)
+    assert "花子 (1), 太郎 (1); choose one with --author, or * for all" in message
+    message = rejection([*command, str(talk), "--author", "次郎"], capsys, tmp_path)
+    assert "has no writer '次郎'; it has 花子 (1), 太郎 (1)" in message
+
+
+def test_author_selects_the_posts_of_one_writer(tmp_path, capsys):
+    talk = save(tmp_path / "talk.txt", TALK)
+    assert main(["clean", str(talk), "--author", "太郎", "--out", str(tmp_path / "a.txt")]) == 0
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "今日は雨\n"
+    line = f"{talk}: 1 post; left out: 1 posts of other writers, 1 stickers and media; dates: 1\n"
+    assert capsys.readouterr().out.startswith(line)
+
+
 def test_cache_clear(posts, tmp_path, capsys):
     cache = tmp_path / "user cache" / "gluon-lstm"
     assert main(["train", str(posts), "--out", str(tmp_path / "run"), *TINY]) == 0

@@ -25,6 +25,7 @@ from gluon_lstm.text.cleaning_steps import POLICIES
 from gluon_lstm.text.corpus import Corpus, prepare
 from gluon_lstm.text.graphemes import graphemes
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
+from gluon_lstm.text.sources.files import fingerprint
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 
 RAW = TextSettings(raw=True)
@@ -407,3 +408,11 @@ def test_default_cache_is_in_the_users_cache_folder(monkeypatch, tmp_path):
     for unset in (lambda: monkeypatch.setenv("XDG_CACHE_HOME", ""), lambda: monkeypatch.delenv("XDG_CACHE_HOME")):
         unset()
         assert default_cache() == Path.home() / ".cache" / "gluon-lstm"
+
+
+def test_fingerprint_is_that_of_earlier_versions_unless_later_options_are_given(tmp_path):
+    path = save(tmp_path / "a.txt", "今日は晴れ\n")
+    plain = fingerprint([path], ReadingOptions())
+    assert plain == "e5f9128fecb8deab7d5b06b20495f78f"
+    later = [{"delimiter": "tab"}, {"date": "date"}, {"author": "*"}, {"include": "warnings"}]
+    assert len({plain, *(fingerprint([path], ReadingOptions(**each)) for each in later)}) == 5

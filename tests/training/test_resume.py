@@ -21,6 +21,7 @@ from gluon_lstm.training import history
 from gluon_lstm.training.history import read
 from gluon_lstm.training.recipe import NOTES, STANDARD
 from gluon_lstm.training.run import Run
+from gluon_lstm.training.run_config import config_differences, run_config
 from gluon_lstm.training.run_dir import RunDirectory
 from gluon_lstm.training.schedule import Schedule, learning_rate
 from gluon_lstm.training.session import fit
@@ -208,6 +209,17 @@ def test_changed_settings_are_named(corpus, tmp_path):
     raw = prepare([other], TextSettings(raw=True), options)
     refused(raw, SMALL, "other input files or reading options", "`raw` False, not True")
     assert contents(tmp_path / "run") == before
+
+
+def test_run_without_later_options_resumes_with_their_old_behaviour(corpus, tmp_path):
+    def with_options(**values):
+        config = run_config(SMALL, corpus)
+        return {**config, "options": {**config["options"], **values}}
+
+    saved = with_options()
+    del saved["options"]["phones"]  # as a run saved it before the option existed
+    assert config_differences(saved, with_options(phones="keep")) == []
+    assert config_differences(saved, with_options(phones="remove")) == ["`phones` keep, not remove"]
 
 
 def test_other_vocabulary_is_refused(tmp_path):

@@ -133,7 +133,7 @@ def fingerprint(paths: Paths, options: ReadingOptions) -> str:
 
     It does not depend on names or dates of files. Raises TextError and OSError as `read_posts` does.
     """
-    digest = hashlib.blake2b(repr(options).encode(), digest_size=16)
+    digest = hashlib.blake2b(_key_of(options).encode(), digest_size=16)
     for path, file_format in files_to_read(paths, options):
         for kind, content in file_format.contents(path, options):
             inner = hashlib.blake2b(kind.encode())
@@ -141,3 +141,11 @@ def fingerprint(paths: Paths, options: ReadingOptions) -> str:
                 inner.update(block)
             digest.update(inner.digest())
     return digest.hexdigest()
+
+
+def _key_of(options: ReadingOptions) -> str:
+    """Return the options in words. An option added later counts only where it is given: earlier runs can be resumed."""
+    key = f"ReadingOptions(column={options.column!r}, field={options.field!r}, encoding={options.encoding!r})"
+    later = {name: value for name, value in vars(options).items() if name not in ("column", "field", "encoding")}
+    given = {name: value for name, value in later.items() if value}
+    return key + (repr(given) if given else "")
