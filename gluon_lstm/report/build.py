@@ -32,7 +32,7 @@ MAX_DAY_SUMMARY_POSTS = 5  # maximum posts in the summary of a day
 MAX_DAY_WORDS = 5  # maximum distinctive words of a day in the index
 
 
-CLEANING = CleaningOptions(mentions="keep")  # mentions are counted
+CLEANING = CleaningOptions(mentions="keep", width="fold")  # mentions are counted, and words in one form
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ import json
 import math
 import os
 import shutil
+import tarfile
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Protocol
+from unittest import mock
 
 import numpy as np
 from safetensors.numpy import save
@@ -29,15 +32,18 @@ from gluon_lstm.model import Model, ModelError
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import score
-from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
+from gluon_lstm.text.cleaning import _MAX_CHANGES, Cleaner, CleaningOptions, apply_until_stable
+from gluon_lstm.text.cleaning_steps import POLICIES
 from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
+from gluon_lstm.text.sources import encodings, json_text
 from gluon_lstm.text.sources.encodings import TextError
-from gluon_lstm.text.sources.reading import ReadingOptions, read_posts, read_text
+from gluon_lstm.text.sources.reading import Post, ReadingOptions, read_sources, read_text
 from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import read_user_dictionary
 from gluon_lstm.text.vocabulary import Vocabulary
 
+patch = mock.patch.object
 MAX_SENTENCE_LENGTH = 1000  # characters, with the path
 LETTERS = ["こ", "ん", "に", "ち", "は", "!", "\n", "👨‍👩‍👧", "a"]
 ENTRIES = ("朝霧てまり,カスタム名詞,アサギリテマリ", "こん,名詞,コン")
@@ -47,7 +53,13 @@ OPTIONS = (
     ReadingOptions(),
     *(ReadingOptions(column=column, field=column) for column in ("all", "1", "2", "²", "text", "tweet.full_text", "")),
     *(ReadingOptions(encoding=encoding) for encoding in (*ENCODINGS, "utf-7", "idna", "unicode_escape", "hz")),
-)
+    ReadingOptions(author="*"),
+    ReadingOptions(author="a"),
+    ReadingOptions(author="*", include="community,deleted,warnings"),
+    ReadingOptions(author="*", delimiter="semicolon"),
+    ReadingOptions(author="*", date="date"),
+    ReadingOptions(author="*", field="messages.content"),
+)  # at most 128
 Snippets = Sequence[tuple[str, bytes]]  # suffix of a file (.txt), and a part of its bytes
 
 
@@ -191,44 +203,307 @@ def posts_file(name: str, posts: Sequence[str]) -> str:
 
 
 TWEET_DATE = "Sun Sep 02 12:00:00 +0000 2018"
+DATE = "2018-09-02T12:00:00.000Z"
+LONG = "長い" * 70  # a post that tweets.js has cut
+LATIN_1 = "ねむい".encode().decode("latin-1")  # as in the files of Facebook and Instagram
+_STATUS = {
+    "id": "1", "created_at": DATE, "content": "<p>A &lt;3<br />B</p><p>#<span>タグ</span></p>",
+    "account": {"acct": "a"}, "spoiler_text": "ねたばれ", "in_reply_to_id": None, "reblog": None,
+}  # fmt: skip
+_NOTE = {"type": "Note", "published": DATE, "content": "<p>はろー</p>", "summary": "注意"}
+_BLUESKY = {"$type": "app.bsky.feed.post", "text": "あおぞら", "createdAt": DATE}
+_FACEBOOK = [{"timestamp": 1535889600, "data": [{"update_timestamp": 1}, {"post": LATIN_1}], "title": "a"}]
+_SLACK = [
+    {"type": "message", "ts": "1535889600.000100", "user": "U1", "text": "<@U2|b> <https://example.com|例> &amp;"},
+    {"type": "message", "subtype": "channel_join", "ts": "1535889601.0", "user": "U1", "text": "a"},
+    {"type": "message", "ts": "1535889602.0", "user_profile": {"display_name": "a"}, "text": "<!here> はい"},
+]
+_DISCORD = {"id": "1", "type": "Default", "timestamp": DATE, "content": "やあ", "author": {"id": "2", "name": "a"}}
+_ACTIVITIES = [
+    {"type": "Create", "actor": "https://example.com/a", "published": DATE, "object": _NOTE},
+    {"type": "Announce", "actor": "https://example.com/a", "object": "https://example.com/b"},
+]
+# lists and objects of posts as services and tools write them
+JSON_VALUES: tuple[Any, ...] = (
+    [_STATUS, {**_STATUS, "reblog": _STATUS}],
+    {"@context": "", "type": "OrderedCollection", "orderedItems": _ACTIVITIES},
+    [
+        {"id": "1", "createdAt": DATE, "text": "みす", "cw": "注意", "user": {"username": "a"}, "visibility": "public"},
+        {"id": "2", "createdAt": DATE, "text": None, "renoteId": "1", "user": {"username": "b"}},
+    ],
+    {"records": [{"uri": "at://a/b/c", "value": _BLUESKY}], "cursor": "c"},
+    {"feed": [{"post": {"record": _BLUESKY, "author": {"handle": "a"}}}, {"post": {"record": _BLUESKY}, "reason": {}}]},
+    _FACEBOOK,
+    [{"media": [{"uri": "m.jpg", "creation_timestamp": 1535889600, "title": LATIN_1}]}],
+    {"text_post_app_text_posts": [{"media": [{"creation_timestamp": 1535889600, "title": LATIN_1}]}]},
+    {"guild": {"name": "g"}, "messages": [_DISCORD, {**_DISCORD, "type": "Call"}], "messageCount": 2},
+    {
+        "name": "c", "type": "personal_chat", "id": 1, "messages": [
+            {"id": 1, "type": "message", "date": DATE[:19], "date_unixtime": "1535889600", "from": "a", "text": [
+                "はい ", {"type": "link", "text": "https://example.com"}, "。"], "text_entities": []},
+            {"id": 2, "type": "service", "date": DATE[:19], "actor": "a", "text": ""},
+        ],
+    },
+    {"chats": {"list": [{"name": "c", "messages": [{"id": 1, "type": "message", "date": DATE[:19], "from": "a"}]}]}},
+    _SLACK,
+    [{"rawContent": LONG, "date": DATE, "user": {"username": "a"}, "quotedTweet": {"rawContent": "他"}}],
+    {"data": [{"id": "1", "text": "切れた…", "note_tweet": {"text": LONG}, "created_at": DATE}], "includes": {}},
+    [{"data": [{"text": "一"}], "meta": {}}, {"data": [{"text": "二"}], "meta": {"next_token": "n"}}],
+    {"text": {"0": "縦", "1": "横"}, "date": {"0": DATE, "1": DATE}, "author": {"0": "a", "1": "b"}},
+    {"0": {"text": "縦", "date": DATE}, "1": {"text": "横", "date": None}},
+    {"columns": ["date", "text"], "index": [0, 1], "data": [[DATE, "縦"], [1535889600000, "横"]]},
+    {"schema": {"fields": [{"name": "index", "type": "integer"}]}, "data": [{"index": 0, "text": "表", "date": DATE}]},
+    [[DATE, "縦"], [DATE, "横"]],
+    [{"text": math.nan, "n": math.inf}, {"text": "数", "n": -math.inf, "date": math.nan}],
+    {"messages": [{"content": "役", "role": "user"}]},
+    {"tweet": {"status": {"note": {"text": "奥"}}}},
+)  # fmt: skip
+TABLES = (
+    "date\ttext\tauthor\r\n2018-09-02\tねむい\ta\r\n2018-09-03\t\tb\r\n",
+    "date;text;author\n2018/9/2 12:00;ねむい;a\n2018/9/3 12:00;おきた;a\n",
+    "sep=;\r\ntext;author\r\nねむい;a\r\n",
+    '"sep=|"\r\ntext|date\r\nねむい|2018-09-02\r\n',
+    'text,author\n彼は"はい"と,a\n"""はい""",a\n"い"い,a\n',
+    'text,author\n"彼は\\"はい\\"と",a\n"C:\\dir\\\\",b\n',
+    'id,text\n1,"二行\nの投稿, 続き"\n2,"閉じない\n3,次\n',
+    "username,created_at,time,full_text\na,2018-09-02,12:00,ねむい\nb,2018-09-02,午後1:00,おきた\n",
+    "ねむい;はい\nおきた;いいえ\n",
+    "a;b,c\nd;e,f\n",
+)
+TALK = (
+    "[LINE] 花子とのトーク履歴\n保存日時：2018/09/02 12:00\n\n2018/09/02(日)\n9:00\ta\t[写真]\n"
+    '9:01\ta\t"ねむい\nとても"\n'
+    '午後9:02\tb\tうん\n9:03\ta\t☎ 通話時間 1:02\n9:04\t\taが退会しました。\n2018/09/03(月)\n9:05\ta\t"引用\n'
+)
+ENGLISH_TALK = (
+    "\ufeff[LINE] Chat history with a\nSaved on: 9/2/2018, 12:00\n\nSun, 9/2/2018\n9:00 AM\ta\tHi\n9:01 AM\ta unsent a"
+    ' message.\n9:02 PM\tb\t"one\n""two"""\n'
+)
+TEXTS = {  # content of further files, by their names
+    "posts.txt": (
+        TALK, ENGLISH_TALK, r"{\rtf1\ansi ねむい}", "<!DOCTYPE html><html><body>ねむい</body></html>",
+        '<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml">', "%PDF-1.7", "SQLite format 3\0",
+    ),
+    "posts.csv": TABLES,
+    "posts.tsv": TABLES,
+    "posts.json": tuple(json.dumps(value, ensure_ascii=False) for value in JSON_VALUES),
+    "posts.jsonl": tuple(
+        "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in (value if isinstance(value, list) else [value]))
+        for value in JSON_VALUES
+    ),
+    "tweets.js": (
+        "window.YTD.tweets.part0 = " + json.dumps([{"text": "一", "id_str": "2"}, {"tweet": {"id_str": "1"}}]),
+    ),
+}  # fmt: skip
+_CUT = [{"tweet": {"full_text": f"{LONG[:139]}… https://t.co/a", "id_str": "9", "created_at": TWEET_DATE}}]
+_NOTES = [
+    {"noteTweet": {"noteTweetId": "8", "createdAt": DATE, "core": {"text": text}}} for text in (LONG, "単独の長文")
+]
+_X = {
+    "data/tweets.js": "window.YTD.tweets.part0 = " + json.dumps(_CUT),
+    "data/note-tweet.js": "window.YTD.note_tweet.part0 = " + json.dumps(_NOTES),
+    "data/deleted-tweets.js": posts_file("tweets.js", ["消した"]).replace("tweets", "deleted_tweets", 1),
+    "data/community-tweet.js": posts_file("tweets.js", ["仲間"]).replace("tweets", "community_tweet", 1),
+    "data/direct-messages.js": "window.YTD",
+}
+_OUTBOX = json.dumps({"type": "OrderedCollection", "orderedItems": _ACTIVITIES}, ensure_ascii=False)
+# archives of services: name -> content
+ARCHIVES: tuple[dict[str, str], ...] = (
+    _X,
+    {f"twitter-2018/{name}": content for name, content in _X.items()},
+    {"tweets.csv": "tweet_id,timestamp,text\n1,2018-09-02 12:00:00 +0000,ねむい\n", "data/js/tweets/2018_09.js": ""},
+    {"outbox.json": _OUTBOX, "actor.json": "{}", "likes.json": "{}"},
+    {"app.bsky.feed.post/3k.json": json.dumps(_BLUESKY), "app.bsky.feed.like/3l.json": "{}"},
+    {"your_facebook_activity/posts/your_posts__check_ins_1.json": json.dumps(_FACEBOOK)},
+    {"your_instagram_activity/media/posts_1.json": json.dumps(JSON_VALUES[6])},
+    {
+        "Messages/c1/messages.json": '[{"ID": 1, "Timestamp": "2018-09-02 12:00:00", "Contents": "やあ"}]',
+        "Messages/c2/messages.csv": "ID,Timestamp,Contents,Attachments\n1,2018-09-02 12:00:00,やあ,\n",
+    },
+    {"users.json": "[]", "channels.json": "[]", "general/2018-09-02.json": json.dumps(_SLACK)},
+)
+
+
+def zip_file(files: Mapping[str, str | bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a zip with these files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return file.getvalue()
+
+
+def tar_file(files: Mapping[str, str], mode: str) -> bytes:
+    """Return a tar with these files; `mode` is that of tarfile.open."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content.encode())
+            archive.addfile(member, io.BytesIO(content.encode()))
+    return file.getvalue()
 
 
 def twitter_archive(script: str, method: int) -> bytes:
     """Return a Twitter archive (zip) with the given tweets.js."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        archive.writestr(zipfile.ZipInfo("data/tweets.js"), script, method)
-        archive.writestr(zipfile.ZipInfo("data/direct-messages.js"), "window.YTD", method)
-    return file.getvalue()
+    return zip_file({"data/tweets.js": script, "data/direct-messages.js": "window.YTD"}, method)
+
+
+def cbor(value: Any) -> bytes:
+    """Return a small string, list, object or number below 24 as CBOR."""
+    if isinstance(value, int):
+        return bytes([value])
+    if isinstance(value, str):
+        return bytes([0x78, len(value.encode())]) + value.encode()
+    if isinstance(value, dict):
+        return bytes([0xA0 + len(value)]) + b"".join(cbor(key) + cbor(inner) for key, inner in value.items())
+    return bytes([0x80 + len(value)]) + b"".join(map(cbor, value))
+
+
+def car_file(records: Sequence[Any]) -> bytes:
+    """Return a repository of Bluesky (CARv1) with these records."""
+    cid = b"\x01\x71\x12\x20" + bytes(32)
+    blocks = [cbor({"version": 1, "roots": []}), *(cid + cbor(record) for record in records)]
+    # lengths as LEB128
+    return b"".join((bytes([len(b)]) if len(b) < 128 else bytes([len(b) & 127 | 128, len(b) >> 7])) + b for b in blocks)
+
+
+def seed_files(name: str) -> list[bytes]:
+    """Return small valid files with the extension of `name`."""
+    if name.endswith(".zip"):
+        script = posts_file("tweets.js", POSTS)
+        methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        return [*(twitter_archive(script, method) for method in methods), *map(zip_file, ARCHIVES)]
+    if ".tar" in name:
+        mode = "w:gz" if name.endswith(".gz") else "w"
+        return [tar_file(files, mode) for files in ARCHIVES]
+    if name.endswith(".car"):
+        like = {"$type": "app.bsky.feed.like", "createdAt": DATE}
+        return [car_file([_BLUESKY, like, {"e": [], "l": 1}]), car_file([{**_BLUESKY, "post": {"record": _BLUESKY}}])]
+    text = posts_file(name, POSTS)
+    return [*(text.encode(encoding, "ignore") for encoding in ENCODINGS), *(each.encode() for each in TEXTS[name])]
 
 
 class TextFile:
-    """Any file is read or refused, and the posts read can be cleaned.
+    """Any file is read or refused, always in the same way, and the posts read can be cleaned.
 
-    The first byte of an input selects the options, the others are the file.
+    The first byte of an input selects the options, the others are the file. Its highest bit selects tiny limits, with
+    which a file may be refused that is otherwise read.
     """
+
+    TINY = 128
 
     def __init__(self, name: str, folder: Path, snippets: Snippets = ()) -> None:
         self.path = folder / name
-        if name.endswith(".zip"):
-            script = posts_file("tweets.js", POSTS)
-            files = [twitter_archive(script, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
-        else:
-            text = posts_file(name, POSTS)
-            files = [text.encode(encoding, "ignore") for encoding in ENCODINGS]
-        files += [part for ending, part in snippets if ending == self.path.suffix]
-        self.seeds = [b"\0" + file for file in files] + [bytes([k]) + files[0] for k in range(len(OPTIONS))]
+        # The first block of tweets.js must hold its first line.
+        self.block_size = 7 if name.startswith("posts.") else encodings.BLOCK_SIZE
+        files = [*seed_files(name), *(part for ending, part in snippets if ending == self.path.suffix)]
+        all_writers = next(k for k, options in enumerate(OPTIONS) if options.author == "*" and options.include)
+        self.seeds = [bytes([k]) + file for file in files for k in (0, all_writers, self.TINY + all_writers)]
+        self.seeds += [bytes([k]) + files[0] for k in range(len(OPTIONS))]
 
     def check(self, data: bytes) -> None:
-        options = OPTIONS[data[0] % len(OPTIONS)] if data else OPTIONS[0]
-        self.path.write_bytes(data[1:])
-        posts: list[str] = []
-        with allow_refusal(TextError, OSError):
-            posts.extend(read_posts([self.path], options))
-        for post in Cleaner(CleaningOptions()).clean_posts(posts):
+        first = data[0] if data else 0
+        options = OPTIONS[first % self.TINY % len(OPTIONS)]
+        self.write(data[1:])
+        if first >= self.TINY:
+            with patch(encodings, "BLOCK_SIZE", 7), patch(json_text, "MAX_POST_CHARACTERS", 200):
+                self._read(options)
+            return
+        posts = self._read(options)
+        with patch(encodings, "BLOCK_SIZE", self.block_size):
+            assert self._read(options) == posts, "other posts when read again"
+        for post in Cleaner().clean_posts(post.text for post in posts or []):
             assert post and post.encode("utf-8")
         with allow_refusal(TextError, OSError):
             assert "\r" not in "".join(read_text([self.path], options))
+
+    def write(self, content: bytes) -> None:
+        """Write the file of an input."""
+        self.path.write_bytes(content)
+
+    def _read(self, options: ReadingOptions) -> list[Post] | None:
+        """Return the posts of the file, None when it is refused."""
+        posts: list[Post] = []
+        notices: list[str] = []
+        refused = True
+        with allow_refusal(TextError, OSError):
+            for log, found in read_sources([self.path], options, notices.append):
+                posts.extend(found)
+                assert all(count >= 0 for count in log.left_out.values()), log.left_out
+            refused = False
+        assert not any("\n" in notice for notice in notices), notices
+        for post in posts:
+            assert isinstance(post.text, str) and isinstance(post.author, (str, type(None))), post
+            assert post.date is None or 0 <= post.date < MAX_DATE, post
+        return None if refused else posts
+
+
+MAX_DATE = 131 * 366 * 86400  # after the year 2100
+
+
+class PackedFiles(TextFile):
+    """Any files in an archive are read or refused, as TextFile.
+
+    An input is the byte of the options, and the files: a line with the name, the content, and a NUL.
+    """
+
+    def __init__(self, folder: Path, snippets: Snippets = ()) -> None:
+        self.path, self.block_size = folder / "archive.zip", encodings.BLOCK_SIZE
+        self.seeds = []
+        for files in ARCHIVES:
+            content = b"\0".join(f"{name}\n{text}".encode() for name, text in files.items())
+            self.seeds += [bytes([k]) + content for k, options in enumerate(OPTIONS) if not options.encoding]
+            self.seeds.append(bytes([self.TINY]) + content)
+
+    def write(self, content: bytes) -> None:
+        parts = [part.partition(b"\n") for part in content.split(b"\0")]
+        self.path.write_bytes(zip_file({name.decode("utf-8", "replace"): text for name, _, text in parts}))
+
+
+# ---- cleaning
+
+
+class Cleaning:
+    """Cleaning any text by any policies is fast, and cleaning its result changes nothing.
+
+    An input is a byte for each field of CleaningOptions, and the text.
+    """
+
+    FIELDS = (*POLICIES, "max_repeats")
+    MAX_CHARACTERS, MAX_SECONDS = 10_000, 1.0
+
+    def __init__(self, folder: Path, snippets: Snippets = ()) -> None:
+        texts = [
+            *POSTS,
+            "@taro_yamada おはよーーーーー！！！！！ｗｗｗｗｗ https://t.co/abcｗｗｗ", "RT @hanako: 他人 QT @b: c",
+            "〒123-4567 電話03(1234)5678、０９０－１２３４－５６７８ +81 90 1234 5678",
+            "a@example.comへ www.日本語.jp/ﾊﾟ", "👏🏻👏🏻👏🏻👏🏻 🇯🇵🇯🇵 #タグ#b ＃ｃ \u200d\ufe0f",
+            "&amp;amp;lt; &#65286;#65286; &#x110000;", "か\u3099 ﾊﾟ ＧＯ～", "\ufdd0\ufdd1",
+        ]  # fmt: skip
+        choices = [bytes([k]) * len(self.FIELDS) for k in range(3)]
+        self.seeds = [head + text.encode() for text in texts for head in choices]
+        self.seeds += [choices[0] + part for ending, part in snippets if ending == ".txt"]
+
+    def check(self, data: bytes) -> None:
+        head, text = data[: len(self.FIELDS)], data[len(self.FIELDS) :].decode("utf-8", "replace")
+        numbers = dict(zip(self.FIELDS, [*head, *bytes(len(self.FIELDS))]))
+        chosen = {name: [*policies][numbers[name] % len(policies)] for name, policies in POLICIES.items()}
+        options = CleaningOptions(**chosen, max_repeats=numbers["max_repeats"] % 5)  # type: ignore[arg-type]
+        text = text[: self.MAX_CHARACTERS]
+        self._check_idempotent(text, options)
+        start = time.process_time()
+        Cleaner(options).clean(text * (self.MAX_CHARACTERS // max(len(text), 1)))
+        seconds = time.process_time() - start
+        assert seconds < self.MAX_SECONDS, f"{self.MAX_CHARACTERS} characters took {seconds:.1f} seconds"
+
+    def _check_idempotent(self, text: str, options: CleaningOptions) -> None:
+        clean = Cleaner(options).clean(text)
+        changes: list[str] = []
+        apply_until_stable(text, options.steps(), lambda name, before, after: changes.append(name))
+        if clean is not None and len(changes) <= _MAX_CHANGES:
+            again = Cleaner(options).clean(clean)
+            assert again == clean, f"cleaned twice: {clean!r}, then {again!r}"
 
 
 class UserDictionary:
@@ -388,6 +663,9 @@ CLEAN = [
     "posts.txt --out a.jsonl --entities keep --control-chars keep --urls keep --retweets strip --mentions remove",
     "posts.txt --out a.txt --hashtags remove --emoji remove --width keep --blanks keep --max-repeats 0",
     *(f"posts.json {options}" for options in READING),
+    *(f"posts.{kind} --author * --date date" for kind in ("csv", "json")),
+    "posts.csv --delimiter semicolon --author a",
+    "archive.zip --include community,deleted,warnings",
     ". --max-repeats 1 --duplicates keep",
 ]
 CACHE = ["clear", "clear --cache .", "clear --cache model.safetensors"]
@@ -408,7 +686,9 @@ TRAIN += ["words.csv --column 1 --out a --steps 1 --hidden 4 --tokenizer janome-
 TARGETS: dict[str, Callable[[Path, Snippets], Target]] = {
     "model": ModelFile,
     "model-metadata": ModelMetadata,
-    **{name: partial(TextFile, name) for name in Command.FILES[:7]},
+    **{name: partial(TextFile, name) for name in (*Command.FILES[:7], "archive.tar", "archive.tar.gz", "posts.car")},
+    "archive-files": PackedFiles,
+    "cleaning": Cleaning,
     "user-dictionary": UserDictionary,
     "generate": partial(Command, "generate", GENERATE),
     "evaluate": partial(Command, "evaluate", EVALUATE),
