@@ -40,10 +40,10 @@ def _read_each(
     for name in names:
         label = container.label(name)
         chunks = decode_blocks(container.blocks(name), "utf-8", label)
-        is_table = extension(name) == ".csv"
-        posts = (
-            posts_of_table(chunks, ",", label, options, log) if is_table else posts_of_json(chunks, label, options, log)
-        )
+        if extension(name) == ".csv":
+            posts = posts_of_table(chunks, ",", label, options, log)
+        else:
+            posts = posts_of_json(chunks, label, options, log, may_be_empty=True)
         yield from ((post, "") for post in posts)
 
 
@@ -115,8 +115,9 @@ class XFile(FileFormat):
     def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
         with open_container(os.path.dirname(path) or ".") as folder:
             names = self._names(path)
-            log.members = names[1:]
-            yield from in_order_of_time(read_x_files(folder, names, options, log), path)
+            log.path, log.members = os.path.dirname(path) or ".", names
+            tweets = [name for name in os.listdir(log.path) if is_tweets_file(name)]
+            yield from in_order_of_time(read_x_files(folder, names, options, log, all_notes=len(tweets) < 2), path)
 
     def contents(self, path: str, options: ReadingOptions) -> Iterator[tuple[str, Iterator[bytes]]]:
         with open_container(os.path.dirname(path) or ".") as folder:
@@ -147,6 +148,8 @@ def is_archive(path: str) -> bool:
 def _find(path: str, container: Container, included: frozenset[str]) -> tuple[ArchiveKind, list[str]]:
     """Return the kind of an archive and its files of posts."""
     archives = _find_in(container.names(), included)
+    if not archives and any(re.search(r"posts[^/]*\.html$", name) for name in container.names()):
+        raise TextError(f"{path} has its posts as web pages (HTML); export it again, in the format JSON")
     if not archives:
         raise TextError(
             f"{path} is not an X archive or that of another service that is known: X's has data/tweets.js,"

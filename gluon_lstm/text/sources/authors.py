@@ -21,11 +21,11 @@ def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> 
     """
     counts: Counter[str] = Counter()
     for post in posts:
-        if post.author is None:
+        author = (post.author or "").strip()
+        if not author:
             yield post
             continue
-        author = post.author.strip()
-        if author in counts or len(counts) < _MAX_AUTHORS:
+        if author in counts or author == wanted or len(counts) < _MAX_AUTHORS:
             counts[author] += 1
         if wanted in (ALL_AUTHORS, author) or (wanted is None and (len(counts) == 1 or log.is_search_result)):
             yield post

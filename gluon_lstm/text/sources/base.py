@@ -31,9 +31,10 @@ class Post(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """Record that is no post of its writer, and why: a plural noun such as boosts."""
+    """Record that is not read as a post, and why; a private post is read where the kind `private` is included."""
 
-    reason: str
+    reason: str  # a plural noun such as boosts
+    private: Post | None = None
 
 
 class SourceLog:
@@ -52,8 +53,8 @@ class SourceLog:
         if not self.members:
             return os.path.normpath(self.path)
         first, *others = self.members
-        separator = "/" if os.path.isdir(self.path) else ": "
-        return os.path.normpath(self.path) + separator + " + ".join([first, *map(os.path.basename, others)])
+        first = os.path.join(self.path, first) if os.path.isdir(self.path) else f"{self.path}: {first}"
+        return " + ".join([os.path.normpath(first), *map(os.path.basename, others)])
 
 
 class FileFormat:

@@ -19,7 +19,7 @@ PACKED_EXTENSIONS = (".zip", ".tar.gz", ".tgz", ".tar")
 _MAX_EXTRACTED_BYTES = 4 << 30  # maximum size of all files of posts in an archive
 _MAX_RATIO = 200  # maximum compression ratio: archives have about 10, zip bombs 1000
 _MAX_DIRECTORY_BYTES = 32 << 20  # maximum size of a directory or of a name, which takes ten times as much in memory
-_MAX_MEMBERS = 1_000_000
+_MEMBER_BYTES = 64  # what a file counts for in the directory of a tar, besides its name
 _ERRORS = (  # errors of zipfile and tarfile; OSError, ValueError and OverflowError for invalid offsets
     zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError,
     OverflowError,
@@ -105,7 +105,10 @@ class _Zip(_Packed):
     def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
         super().__init__(path)
         self._archive = archive
-        self._members = {info.filename: info for info in archive.infolist() if not info.filename.endswith("/")}
+        names = (
+            (info.filename.replace("\\", "/"), info) for info in archive.infolist()
+        )  # some tools write backslashes
+        self._members = {name: info for name, info in names if not name.endswith("/")}
 
     def names(self) -> Collection[str]:
         return self._members
@@ -131,12 +134,16 @@ class _Tar(_Packed):
         super().__init__(path)
         self._archive = archive
         self._members: dict[str, tarfile.TarInfo] = {}
+        size = 0
         try:
-            for count, member in enumerate(archive):
-                if count > _MAX_MEMBERS:
+            for member in archive:
+                size += len(member.name) + _MEMBER_BYTES
+                if size > _MAX_DIRECTORY_BYTES:
                     raise TextError(f"{path} lists more files than an archive has; extract it and give the folder")
                 if member.isreg():
                     self._members[member.name[2:] if member.name.startswith("./") else member.name] = member
+            for _ in read_blocks(archive.fileobj):  # type: ignore[arg-type]
+                pass  # the checksum of a compressed archive is at its end
         except TextError:
             raise
         except _ERRORS as error:

@@ -12,6 +12,7 @@ from gluon_lstm.text.sources.dates import read_date
 from gluon_lstm.text.sources.html_text import html_to_text
 from gluon_lstm.text.sources.x_posts import writer
 
+PRIVATE = "private posts"  # to persons named in them
 _NOTES = ("Note", "Question", "Article")  # objects of ActivityPub with a text
 _BLUESKY_POST = "app.bsky.feed.post"
 _BLUESKY_KINDS = {
@@ -30,7 +31,8 @@ def mastodon_status(record: dict[str, Any]) -> Post | LeftOut | None:
     if record.get("reblog"):
         return LeftOut("boosts")
     author = writer({"account": record.get("account")})
-    return Post(html_to_text(content), _date(record), author, _warning(record, "spoiler_text"))
+    post = Post(html_to_text(content), _date(record), author, _warning(record, "spoiler_text"))
+    return LeftOut(PRIVATE, post) if record.get("visibility") == "direct" else post
 
 
 def activity(record: dict[str, Any]) -> Post | LeftOut | None:
@@ -44,7 +46,8 @@ def activity(record: dict[str, Any]) -> Post | LeftOut | None:
         return LeftOut("other activities")
     content = record.get("content")
     if kind in _NOTES and isinstance(content, str):
-        return Post(html_to_text(content), _date(record), None, _warning(record, "summary"))
+        post = Post(html_to_text(content), _date(record), None, _warning(record, "summary"))
+        return LeftOut(PRIVATE, post) if _is_for_persons_only(record) else post
     return None
 
 
@@ -57,7 +60,8 @@ def misskey_note(record: dict[str, Any]) -> Post | LeftOut | None:
         return LeftOut("renotes" if record.get("renoteId") else "posts without text")
     if not isinstance(text, str):
         return None
-    return Post(text, _date(record), writer({"user": record.get("user")}), _warning(record, "cw"))
+    post = Post(text, _date(record), writer({"user": record.get("user")}), _warning(record, "cw"))
+    return LeftOut(PRIVATE, post) if record.get("visibility") == "specified" else post
 
 
 def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
@@ -78,6 +82,15 @@ def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
         return LeftOut(_BLUESKY_KINDS.get(kind, "other records"))
     text = record.get("text")
     return Post(text, _date(record)) if isinstance(text, str) else LeftOut("posts without text")
+
+
+def _is_for_persons_only(note: dict[str, Any]) -> bool:
+    """Return whether a note is addressed to neither the public nor the followers of its writer."""
+    addressees = [note.get(key) for key in ("to", "cc")]
+    if not isinstance(addressees[0], (str, list)):
+        return False
+    names = [name for each in addressees for name in (each if isinstance(each, list) else [each])]
+    return not any(isinstance(name, str) and name.endswith(("Public", "/followers")) for name in names)
 
 
 def _warning(record: dict[str, Any], key: str) -> str | None:

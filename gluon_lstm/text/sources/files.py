@@ -15,6 +15,7 @@ from gluon_lstm.text.sources.archives import is_archive
 from gluon_lstm.text.sources.base import FileFormat, extension
 from gluon_lstm.text.sources.encodings import TextError, check_encoding
 from gluon_lstm.text.sources.registry import FOLDER_EXTENSIONS, format_of, format_of_folder
+from gluon_lstm.text.sources.x_archive import is_notes_file, is_tweets_file
 
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
@@ -50,7 +51,17 @@ def files_to_read(paths: Paths, options: ReadingOptions, notice: Notice = ignore
         check_encoding(options.encoding)
     if isinstance(paths, (str, os.PathLike)):  # a single path is not a sequence of letters
         paths = [paths]
-    return [file for path in paths for file in _files_at(os.fsdecode(path), notice)]
+    return _without_notes([file for path in paths for file in _files_at(os.fsdecode(path), notice)])
+
+
+def _without_notes(files: list[SourceFile]) -> list[SourceFile]:
+    """Return the files without note-tweet.js where tweets.js beside it is also given: its posts are read with it."""
+    folders = {os.path.realpath(os.path.dirname(path)) for path, _ in files if is_tweets_file(os.path.basename(path))}
+    return [
+        file
+        for file in files
+        if not (is_notes_file(os.path.basename(file.path)) and os.path.realpath(os.path.dirname(file.path)) in folders)
+    ]
 
 
 def _files_at(path: str, notice: Notice) -> list[SourceFile]:

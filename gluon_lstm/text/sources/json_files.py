@@ -10,8 +10,8 @@ from gluon_lstm.text.sources.dates import DATE_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
 from gluon_lstm.text.sources.json_records import (
     SEARCH_RESULT,
-    Record,
     Row,
+    Search,
     list_as_row,
     records_in,
     string_fields,
@@ -46,9 +46,11 @@ class JsonLinesFile(FileFormat):
         return RecordReader(path, options, log).posts(_values_of_lines(path, options, log))
 
 
-def posts_of_json(chunks: Iterable[str], path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
-    """Yield the posts of a JSON text. `path` is its name for messages."""
-    return RecordReader(path, options, log, whole_file=True).posts(_value_of_file(chunks, path))
+def posts_of_json(
+    chunks: Iterable[str], path: str, options: ReadingOptions, log: SourceLog, may_be_empty: bool = False
+) -> Iterator[Post]:
+    """Yield the posts of a JSON text. `path` is its name for messages; without posts it is refused, or may be empty."""
+    return RecordReader(path, options, log, True, may_be_empty).posts(_value_of_file(chunks, path))
 
 
 def _value_of_file(chunks: Iterable[str], path: str) -> Iterator[tuple[Any, JsonText]]:
@@ -71,22 +73,28 @@ def _values_of_lines(path: str, options: ReadingOptions, log: SourceLog) -> Iter
 class RecordReader:
     """Reader of the posts in JSON values, which counts what it leaves out."""
 
-    def __init__(self, name: str, options: ReadingOptions, log: SourceLog, whole_file: bool = False) -> None:
+    def __init__(
+        self, name: str, options: ReadingOptions, log: SourceLog, whole_file: bool = False, may_be_empty: bool = False
+    ) -> None:
         self._name, self.options, self.log = name, options, log
         self._whole_file = whole_file  # whether a value is a whole file
+        self._may_be_empty = may_be_empty  # whether no post is no error
         self._textless = self._mended = self._left_out = 0
         self._date_names = (options.date.casefold(),) if options.date else ()
         self._suggestions: dict[str, str] = {}  # dotted name -> example
 
     def posts(self, values: Iterable[tuple[Any, JsonText]]) -> Iterator[Post]:
         """Yield the posts. Raises TextError when there are none, naming the fields there are."""
-        find = self._all if self.options.field is None else self._named
+        find = self._recognized if self.options.field is None else self._named
         found = 0
         for value, text in values:
-            for post in find(value, text):
-                found += 1
-                yield post
-        if not found and not self._left_out:
+            try:
+                for post in find(value, text):
+                    found += 1
+                    yield post
+            except RecursionError:
+                raise text.error("lists and objects are nested too deep") from None
+        if not found and not self._left_out and not self._may_be_empty:
             self._refuse()
         if self._textless:
             self.log.left_out["objects without a text"] += self._textless
@@ -95,27 +103,36 @@ class RecordReader:
         if self._mended:
             self.log.notice(f"{self._name}: {self._mended:,} texts were UTF-8 written as Latin-1; mended")
 
-    def _all(self, value: Any, text: JsonText) -> Iterator[Post]:
+    def _recognized(self, value: Any, text: JsonText) -> Iterator[Post]:
         """Yield the posts of every record that is recognized."""
-        for record, wrapped_in in records_in(value, text):
+
+        def is_record(inner: dict[str, Any]) -> bool:
+            found = recognize(inner)
+            return found.is_known_service or (found.post is not None and not (self._whole_file and inner is value))
+
+        for record, wrapped_in, _ in records_in(value, Search(text, is_record)):
             if isinstance(record, Row):
                 name, example = next(iter(string_fields(record).items()), ("1", ""))
                 choice = f"choose one of its values with `field`, such as {name} ({example[:20]!r})"
                 raise text.error(f"a list instead of a post; {choice}")
             found = Recognized(Post(record)) if isinstance(record, str) else recognize(record)
             if self._whole_file and record is value and not found.is_known_service:
+                self._suggestions = string_fields(value)
                 continue  # an object of no known service that is a whole file is no post
-            if found.post is None:
+            post = found.post
+            if isinstance(post, LeftOut) and post.private and "private" in self.options.included:
+                post = post.private
+            if post is None:
                 self._count_textless(record)
-            elif isinstance(found.post, LeftOut):
-                self.log.left_out[found.post.reason] += 1
+            elif isinstance(post, LeftOut):
+                self.log.left_out[post.reason] += 1
                 self._left_out += 1
             else:
                 self._mended += found.is_mended
                 self.log.is_search_result |= SEARCH_RESULT in wrapped_in
-                yield self._finished(found.post, record)
+                yield self._finished(post, record)
 
-    def _finished(self, post: Post, record: Record) -> Post:
+    def _finished(self, post: Post, record: str | dict[str, Any]) -> Post:
         """Return a post with its content warning if included, and the date of `options.date`."""
         text, date = without_lone_surrogates(post.text), post.date
         if post.warning and "warnings" in self.options.included:
@@ -128,35 +145,36 @@ class RecordReader:
 
     def _named(self, value: Any, text: JsonText) -> Iterator[Post]:
         """Yield the strings at the path `field`."""
-        path = str(self.options.field).split(".")
+        path = tuple(str(self.options.field).split("."))
         names = self._date_names or DATE_FIELDS
-        any_found = False
-        for found, around in strings_at(value, path):
-            any_found = True
-            if found is None:
-                self._count_textless(around[-1])
+        for record, _, rest in records_in(value, Search(text, lambda inner: False), path):
+            if isinstance(record, str):  # in a list of strings and objects
+                yield Post(without_lone_surrogates(record))
                 continue
-            dates = (date_of(casefolded(each), names) for each in reversed(around))
-            author = writer(around[-1]) if around and self.options.author is not None else None
-            yield Post(without_lone_surrogates(found), next((date for date in dates if date is not None), None), author)
-        if not any_found and isinstance(value, dict):
-            self._count_textless(value)
-        elif not any_found and (value is None or isinstance(value, (int, float))):
-            next(records_in(value, text))  # raises: a number is no post
+            found = False
+            for string, around in strings_at(record, rest):
+                found = True
+                dates = (date_of(casefolded(each), names) for each in reversed(around))
+                date = next((date for date in dates if date is not None), None)
+                author = writer(around[-1]) if self.options.author is not None else None
+                yield Post(without_lone_surrogates(string), date, author)
+            if not found:
+                self._count_textless(record)
 
-    def _count_textless(self, record: Record) -> None:
+    def _count_textless(self, record: str | dict[str, Any]) -> None:
         self._textless += 1
         if not self._suggestions and isinstance(record, dict):
             self._suggestions = string_fields(record)
 
     def _refuse(self) -> None:
-        if not self._textless:
-            raise TextError(f"{self._name} contains no posts; use a list of posts, or one post a line as .jsonl")
-        wanted = self.options.field or ", ".join(TEXT_FIELDS)
         # Names may have any length and contain line ends.
         shown = [
             f"{' '.join(name.split())} ({' '.join(example.split())[:20]!r})"
             for name, example in list(self._suggestions.items())[:_MAX_SUGGESTIONS]
         ]
         remedy = f"set `field`, such as {', '.join(shown)}" if shown else "its objects have no text at all"
-        raise TextError(f"{self._name}: no object has a text named {wanted}; {remedy}")
+        if self._textless:
+            wanted = self.options.field or ", ".join(TEXT_FIELDS)
+            raise TextError(f"{self._name}: no object has a text named {wanted}; {remedy}")
+        remedy = remedy if shown else "use a list of posts, or one post a line as .jsonl"
+        raise TextError(f"{self._name} contains no posts; {remedy}")

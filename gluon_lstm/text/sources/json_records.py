@@ -6,99 +6,136 @@ same records. Tables as pandas writes them (`to_json`, all orients) are lists of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Union
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, NamedTuple
 
 from gluon_lstm.text.sources.base import TEXT_NAMES
 from gluon_lstm.text.sources.json_text import JsonText, LazyList, LazyObject
-
-Record = Union[str, "dict[str, Any]"]
 
 SEARCH_RESULT = "statuses"  # key of the posts in a search result, which has many writers on purpose
 # keys of the lists of posts: pages of APIs (X, Misskey, Bluesky, ActivityPub), talks, pandas' orients table and split
 WRAPPERS = (
     SEARCH_RESULT, "data", "items", "orderedItems", "messages", "tweets", "notes", "posts", "results", "records",
-    "feed", "chats", "list", "text_post_app_text_posts",
+    "feed", "chats", "left_chats", "list", "text_post_app_text_posts",
 )  # fmt: skip
-_NAMES_OF_RECORDS = {*TEXT_NAMES, "timestamp", "created_at", "createdAt"}  # keys of an object that is itself a record
 _MAX_DEPTH = 8  # maximum nesting of wrappers
 _MAX_TABLE_CHARACTERS = 1 << 26  # maximum characters of the columns of a table written column by column
 
+_MAX_NAME = 200  # maximum characters of a key that is suggested
 
-def records_in(
-    value: Any, text: JsonText, wrapped_in: tuple[str, ...] = ()
-) -> Iterator[tuple[Record, tuple[str, ...]]]:
-    """Yield the records of a value with the keys they are wrapped in, outermost first.
+Keys = tuple[str, ...]
+
+
+class Row(dict[str, Any]):
+    """List of plain values, as an object with the keys 1, 2, …"""
+
+
+class Record(NamedTuple):
+    """String or object, with the keys it is wrapped in, and what is left of a path inside it."""
+
+    value: str | dict[str, Any]
+    wrapped_in: Keys = ()
+    path: Keys = ()
+
+
+class Search(NamedTuple):
+    """Search for the records of a text: whether an object with lists in it is itself a record."""
+
+    text: JsonText
+    is_record: Callable[[dict[str, Any]], bool]
+
+
+def records_in(value: Any, search: Search, path: Keys = (), wrapped_in: Keys = ()) -> Iterator[Record]:
+    """Yield the records of a value; with a `path` of keys, from the top or from a record, the objects it leads into.
 
     Raises TextError for values that are neither objects nor strings, and for a large object without wrapped records.
     """
     if isinstance(value, str):
-        yield value, wrapped_in
+        yield Record(value, wrapped_in, path)
     elif isinstance(value, (list, LazyList)):
-        for item in value:
+        yield from _records_of_list(value, search, path, wrapped_in)
+    elif isinstance(value, dict):
+        yield from _records_of_object(value, search, path, wrapped_in)
+    elif isinstance(value, LazyObject):
+        yield from _records_of_large_object(value, search, path, wrapped_in)
+    else:
+        kind = "a null" if value is None else "a boolean" if isinstance(value, bool) else "a number"
+        raise search.text.error(f"{kind} instead of a post")
+
+
+def _records_of_list(values: Iterable[Any], search: Search, path: Keys, wrapped_in: Keys) -> Iterator[Record]:
+    only_empty_lists = None  # a page may be empty, but not all of them
+    for item in values:
+        only_empty_lists = item == [] and only_empty_lists is not False
+        if not isinstance(item, (list, LazyList)):
+            yield from records_in(item, search, path, wrapped_in)
+        elif item != []:
             row = list_as_row(item)
             if row is not None:
-                yield row, wrapped_in
-            elif isinstance(item, list) and (not item or len(wrapped_in) >= _MAX_DEPTH):
-                raise text.error("a list instead of a post")
+                yield Record(row, wrapped_in, path)
+            elif len(wrapped_in) >= _MAX_DEPTH:
+                raise search.text.error("a list instead of a post")
             else:
-                yield from records_in(item, text, (*wrapped_in, "") if isinstance(item, list) else wrapped_in)
-    elif isinstance(value, dict):
-        yield from _records_of_object(value, text, wrapped_in)
-    elif isinstance(value, LazyObject):
-        yield from _records_of_large_object(value, text, wrapped_in)
-    else:
-        raise text.error(f"{_kind(value)} instead of a post")
+                yield from records_in(item, search, path, (*wrapped_in, ""))
+    if only_empty_lists:
+        raise search.text.error("a list instead of a post")
 
 
-def _records_of_object(
-    value: dict[str, Any], text: JsonText, wrapped_in: tuple[str, ...]
-) -> Iterator[tuple[Record, tuple[str, ...]]]:
-    """Yield the records wrapped in an object, or the object itself."""
-    columns: Any = value.get("columns")
-    if _is_column_table(value):
-        names = list(value)
-        yield from ((dict(zip(names, row)), wrapped_in) for row in zip(*(column.values() for column in value.values())))
-    elif _are_names(columns) and isinstance(value.get("data"), list):
-        yield from ((row, wrapped_in) for row in _named_rows(columns, value["data"], text))
-    elif value and all(key.isdecimal() and isinstance(inner, dict) for key, inner in value.items()):
-        yield from ((inner, wrapped_in) for inner in value.values())
-    else:
-        found = [key for key in value if key in WRAPPERS and _is_wrapper(value[key])]
-        if not found or len(wrapped_in) >= _MAX_DEPTH or not value.keys().isdisjoint(_NAMES_OF_RECORDS):
-            yield value, wrapped_in
-        else:
-            for key in found:
-                yield from records_in(value[key], text, (*wrapped_in, key))
+def _records_of_object(value: dict[str, Any], search: Search, path: Keys, wrapped_in: Keys) -> Iterator[Record]:
+    """Yield the rows of a table, the records wrapped in an object, or the object itself."""
+    rows = _rows_of_table(value, search.text)
+    if rows is not None:
+        yield from (Record(row, wrapped_in, path) for row in rows)
+        return
+    wrappers = [key for key in value if key in WRAPPERS and _is_wrapper(value[key])]
+    is_record = _keys_in(value, path) if path else search.is_record(value) if wrappers else True
+    if is_record or not wrappers or len(wrapped_in) >= _MAX_DEPTH:
+        yield Record(value, wrapped_in, path)
+        return
+    for key in wrappers:
+        yield from records_in(value[key], search, path, (*wrapped_in, key))
 
 
-def _records_of_large_object(
-    value: LazyObject, text: JsonText, wrapped_in: tuple[str, ...]
-) -> Iterator[tuple[Record, tuple[str, ...]]]:
+def _records_of_large_object(value: LazyObject, search: Search, path: Keys, wrapped_in: Keys) -> Iterator[Record]:
     columns: dict[str, list[Any]] = {}  # of a table written column by column
     names = None  # of a table written as {"columns": names, "data": rows}
     found = False
     for key, inner in value.items():
-        if key in _NAMES_OF_RECORDS and isinstance(inner, str):
-            raise text.too_long()  # the object is a record itself
-        if key in WRAPPERS and _is_wrapper(inner):
+        if names and key == "data" and isinstance(inner, (list, LazyList)):
             found = True
-            rows = names and _named_rows(names, inner, text)
-            if rows:
-                yield from ((row, wrapped_in) for row in rows)
-            else:
-                yield from records_in(inner, text, (*wrapped_in, key))
+            yield from (Record(row, wrapped_in, path) for row in _named_rows(names, inner, search.text))
+        elif path and key == path[0] and isinstance(inner, (list, LazyList)):
+            found = True
+            yield from records_in(inner, search, path[1:], (*wrapped_in, key))
+        elif key in WRAPPERS and _is_wrapper(inner) and len(wrapped_in) < _MAX_DEPTH:
+            found = True
+            yield from records_in(inner, search, path, (*wrapped_in, key))
+        elif key in TEXT_NAMES and isinstance(inner, str) and wrapped_in:
+            raise search.text.too_long()  # the object is a record itself
         elif key == "columns" and _are_names(inner):
             names = inner
         elif key.isdecimal() and isinstance(inner, dict):
             found = True
-            yield inner, wrapped_in
+            yield Record(inner, wrapped_in, path)
         elif isinstance(inner, (dict, LazyObject)):
-            _add_column(columns, key, inner, text)
+            _add_column(columns, key, inner, search.text)
     if not found and columns and len({len(column) for column in columns.values()}) == 1:
-        yield from ((dict(zip(columns, row)), wrapped_in) for row in zip(*columns.values()))
+        yield from (Record(dict(zip(columns, row)), wrapped_in, path) for row in zip(*columns.values()))
     elif not found:
-        raise text.too_long()
+        raise search.text.too_long()
+
+
+def _rows_of_table(value: dict[str, Any], text: JsonText) -> Iterable[dict[str, Any]] | None:
+    """Return the rows of a table in one of pandas' orients columns, split and index; None for another object."""
+    inner = list(value.values())
+    if inner and all(isinstance(each, dict) and each for each in inner):
+        numbers = inner[0].keys()
+        if all(number.isdecimal() for number in numbers) and all(each.keys() == numbers for each in inner):
+            return (dict(zip(value, row)) for row in zip(*(column.values() for column in inner)))
+        if all(key.isdecimal() for key in value):
+            return inner
+    names, rows = value.get("columns"), value.get("data")
+    return _named_rows(names, rows, text) if _are_names(names) and isinstance(rows, list) and names else None
 
 
 def _add_column(columns: dict[str, list[Any]], name: str, cells: dict[str, Any] | LazyObject, text: JsonText) -> None:
@@ -113,8 +150,11 @@ def _add_column(columns: dict[str, list[Any]], name: str, cells: dict[str, Any] 
     columns[name] = column
 
 
-class Row(dict[str, Any]):
-    """List of plain values, as an object with the keys 1, 2, …"""
+def _named_rows(names: list[str], rows: Iterable[Any], text: JsonText) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        if not isinstance(row, list) or len(row) != len(names):
+            raise text.error(f"a row has not the {len(names)} cells of `columns`")
+        yield dict(zip(names, row))
 
 
 def list_as_row(item: Any) -> Row | None:
@@ -122,22 +162,6 @@ def list_as_row(item: Any) -> Row | None:
     if not isinstance(item, list) or not item or any(isinstance(cell, (list, dict)) for cell in item):
         return None
     return Row((str(number), cell) for number, cell in enumerate(item, 1))
-
-
-def _named_rows(names: list[str], rows: Iterable[Any], text: JsonText) -> Iterator[Record]:
-    for row in rows:
-        if not isinstance(row, list) or len(row) != len(names):
-            raise text.error(f"a row has not the {len(names)} cells of `columns`")
-        yield dict(zip(names, row))
-
-
-def _is_column_table(value: dict[str, Any]) -> bool:
-    """Return whether an object is {column: {row number: cell}}."""
-    columns = list(value.values())
-    if not columns or not all(isinstance(column, dict) and column for column in columns):
-        return False
-    first = columns[0].keys()
-    return all(key.isdecimal() for key in first) and all(column.keys() == first for column in columns)
 
 
 def _are_names(value: Any) -> bool:
@@ -148,55 +172,42 @@ def _is_wrapper(value: Any) -> bool:
     return isinstance(value, (list, dict, LazyList, LazyObject))
 
 
-def _kind(value: Any) -> str:
-    return "a null" if value is None else "a boolean" if isinstance(value, bool) else "a number"
+class FoundString(NamedTuple):
+    """String at a path, with the objects around it from the outermost."""
+
+    text: str
+    around: tuple[dict[str, Any], ...]
 
 
-Found = tuple[Union[str, None], Sequence["dict[str, Any]"]]  # the text, and the objects around it from the outermost
-
-
-def strings_at(value: Any, path: list[str], around: tuple[dict[str, Any], ...] = ()) -> Iterator[Found]:
-    """Yield each string at a path of keys, through every list; None for an object of a list that has none.
-
-    The path is from the top of the file, or from a record.
-    """
-    if isinstance(value, (list, LazyList)):
+def strings_at(value: Any, path: Keys, around: tuple[dict[str, Any], ...] = ()) -> Iterator[FoundString]:
+    """Yield each string at a path of keys in a record, through every list."""
+    if isinstance(value, list):
         for item in value:
-            item = list_as_row(item) or item
-            found = False
-            for each in strings_at(item, path, around):
-                found = True
-                yield each
-            if not found and isinstance(item, dict):
-                yield None, (*around, item)
-    elif not path:
-        if isinstance(value, str):
-            yield value, around
-    elif isinstance(value, str) and not around:
-        yield value, around  # a list of strings and objects
-    elif isinstance(value, (dict, LazyObject)):
-        inside = (*around, value) if isinstance(value, dict) else around
-        named = isinstance(value, dict) and path[0] in value
-        for key, inner in value.items():
-            if key == path[0]:
-                yield from strings_at(inner, path[1:], inside)
-            elif not named and key in WRAPPERS and _is_wrapper(inner) and len(around) < _MAX_DEPTH:
-                yield from strings_at(inner, path, around)
+            yield from strings_at(list_as_row(item) or item if path else item, path, around)
+    elif isinstance(value, str) and not path:
+        yield FoundString(value, around)
+    elif isinstance(value, dict) and _keys_in(value, path):
+        length = _keys_in(value, path)
+        yield from strings_at(value[".".join(path[:length])], path[length:], (*around, value))
+
+
+def _keys_in(value: dict[str, Any], path: Keys) -> int:
+    """Return how many keys of the path, joined by dots, are one key of the object: more than 1 for a key with a dot."""
+    return next((length for length in range(1, len(path) + 1) if ".".join(path[:length]) in value), 0)
 
 
 def string_fields(record: dict[str, Any]) -> dict[str, str]:
     """Return dotted name -> first string, for each name in an object; the likeliest text first."""
     found: dict[str, str] = {}
-    stack: list[tuple[str, Any, int]] = [("", record, 0)]
+    stack: list[tuple[Keys, Any]] = [((), record)]
     while stack:
-        name, value, depth = stack.pop()
+        path, value = stack.pop()
         if isinstance(value, str):
-            found.setdefault(name, value)
-        elif isinstance(value, (list, dict)) and depth <= _MAX_DEPTH:
-            inner = [(name, item) for item in value] if isinstance(value, list) else [
-                (f"{name}.{key}" if name else key, item) for key, item in value.items()
-            ]  # fmt: skip
-            stack += [(path, item, depth + 1) for path, item in reversed(inner) if len(path) <= 200]
+            found.setdefault(".".join(path), value)
+        elif isinstance(value, list):
+            stack += [(path, item) for item in reversed(value)]
+        elif isinstance(value, dict) and len(path) <= _MAX_DEPTH:
+            stack += [((*path, key), item) for key, item in reversed(value.items()) if len(key) <= _MAX_NAME]
 
     def unlikeliness(item: tuple[str, str]) -> tuple[bool, bool, int]:
         last = item[0].rpartition(".")[2].casefold()

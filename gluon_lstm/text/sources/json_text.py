@@ -12,6 +12,7 @@ from typing import Any
 
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, count_line_ends
 
+_WORD = re.compile(r"[-+.\w]*", re.ASCII)  # a number or a literal such as null
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 40  # Python converts long numbers slowly, or refuses them; none of that length is an id or a date
@@ -58,6 +59,8 @@ class JsonText:
         """
         opening = self.peek()
         while True:
+            if _WORD.match(self._buffer, self._position).end() == len(self._buffer) and self._read_more():  # type: ignore
+                continue  # a number may continue in the next chunk
             try:
                 value, end = _decode(self._buffer, self._position)
             except json.JSONDecodeError as error:
@@ -73,8 +76,6 @@ class JsonText:
                 raise self.error("lists and objects are nested too deep") from None
             except ValueError as error:  # a number outside the range of float
                 raise self.error(f"this is not JSON ({error})") from None
-            if end == len(self._buffer) and opening not in '[{"' and self._read_more():
-                continue  # a number may continue in the next chunk
             self._position = end
             return value
 

@@ -13,8 +13,9 @@ _KANA = re.compile("\xe3[\x81-\x83][\x80-\xbf]")  # the three bytes of a kana
 
 def facebook_post(record: dict[str, Any]) -> Post | LeftOut | None:
     """Post of Facebook: {"timestamp": …, "data": [{"post": text}, …]}."""
-    data = record.get("data")
-    if "timestamp" not in record or not isinstance(data, list):
+    data = record.get("data", [])
+    is_shared = "attachments" in record and "content" not in record  # a picture or link without words
+    if "timestamp" not in record or not ("data" in record or is_shared) or not isinstance(data, list):
         return None
     text = next((item["post"] for item in data if isinstance(item, dict) and isinstance(item.get("post"), str)), None)
     return LeftOut("posts without text") if text is None else Post(text, read_date(record["timestamp"]))

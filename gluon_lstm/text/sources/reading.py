@@ -25,7 +25,7 @@ __all__ = [
     "read_text",
 ]  # fmt: skip
 
-INCLUDABLE = ("community", "deleted", "warnings")
+INCLUDABLE = ("community", "deleted", "private", "warnings")
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "bar": "|"}
 
 
@@ -39,7 +39,7 @@ class ReadingOptions:
     delimiter: what separates the cells of a table; None: found in the first rows.
     date: column or field of the dates; None: the first of the usual names that can be read.
     author: writer whose posts are read, "*" for all writers; None: refused where a file has several.
-    include: posts that are otherwise left out, separated by commas: community, deleted, warnings.
+    include: what is otherwise left out, separated by commas: community, deleted, private, warnings.
     """
 
     column: str | None = option(
@@ -54,8 +54,8 @@ class ReadingOptions:
     author: str | None = option(None, "writer of the posts, where a file has several; *: all", "NAME", "reading")
     include: str = option(
         "",
-        "posts that are otherwise left out, separated by commas: community and deleted (X archives),"
-        " warnings (the text of content warnings)",
+        "what is otherwise left out, separated by commas: community and deleted (X archives), private (to named"
+        " persons), warnings (the text of content warnings)",
         "KINDS",
         "reading",
     )

@@ -19,7 +19,6 @@ from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*')  # first line that Excel writes and reads
 _NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
-_SAMPLE_ROWS = 1000
 _MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
 
 
@@ -36,14 +35,14 @@ def separator_line(line: str) -> str | None:
     return found[1] if found else None
 
 
-def find_delimiter(lines: Sequence[str], usual: str, names: Sequence[str], path: str) -> str:
-    """Return the delimiter of a table from its first lines.
+def find_delimiter(lines: Sequence[str], is_whole: bool, usual: str, names: Sequence[str], path: str) -> str:
+    """Return the delimiter of a table from its first lines, or from all its lines (`is_whole`).
 
     `usual` is that of its extension. A header with one of `names` (casefolded) decides, else the delimiter that gives
     every row the same number of cells. Raises TextError when two delimiters do.
     """
     candidates = [usual, *(delimiter for delimiter in DELIMITER_NAMES if delimiter != usual)]
-    rows = {delimiter: _sample_rows(lines, delimiter) for delimiter in candidates}
+    rows = {delimiter: _sample_rows(lines, is_whole, delimiter) for delimiter in candidates}
     for delimiter in candidates:
         if rows[delimiter] and any(cell.strip().casefold() in names for cell in rows[delimiter][0]):
             return delimiter
@@ -56,12 +55,12 @@ def find_delimiter(lines: Sequence[str], usual: str, names: Sequence[str], path:
     return regular[0]
 
 
-def _sample_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+def _sample_rows(lines: Sequence[str], is_whole: bool, delimiter: str) -> list[list[str]]:
     try:
         rows = [row for row in csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter) if row]
     except csv.Error:  # a cell larger than the limit of csv
         return []
-    return rows[:_SAMPLE_ROWS]
+    return rows if is_whole or len(rows) < 2 else rows[:-1]  # the last row may be cut
 
 
 def _width(rows: list[list[str]]) -> int:
@@ -84,6 +83,7 @@ class RowReader:
         self._line = first_line  # first line of the current row
         self._width = 0  # cells of the first row
         self._backslash = False  # whether \" is a mark
+        self._quoted = False  # whether marks have enclosed a cell
         self._literal = 0  # line of the first quotation mark that is text
         self._spanning = 0  # line of the first quoted cell whose lines look like rows
         self._unclosed = 0  # line of a mark that was never closed, and read as text
@@ -143,7 +143,8 @@ class RowReader:
             self._backslash = False
         is_closed = "expected after" in str(error)  # csv: ',' expected after '"'
         cells = _literal_cells(lines[0], self._delimiter)
-        if len(cells) != (self._width or len(cells)) or (not is_closed and len(cells) == 1 and len(lines) > 1):
+        is_cut = not is_closed and (self._quoted or (len(cells) == 1 and len(lines) > 1))
+        if len(cells) != (self._width or len(cells)) or is_cut:
             raise self._quotation_error(error, is_closed)
         self._unclosed = self._unclosed or (0 if is_closed else self._line)
         self._literal = self._literal or self._line
@@ -167,13 +168,14 @@ class RowReader:
     def _check(self, line: int, cells: list[str]) -> None:
         """Raise TextError when marks that are text and quoted cells that look like several rows are in one file."""
         self._width = self._width or len(cells)
-        first = self._row[0]
-        if '"' in first and not self._literal:
-            is_text = '""' not in first and "\\" not in first and len(self._row) == 1
-            self._literal = line if is_text and any('"' in cell for cell in cells) else 0
-        if len(self._row) > 2 and not self._spanning and self._width > 1:
-            inner = {text.count(self._delimiter) for text in self._row[1:-1]}
-            self._spanning = line if inner == {self._width - 1} else 0
+        if '"' in self._row[0] and not (self._literal and self._quoted):
+            marks = sum(text.count('"') for text in self._row)
+            is_text = marks == sum(cell.count('"') for cell in cells)  # none of them encloses a cell
+            self._literal = self._literal or (line if is_text else 0)
+            self._quoted = self._quoted or not is_text
+        if len(self._row) > 1 and not self._spanning and self._width > 1:
+            inside = {text.count(self._delimiter) for text in self._row[1:-1] or self._row[1:]}
+            self._spanning = line if inside == {self._width - 1} else 0
         if self._literal and self._spanning:
             raise TextError(
                 f"{self._path}: line {self._spanning}: the quotation marks there enclose lines that look like rows, but"

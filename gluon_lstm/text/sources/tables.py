@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from gluon_lstm.text.sources.base import AUTHOR_NAMES, TEXT_NAMES, FileFormat, Post, SourceLog
@@ -59,7 +59,8 @@ def posts_of_table(
     delimiter = options.delimiter_character or named
     if delimiter is None:
         names = (*TEXT_NAMES, options.column.strip().casefold()) if options.column else TEXT_NAMES
-        delimiter = find_delimiter(sample, usual, names, path)
+        is_whole = len(sample) < _SAMPLE_LINES and size <= _SAMPLE_CHARACTERS
+        delimiter = find_delimiter(sample, is_whole, usual, names, path)
         if delimiter != usual:
             log.notice(f"{path}: cells are separated by {DELIMITER_NAMES[delimiter]}")
     first = 2 if named else 1
@@ -72,7 +73,8 @@ class _Layout:
     """Layout of a table, found in its first row. Columns are numbered from 0."""
 
     column: int | None  # of the posts; None: every cell is a post
-    dates: tuple[tuple[str, int], ...] = ()  # casefolded names and columns of dates and times of day
+    dates: tuple[tuple[str, int], ...] = ()  # casefolded names and columns of dates, in order of preference
+    times: tuple[tuple[str, int], ...] = ()  # of times of day beside a date
     author: int | None = None
     header: bool = False  # the first row has names
     width: int | None = None  # cells of a row, more are a post split by an unquoted delimiter; None: any number
@@ -81,9 +83,15 @@ class _Layout:
     def date(self, cells: list[str]) -> int | None:
         if not self.dates:
             return None
-        return date_of(
-            {name: cells[at] for name, at in self.dates if at < len(cells)}, [name for name, _ in self.dates]
-        )
+        values = {name: cells[at] for name, at in (*self.dates, *self.times) if at < len(cells)}
+        return date_of(values, [name for name, _ in self.dates])
+
+    def is_wrong(self, cells: list[str]) -> bool:
+        """Return whether a row has more cells than the first, or where that is an error fewer."""
+        if self.width is None or len(cells) == self.width:
+            return False
+        # Empty cells at the end are harmless, but in a file of posts alone a comma at the end is one of the post.
+        return self.exact or any(cells[self.width :]) or self.width == 1
 
 
 def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
@@ -94,7 +102,7 @@ def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: So
             layout = _layout(cells, delimiter, options, log.path)
             if layout.header:
                 continue
-        if layout.width is not None and len(cells) != layout.width and (layout.exact or any(cells[layout.width :])):
+        if layout.is_wrong(cells):
             wide = f"{log.path}: line {line} has {len(cells)} cells and the first row {layout.width}"
             raise TextError(f"{wide}; put posts that contain the delimiter in quotation marks")
         if layout.column is None:
@@ -115,32 +123,39 @@ def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: So
 def _layout(first: list[str], delimiter: str, options: ReadingOptions, path: str) -> _Layout:
     names = [cell.strip().casefold() for cell in first]
     wanted = options.column
-    named = wanted is not None and wanted != "all" and wanted.strip().casefold() in names
-    header = named or any(name in TEXT_NAMES for name in names)
-    dates = _date_columns(first, names, options, path, header)
-    author = None
+    is_number = wanted is not None and wanted.isdecimal() and int(wanted) > 0
+    is_name = wanted is not None and wanted != "all" and not is_number and wanted.strip().casefold() in names
+    text_column = next((names.index(name) for name in TEXT_NAMES if name in names), None)
+    header = is_name or text_column is not None or any(name in DATE_FIELDS for name in names)
+    columns = _Layout(
+        text_column,
+        _date_columns(first, names, options, path, header),
+        tuple((name, names.index(name)) for name in TIME_FIELDS if header and name in names),
+        header=header,
+        width=len(first),
+    )
     if header and (wanted is None or options.author is not None):
         author = next((names.index(name) for name in AUTHOR_NAMES if name in names), None)
-    if wanted is None and header:
-        column = next(names.index(name) for name in TEXT_NAMES if name in names)
-        return _Layout(column, dates, author, True, len(first))
-    if wanted is None and len(first) == 1:
-        return _Layout(0, width=1)
+        columns = replace(columns, author=author)
+    if wanted is None and text_column is not None:
+        return columns
+    if wanted is None and len(first) == 1 and not header:
+        return replace(columns, column=0)
     if wanted == "all":
         return _Layout(None, header=header)
-    if wanted is not None and wanted.isdecimal() and int(wanted) > 0:
+    if wanted is not None and is_name:
+        return replace(columns, column=names.index(wanted.strip().casefold()))
+    if wanted is not None and is_number:
         column = int(wanted) - 1
         if header:
-            return _Layout(column, dates, author, True, len(first))
+            return replace(columns, column=column)
         # Nobody types a tab: a row of tab-separated values may have more cells after the column of posts.
         ragged = delimiter == "\t" and column != len(first) - 1
-        return _Layout(column, dates, None, False, None if ragged else len(first), exact=delimiter != "\t")
-    if named and wanted is not None:
-        return _Layout(names.index(wanted.strip().casefold()), dates, author, True, len(first))
-    columns = ", ".join(f"{number} {cell[:20]!r}" for number, cell in enumerate(first[:20], 1))
+        return replace(columns, column=column, width=None if ragged else len(first), exact=delimiter != "\t")
+    shown = ", ".join(f"{number} {cell[:20]!r}" for number, cell in enumerate(first[:20], 1))
     problem = "the column of posts is ambiguous" if wanted is None else f"there is no column {wanted!r}"
     remedy = "set `column` to a name, a number, or all for every cell"
-    raise TextError(f"{path}: {problem}; the first row has {columns}; {remedy}")
+    raise TextError(f"{path}: {problem}; the first row has {shown}; {remedy}")
 
 
 def _date_columns(
@@ -151,9 +166,7 @@ def _date_columns(
         if wanted.isdecimal() and 0 < int(wanted) <= len(first):
             return (("date", int(wanted) - 1),)
         if wanted not in names:
-            columns = ", ".join(repr(cell[:20]) for cell in first[:20])
-            raise TextError(f"{path}: there is no column {options.date!r}; the first row has {columns}; correct `date`")
+            shown = ", ".join(repr(cell[:20]) for cell in first[:20])
+            raise TextError(f"{path}: there is no column {options.date!r}; the first row has {shown}; correct `date`")
         return ((wanted, names.index(wanted)),)
-    if not header:
-        return ()
-    return tuple((name, names.index(name)) for name in (*DATE_FIELDS, *TIME_FIELDS) if name in names)
+    return tuple((name, names.index(name)) for name in DATE_FIELDS if name in names) if header else ()

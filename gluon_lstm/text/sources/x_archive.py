@@ -16,7 +16,7 @@ from gluon_lstm.text.sources.base import Post, SourceLog
 from gluon_lstm.text.sources.containers import Container
 from gluon_lstm.text.sources.dates import read_date
 from gluon_lstm.text.sources.encodings import TextError, decode_blocks
-from gluon_lstm.text.sources.json_records import records_in
+from gluon_lstm.text.sources.json_records import Search, records_in
 from gluon_lstm.text.sources.json_text import JsonText, without_lone_surrogates
 from gluon_lstm.text.sources.x_posts import inner_value, x_post
 
@@ -31,7 +31,7 @@ _INCLUDABLE = {  # kind for `include` -> its files
 }
 _ASSIGNMENT = re.compile(r"\s*window\.YTD\.\w+\.part\d+\s*=\s*")
 _CUT = re.compile(r"(?:\s*…)?(?:\s*https?://t\.co/\w+)*\s*\Z")  # end of a post that was cut
-_LEADING_MENTIONS = re.compile(r"(?:@\w+\s+)+")
+_LEADING_MENTIONS = re.compile(r"\A(?:@\w+\s+)+")
 _MIN_CUT = 20  # characters that a cut post has in common with its whole text, at least
 _MAX_SECONDS = 5  # between the dates of a cut post and of its whole text
 
@@ -64,9 +64,12 @@ def find_x_files(names: Collection[str], included: frozenset[str]) -> list[str]:
 
 
 def read_x_files(
-    container: Container, names: Sequence[str], options: ReadingOptions, log: SourceLog
+    container: Container, names: Sequence[str], options: ReadingOptions, log: SourceLog, all_notes: bool = True
 ) -> Iterator[tuple[Post, str]]:
-    """Yield the posts with their ids; a post that is cut has the text of its note, and no note is read twice."""
+    """Yield the posts with their ids; a post that is cut has the text of its note, and no note is read twice.
+
+    `all_notes`: whether notes of which no post was read are posts as well.
+    """
     note_files = [name for name in names if _NOTES.fullmatch(name.rpartition("/")[2])]
     undated = textless = 0
     with contextlib.closing(_Notes()) as notes:
@@ -87,7 +90,7 @@ def read_x_files(
                     continue
                 undated += post.date is None
                 yield post._replace(text=notes.whole(post)), _id(record)
-        for post in notes.unused():
+        for post in notes.unused() if all_notes else ():
             undated += post.date is None
             yield post, ""
     if undated:
@@ -100,10 +103,10 @@ def read_x_files(
 def _records(container: Container, name: str) -> Iterator[dict[str, Any]]:
     label = container.label(name)
     text = JsonText(_strip_assignment(decode_blocks(container.blocks(name), "utf-8", label), label), label)
-    for record, _ in records_in(text.whole(), text):
-        if isinstance(record, str):
+    for record in records_in(text.whole(), Search(text, lambda inner: True)):
+        if isinstance(record.value, str):
             raise TextError(f"{label}: a string instead of a tweet; download the archive again")
-        yield record
+        yield record.value
     text.end()
 
 
@@ -121,7 +124,7 @@ def _tweet(record: dict[str, Any]) -> Post | None:
     inner = record.get("tweet")
     record = inner if isinstance(inner, dict) else record  # in older archives a post is not inside "tweet"
     post = x_post(record)
-    text = post.text if post else record.get("text")
+    text = post.text if isinstance(post, Post) else record.get("text")
     return Post(without_lone_surrogates(text), read_date(record.get("created_at"))) if isinstance(text, str) else None
 
 
@@ -161,7 +164,7 @@ class _Notes:
         """Return the whole text of a post that was cut, else its text."""
         if not self._count or ("…" not in post.text[-60:] and len(post.text) < 100):
             return post.text
-        cut = _CUT.sub("", _plain(post.text))
+        cut = _CUT.sub("", _plain(html.unescape(post.text)))  # notes have no entities
         values: tuple[Any, ...]
         query, values = "start = ?", (cut[:_MIN_CUT],)
         if post.date is not None:
@@ -178,5 +181,5 @@ class _Notes:
 
 
 def _plain(text: str) -> str:
-    """Return a text without entities, leading mentions and differences of white space, for comparison."""
-    return " ".join(_LEADING_MENTIONS.sub("", html.unescape(text), count=1).split())
+    """Return a text without leading mentions and differences of white space, for comparison."""
+    return " ".join(_LEADING_MENTIONS.sub("", text).split())

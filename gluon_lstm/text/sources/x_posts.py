@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gluon_lstm.text.sources.base import Post
+from gluon_lstm.text.sources.base import LeftOut, Post
 from gluon_lstm.text.sources.dates import date_of
 
 # keys of the whole text, first that of posts longer than 280 (note), then 140 characters (extended), then snscrape's;
@@ -19,8 +19,11 @@ _WHOLE_TEXTS = (
 _ENVELOPES = ("tweet", "legacy")  # keys of the post inside the objects of archives and of X's own pages
 
 
-def x_post(record: dict[str, Any]) -> Post | None:
-    """Return the post with its whole text, or None for an object without a key of `_WHOLE_TEXTS`."""
+def x_post(record: dict[str, Any]) -> Post | LeftOut | None:
+    """Return the post with its whole text; None for an object without a key of `_WHOLE_TEXTS`.
+
+    A post whose text the API has cut, and that has no whole text, is left out.
+    """
     for envelope in _ENVELOPES:
         inner = record.get(envelope)
         if isinstance(inner, dict):
@@ -30,7 +33,7 @@ def x_post(record: dict[str, Any]) -> Post | None:
         text = inner_value(record, path)
         if isinstance(text, str):
             return Post(text, date_of(casefolded(record)), writer(record))
-    return None
+    return LeftOut("posts cut by the API") if record.get("truncated") is True and "text" in record else None
 
 
 def writer(record: dict[str, Any]) -> str | None:
