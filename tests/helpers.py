@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from gluon_lstm.config import ModelConfig, WindowSize
 from gluon_lstm.model import Model, ModelError
 from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.settings import TextSettings
+from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_sources
 from gluon_lstm.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -219,3 +221,44 @@ def chain_model(text_settings: TextSettings, text: Sequence[str], *more: str) ->
 def joined(pieces: Iterable[str]) -> str:
     """Return the text of the first 20,000 pieces, so that an endless stream fails the test."""
     return "".join(islice(pieces, 20_000))
+
+
+# ---- posts of files
+
+
+def read_files(*paths, notice=lambda message: None, **options):
+    """Return the posts of files, and the log of the last."""
+    posts, log = [], None
+    for source in read_sources(paths, ReadingOptions(**options), notice):
+        posts += source.posts
+        log = source.log
+    return posts, log
+
+
+def posts_of(*paths, **options):
+    """Return the texts of the posts of files."""
+    return [post.text for post in read_files(*paths, **options)[0]]
+
+
+def dated(*paths, **options):
+    """Return (text, date) of the posts of files."""
+    return [(post.text, post.date) for post in read_files(*paths, **options)[0]]
+
+
+def left_out(*paths, **options):
+    """Return what reading left out of the last file, by reason."""
+    return dict(read_files(*paths, **options)[1].left_out)
+
+
+def refusal(*paths, **options):
+    """Return the sentence with which files are refused."""
+    with pytest.raises(TextError) as caught:
+        posts_of(*paths, **options)
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 1500
+    return message
+
+
+def japan(*fields):
+    """Return the date of a local time in Japan."""
+    return int(datetime(*fields, tzinfo=timezone.utc).timestamp())

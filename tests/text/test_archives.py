@@ -16,12 +16,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import save
+from helpers import posts_of, read_files, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text.sources import containers
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_sources
+from gluon_lstm.text.sources.reading import TextError
 
 WHEN = "2021-02-03T04:05:06.000Z"
 DATE = int(datetime(2021, 2, 3, 13, 5, 6, tzinfo=timezone.utc).timestamp())  # local time in Japan
@@ -36,30 +36,6 @@ POSTS = st.lists(
     min_size=1,
     max_size=6,
 )
-
-
-def read(paths, notice=lambda message: None, **options):
-    """Return the posts of all sources, and the log of the last."""
-    posts, log = [], None
-    for source in read_sources(paths, ReadingOptions(**options), notice):
-        posts += source.posts
-        log = source.log
-    return posts, log
-
-
-def posts_of(*paths, **options):
-    return [post.text for post in read(paths, **options)[0]]
-
-
-def left_out(path, **options):
-    return dict(read([path], **options)[1].left_out)
-
-
-def refusal(*paths, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(*paths, **options)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1500
-    return str(caught.value)
 
 
 def as_folder(path, members):
@@ -407,7 +383,7 @@ SERVICES = {
 def test_archives_of_services_in_every_form(tmp_path, service):
     members, expected = SERVICES[service]
     for path in in_every_form(tmp_path, members):
-        posts, log = read([path])
+        posts, log = read_files(path)
         assert [post.text for post in posts] == expected, path
         assert all(post.date is not None for post in posts)
         assert dict(log.left_out) == ({"boosts": 1} if service == "Mastodon" else {})
@@ -514,7 +490,7 @@ def test_repository_of_bluesky(tmp_path):
     profile = {"$type": "app.bsky.actor.profile", "displayName": "花", "description": "紹介"}
     records = [commit, node, bluesky("夜", EPOCH + 9), like, profile, bluesky("朝", EPOCH), [1, "x"], "雨"]
     path = save(tmp_path / "a.car", car(records))
-    posts, log = read([path])
+    posts, log = read_files(path)
     assert [(post.text, post.date) for post in posts] == [("朝", DATE), ("夜", DATE + 9)]
     assert dict(log.left_out) == {"likes": 1, "other records": 1}
     assert posts_of(tmp_path) == ["朝", "夜"]  # also inside a folder

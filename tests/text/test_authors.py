@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers import save
+from helpers import posts_of, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text.sources import authors
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_sources
+from gluon_lstm.text.sources.reading import ReadingOptions, read_sources
 
 PAIRS = [("花", "朝"), ("月", "うん"), ("花", "夜"), ("星", "雨"), ("花", "昼"), ("月", "霧")]
 
@@ -27,16 +27,6 @@ def read(paths, notice=lambda message: None, **options):
         posts += [post.text for post in source.posts]
         logs.append(source.log)
     return posts, logs
-
-
-def posts_of(*paths, **options):
-    return read(paths, **options)[0]
-
-
-def refusal(*paths, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(*paths, **options)
-    return str(caught.value)
 
 
 def as_table(pairs, header=("author", "text")):

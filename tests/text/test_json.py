@@ -7,16 +7,15 @@ import contextlib
 import json
 import re
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import save
+from helpers import dated, japan, posts_of, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text.sources import encodings, json_text
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_dated_posts, read_posts
+from gluon_lstm.text.sources.reading import TextError
 
 HOSTILE = st.lists(
     st.one_of(
@@ -25,25 +24,6 @@ HOSTILE = st.lists(
     ),
     max_size=6,
 ).map("".join)
-
-
-def posts_of(path, notice=lambda message: None, **options):
-    return list(read_posts([path], ReadingOptions(**options), notice))
-
-
-def refusal(path, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(path, **options)
-    return str(caught.value)
-
-
-def dated(path, **options):
-    return [(post.text, post.date) for post in read_dated_posts([path], ReadingOptions(**options))]
-
-
-def japan(*fields):
-    """Return the date of a local time in Japan."""
-    return int(datetime(*fields, tzinfo=timezone.utc).timestamp())
 
 
 def written(path, value, **how):
@@ -370,7 +350,7 @@ def test_field_is_a_number_in_lists_of_plain_values(tmp_path):
         assert posts_of(each, field="3") == ["x", "y"]
         assert "`field`, such as 2 ('雨')" in refusal(each)
     notices = []
-    posts_of(path, notices.append, field="2")
+    posts_of(path, notice=notices.append, field="2")
     assert notices == [f"{path}: skipped 1 objects without a text named 2"]
 
 

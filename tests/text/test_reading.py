@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import CORPORA, save
+from helpers import CORPORA, posts_of, refusal, save
 from helpers import POSTS as POSTS_JA
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,16 +24,6 @@ from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_post
 
 POSTS = ["吾輩は猫である。", "名前はまだ無い、どこで生れたか", "とんと見当がつかぬ ABC 123"]
 needs_corpora = pytest.mark.skipif(not CORPORA.is_dir(), reason=f"the corpora are not in {CORPORA}")
-
-
-def posts_of(path, column=None, field=None, encoding=None, notice=lambda message: None):
-    return list(read_posts([path], ReadingOptions(column, field, encoding), notice))
-
-
-def refusal(path, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(path, **options)
-    return str(caught.value)
 
 
 def notices_of(path, **options):

@@ -11,11 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import save
+from helpers import left_out, posts_of, read_files, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_sources
 
 PIECES = st.sampled_from(
     [
@@ -49,29 +47,9 @@ DATE = int(datetime(2021, 2, 3, 13, 5, 6, tzinfo=timezone.utc).timestamp())  # l
 EPOCH = DATE - 9 * 3600
 
 
-def read(path, notice=lambda message: None, **options):
-    """Return the posts and the log of one source."""
-    (source,) = ((each, list(each.posts)) for each in read_sources([path], ReadingOptions(**options), notice))
-    return source[1], source[0].log
-
-
-def posts_of(path, **options):
-    return [post.text for post in read(path, **options)[0]]
-
-
 def whole(path, **options):
     """Return (text, date, author) of each post."""
-    return [(post.text, post.date, post.author) for post in read(path, **options)[0]]
-
-
-def left_out(path, **options):
-    return dict(read(path, **options)[1].left_out)
-
-
-def refusal(path, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(path, **options)
-    return str(caught.value)
+    return [(post.text, post.date, post.author) for post in read_files(path, **options)[0]]
 
 
 def written(path, value, **how):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import save
+from helpers import japan, posts_of, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_dated_posts, read_posts
+from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_dated_posts
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "bar": "|"}
 NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -26,23 +25,8 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
-def posts_of(path, notice=lambda message: None, **options):
-    return list(read_posts([path], ReadingOptions(**options), notice))
-
-
-def refusal(path, **options):
-    with pytest.raises(TextError) as caught:
-        posts_of(path, **options)
-    return str(caught.value)
-
-
 def dates_of(path, **options):
     return [post.date for post in read_dated_posts([path], ReadingOptions(**options))]
-
-
-def japan(*fields):
-    """Return the date of a local time in Japan."""
-    return int(datetime(*fields, tzinfo=timezone.utc).timestamp())
 
 
 def as_table(rows, delimiter=",", **how):
@@ -63,7 +47,7 @@ TEXTS = [text for _, text in ROWS]
 def test_delimiter_is_found_in_the_header(tmp_path, extension, delimiter, codec):
     path = save(tmp_path / f"a.{extension}", as_table([["番号", "本文"], *ROWS], delimiter).encode(codec))
     notices = []
-    assert posts_of(path, notices.append) == TEXTS
+    assert posts_of(path, notice=notices.append) == TEXTS
     usual = {"csv": ",", "tsv": "\t"}[extension]
     found = [notice for notice in notices if "cells" in notice]
     assert found == ([] if delimiter == usual else [f"{path}: cells are separated by {NAMES[delimiter]}"])
