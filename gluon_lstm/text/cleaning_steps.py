@@ -99,7 +99,7 @@ URL = (
     rf"|(?:h?ttps?|ftp){_SCHEME}"
     rf"|(?<![a-z0-9_.+%-])[a-z0-9_.+%-]+(?<![.%])[@＠]{_HOST}{_TLD}"  # mail
     # Without a scheme: www., or a common top-level domain and a path. "amazon.comで" is a name, not a link.
-    rf"|(?<![a-z0-9_.@/-])(?:www\.{_HOST}{_TLD}(?:/{_URL_REST}|/)?|{_HOST}{_COMMON_TLD}{_SLASH}{_URL_REST})"
+    rf"|(?<![a-z0-9_.．@＠/／-])(?:www\.{_HOST}{_TLD}(?:/{_URL_REST}|/)?|{_HOST}{_COMMON_TLD}{_SLASH}{_URL_REST})"
     r")(?:…$)?|https?:?/?…$)"  # a link truncated at the end of a retweet
 )
 

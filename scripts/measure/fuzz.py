@@ -1,4 +1,4 @@
-"""Fuzzing of model files, text files and command lines: mutated inputs must be refused or work (`fuzz_targets`).
+"""Fuzzing of readers, cleaning, model files and command lines: mutated inputs must be refused or work (`fuzz_targets`).
 
     python scripts/measure/fuzz.py [--minutes 10] [--seed S] [--corpora DIR]
     python scripts/measure/fuzz.py --again FILE

@@ -20,7 +20,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Protocol
-from unittest import mock
+from unittest.mock import patch
 
 import numpy as np
 from safetensors.numpy import save
@@ -43,7 +43,6 @@ from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.user_dictionary import read_user_dictionary
 from gluon_lstm.text.vocabulary import Vocabulary
 
-patch = mock.patch.object
 MAX_SENTENCE_LENGTH = 1000  # characters, with the path
 LETTERS = ["こ", "ん", "に", "ち", "は", "!", "\n", "👨‍👩‍👧", "a"]
 ENTRIES = ("朝霧てまり,カスタム名詞,アサギリテマリ", "こん,名詞,コン")
@@ -397,21 +396,22 @@ class TextFile:
         self.path = folder / name
         # The first block of tweets.js must hold its first line.
         self.block_size = 7 if name.startswith("posts.") else encodings.BLOCK_SIZE
-        files = [*seed_files(name), *(part for ending, part in snippets if ending == self.path.suffix)]
+        files = seed_files(name)
         all_writers = next(k for k, options in enumerate(OPTIONS) if options.author == "*" and options.include)
         self.seeds = [bytes([k]) + file for file in files for k in (0, all_writers, self.TINY + all_writers)]
         self.seeds += [bytes([k]) + files[0] for k in range(len(OPTIONS))]
+        self.seeds += [b"\0" + part for ending, part in snippets if ending == self.path.suffix]
 
     def check(self, data: bytes) -> None:
         first = data[0] if data else 0
         options = OPTIONS[first % self.TINY % len(OPTIONS)]
         self.write(data[1:])
         if first >= self.TINY:
-            with patch(encodings, "BLOCK_SIZE", 7), patch(json_text, "MAX_POST_CHARACTERS", 200):
+            with patch.object(encodings, "BLOCK_SIZE", 7), patch.object(json_text, "MAX_POST_CHARACTERS", 200):
                 self._read(options)
             return
         posts = self._read(options)
-        with patch(encodings, "BLOCK_SIZE", self.block_size):
+        with patch.object(encodings, "BLOCK_SIZE", self.block_size):
             assert self._read(options) == posts, "other posts when read again"
         for post in Cleaner().clean_posts(post.text for post in posts or []):
             assert post and post.encode("utf-8")

@@ -123,7 +123,7 @@ def test_names_are_shown_most_frequent_first_and_not_all(tmp_path):
     message = refusal(save(tmp_path / "a.csv", as_table(pairs)))
     assert "several writers: 人29 (3), 人00 (1), " in message and "and 10 more" in message
     message = refusal(save(tmp_path / "a.csv", as_table([("長" * 99, "x"), ("改\n行", "y")])))
-    assert "長" * 40 + " (1), 改 行 (1)" in message and "\n" not in message
+    assert "長" * 25 + " (1), 改 行 (1)" in message and "\n" not in message
 
 
 def test_writer_is_found_among_more_names_than_are_counted(tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import json
 import os
 import random
@@ -11,12 +13,13 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
 import regex
-from helpers import save
+from helpers import REFUSAL_SECONDS, save
 
 from gluon_lstm.report.analysis import AnalysisOptions, analyze
 from gluon_lstm.text import cache, cleaning, corpus, parallel, token_stream
@@ -452,3 +455,97 @@ def test_full_disk_of_cache_is_reported(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+# ---- findings of the fuzzer
+
+
+def zipped(files):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_lone_surrogates_in_ids_and_writers_of_archives(tmp_path):
+    (tmp_path / "tweets.js").write_text(r'window.YTD.tweets.part0 = [{"text":"a","id_str":"\ud800"}]')
+    assert list(read_posts([tmp_path / "tweets.js"])) == ["a"]
+    (tmp_path / "a.zip").write_bytes(zipped({"outbox.json": r'[{"text":"a","author":"\ud800"}]'}))
+    assert list(read_posts([tmp_path / "a.zip"])) == ["a"]
+
+
+def test_cyclic_car_is_refused_or_read(tmp_path):
+    record = b"\xd8\x1c\xa2\x65$type\x61x\x64post\xa1\x66record\xd8\x1d\x00"
+    block = b"\x01\x71\x12\x20" + bytes(32) + record
+    head = b"\xa2\x67version\x01\x65roots\x80"
+    (tmp_path / "a.car").write_bytes(bytes([len(head)]) + head + bytes([len(block)]) + block)
+    with pytest.raises(TextError):
+        list(read_posts([tmp_path / "a.car"]))
+
+
+@pytest.mark.parametrize("mark", ["\\", '"', "\r"])  # the last two on Python 3.13
+def test_separator_line_with_a_bad_delimiter(tmp_path, mark):
+    (tmp_path / "a.csv").write_text(f'sep={mark}\ntext{mark}b\n"\\"a"{mark}c\n', newline="")
+    with contextlib.suppress(TextError):
+        list(read_posts([tmp_path / "a.csv"]))
+
+
+@pytest.mark.parametrize("folder", ["a\nb", "a" * 5000])
+def test_names_in_an_archive_in_messages(tmp_path, folder):
+    notices = []
+    for content in ("[", '[{"type": "Note", "content": "a"}]'):
+        (tmp_path / "a.zip").write_bytes(zipped({f"{folder}/outbox.json": content}))
+        try:
+            list(read_posts([tmp_path / "a.zip"], notice=notices.append))
+        except TextError as error:
+            notices.append(str(error))
+    assert all("\n" not in notice and len(notice) < 1000 for notice in notices)
+
+
+def test_many_long_names_of_writers(tmp_path):
+    lines = (json.dumps({"text": "a", "author": f"{k:02}" + "x" * 60}) for k in range(25))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(TextError) as caught:
+        list(read_posts([tmp_path / "a.jsonl"]))
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("unit", ["．a", "．aRT", "．090\u200b.com"])
+def test_cleaning_of_full_width_dots_is_fast(unit):
+    start = time.process_time()
+    Cleaner().clean(unit * (20_000 // len(unit)) + "/")
+    assert time.process_time() - start < 1
+
+
+def test_as_many_notes_as_cut_posts_of_one_second_are_matched_quickly(tmp_path):
+    when = {"created_at": "Sat Mar 09 13:14:15 +0000 2024"}
+    tweets = [{"tweet": {"id_str": str(k), "full_text": "雨" * 130 + "…", **when}} for k in range(2000)]
+    note = {"createdAt": "2024-03-09T13:14:15.000Z", "core": {"text": "雨" * 300}}
+    files = {
+        "data/tweets.js": f"window.YTD.tweets.part0 = {json.dumps(tweets)}",
+        "data/note-tweet.js": f"window.YTD.note_tweet.part0 = {json.dumps([{'noteTweet': note}] * 2000)}",
+    }
+    (tmp_path / "a.zip").write_bytes(zipped({**files, "data/photo.jpg": random.Random(1).randbytes(1 << 20)}))
+    start = time.process_time()
+    assert list(read_posts([tmp_path / "a.zip"])) == ["雨" * 300] * 2000
+    assert time.process_time() - start < REFUSAL_SECONDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"z":1,' + ",".join(f'"c{k}":{{"0":"{"x" * 150}"}}' for k in range(20_000)) + "}",
+        '{"data":' * 480 + "[" + '"aaaaaaaaaa",' * 150_000 + '"b"]' + "}" * 480,
+    ],
+)
+def test_large_json_of_many_keys_or_levels_is_refused_quickly(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    start = time.process_time()
+    refusal(tmp_path / "a.json")
+    assert time.process_time() - start < REFUSAL_SECONDS
+
+
+def test_any_delimiter_of_a_separator_line_is_taken_literally(tmp_path):
+    (tmp_path / "a.csv").write_text('sep=]\ntext]b\n"a\\"b"]c\n"d\\e"]f\n')
+    assert list(read_posts([tmp_path / "a.csv"])) == ['a"b', "d\\e"]

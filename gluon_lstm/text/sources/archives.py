@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from gluon_lstm.text.sources.base import FileFormat, Post, SourceLog, extension
-from gluon_lstm.text.sources.containers import Container, is_packed, open_container
+from gluon_lstm.text.sources.containers import Container, is_packed, open_container, shown
 from gluon_lstm.text.sources.encodings import TextError, decode_blocks
 from gluon_lstm.text.sources.json_files import posts_of_json
 from gluon_lstm.text.sources.tables import posts_of_table
@@ -156,7 +156,7 @@ def _find(path: str, container: Container, included: frozenset[str]) -> tuple[Ar
             " data/tweets-part1.js or data/tweet.js, Mastodon's outbox.json; extract any other zip and give its files"
         )
     if len(archives) > 1:
-        found = ", ".join(files[0] for _, files in archives)
+        found = ", ".join(shown(files[0]) for _, files in archives[:4])
         raise TextError(f"{path} contains several archives ({found}); extract it and give each of them")
     container.check_size(archives[0][1])
     return archives[0]
@@ -178,19 +178,19 @@ def _find_in(names: Collection[str], included: frozenset[str]) -> list[tuple[Arc
 
 
 def _report(path: str, container: Container, names: Sequence[str], log: SourceLog) -> None:
-    log.members = list(names[:3]) + ([f"{len(names) - 3:,} more"] if len(names) > 3 else [])
+    log.members = [*map(shown, names[:3]), *([f"{len(names) - 3:,} more"] if len(names) > 3 else [])]
     others = sorted(set(container.names()) - set(names))
-    read = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
-    ignored = f"; ignored {len(others):,} other files, not opened ({_shown(others)})" if others else ""
+    read = ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    ignored = f"; ignored {len(others):,} other files, not opened ({_examples(others)})" if others else ""
     more = [name for name in others if is_posts_file(os.path.basename(name))]
-    offered = f"; {', '.join(more[:4])} can be read with `include`" if more else ""
+    offered = f"; {', '.join(map(shown, more[:4]))} can be read with `include`" if more else ""
     log.notice(f"{path}: read {read}{ignored}{offered}")
 
 
-def _shown(names: Sequence[str]) -> str:
+def _examples(names: Sequence[str]) -> str:
     """Return names of files for a person: those beside the posts first, a few only."""
     scripts = [name for name in names if extension(name) in (".js", ".json", ".csv")] or list(names)
-    return ", ".join(" ".join(name.split())[:60] for name in scripts[:4]) + (", …" if len(names) > 4 else "")
+    return ", ".join(map(shown, scripts[:4])) + (", …" if len(names) > 4 else "")
 
 
 _FOLDERS = {  # folders of archives in which their posts are

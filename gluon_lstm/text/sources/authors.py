@@ -10,7 +10,8 @@ from gluon_lstm.text.sources.encodings import TextError
 
 ALL_AUTHORS = "*"
 _MAX_AUTHORS = 10_000  # maximum names counted; a column with more holds no names
-_MAX_SHOWN = 20
+_MAX_SHOWN = 20  # names listed
+_MAX_NAME = 25  # characters of a name in the list
 
 
 def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> Iterator[Post]:
@@ -43,6 +44,6 @@ def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> 
 
 
 def _listed(counts: Counter[str]) -> str:
-    names = [f"{' '.join(name.split())[:40]} ({count:,})" for name, count in counts.most_common(_MAX_SHOWN)]
+    names = [f"{' '.join(name.split())[:_MAX_NAME]} ({count:,})" for name, count in counts.most_common(_MAX_SHOWN)]
     others = len(counts) - len(names)
     return ", ".join(names) + (f" and {others:,} more" if others else "")

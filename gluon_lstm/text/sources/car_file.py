@@ -45,9 +45,9 @@ def _posts(path: str, log: SourceLog) -> Iterator[Post]:
         for number, block in enumerate(_blocks(file, path), 1):
             try:
                 record: Any = cbor2.loads(block)
-            except Exception as error:  # any error of a decoder for damaged bytes
+                found = bluesky_record(record) if isinstance(record, dict) and "$type" in record else None
+            except Exception as error:  # any error of a decoder for damaged bytes; a record may contain itself
                 raise _damaged(path, f"block {number}: {type(error).__name__}") from None
-            found = bluesky_record(record) if isinstance(record, dict) and "$type" in record else None
             if isinstance(found, LeftOut):
                 log.left_out[found.reason] += 1
             elif found is not None:

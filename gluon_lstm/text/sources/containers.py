@@ -19,6 +19,7 @@ PACKED_EXTENSIONS = (".zip", ".tar.gz", ".tgz", ".tar")
 _MAX_EXTRACTED_BYTES = 4 << 30  # maximum size of all files of posts in an archive
 _MAX_RATIO = 200  # maximum compression ratio: archives have about 10, zip bombs 1000
 _MAX_DIRECTORY_BYTES = 32 << 20  # maximum size of a directory or of a name, which takes ten times as much in memory
+_MAX_SHOWN = 100  # characters of a name in a message
 _MEMBER_BYTES = 64  # what a file counts for in the directory of a tar, besides its name
 _ERRORS = (  # errors of zipfile and tarfile; OSError, ValueError and OverflowError for invalid offsets
     zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError,
@@ -40,6 +41,11 @@ class Container(Protocol):
 
     def label(self, name: str) -> str:
         """Return the name of a file for messages."""
+
+
+def shown(name: str) -> str:
+    """Return the name of a file in an archive, which may have any length and contain line ends, for a message."""
+    return " ".join(name.split())[:_MAX_SHOWN]
 
 
 def is_packed(path: str) -> bool:
@@ -77,7 +83,7 @@ class _Folder:
             yield from read_blocks(file)
 
     def label(self, name: str) -> str:
-        return os.path.join(self._path, name)
+        return os.path.join(self._path, shown(name))
 
 
 class _Packed:
@@ -85,7 +91,7 @@ class _Packed:
         self._path = path
 
     def label(self, name: str) -> str:
-        return f"{self._path}: {name}"
+        return f"{self._path}: {shown(name)}"
 
     def _check_size(self, extracted: int) -> None:
         """Raise TextError for a zip bomb.

@@ -141,7 +141,7 @@ class RecordReader:
             inside = (inner for inner in record.values() if isinstance(inner, dict))
             dates = (date_of(casefolded(each), self._date_names) for each in (record, *inside))
             date = next((found for found in dates if found is not None), None)
-        return Post(text, date, post.author)
+        return Post(text, date, post.author and without_lone_surrogates(post.author))
 
     def _named(self, value: Any, text: JsonText) -> Iterator[Post]:
         """Yield the strings at the path `field`."""
@@ -157,7 +157,7 @@ class RecordReader:
                 dates = (date_of(casefolded(each), names) for each in reversed(around))
                 date = next((date for date in dates if date is not None), None)
                 author = writer(around[-1]) if self.options.author is not None else None
-                yield Post(without_lone_surrogates(string), date, author)
+                yield Post(without_lone_surrogates(string), date, author and without_lone_surrogates(author))
             if not found:
                 self._count_textless(record)
 

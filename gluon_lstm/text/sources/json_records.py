@@ -21,7 +21,7 @@ WRAPPERS = (
 _MAX_DEPTH = 8  # maximum nesting of wrappers
 _MAX_TABLE_CHARACTERS = 1 << 26  # maximum characters of the columns of a table written column by column
 
-_MAX_NAME = 200  # maximum characters of a key that is suggested
+_MAX_NAME = 256  # maximum characters of a key that is suggested
 
 Keys = tuple[str, ...]
 
@@ -100,6 +100,7 @@ def _records_of_large_object(value: LazyObject, search: Search, path: Keys, wrap
     columns: dict[str, list[Any]] = {}  # of a table written column by column
     names = None  # of a table written as {"columns": names, "data": rows}
     found = False
+    held = 0  # characters in `columns`
     for key, inner in value.items():
         if names and key == "data" and isinstance(inner, (list, LazyList)):
             found = True
@@ -118,7 +119,13 @@ def _records_of_large_object(value: LazyObject, search: Search, path: Keys, wrap
             found = True
             yield Record(inner, wrapped_in, path)
         elif isinstance(inner, (dict, LazyObject)):
-            _add_column(columns, key, inner, search.text)
+            column, size = _column_of(inner)
+            held += size
+            if held > _MAX_TABLE_CHARACTERS:
+                too_large = 'a table written column by column is too large; write it with orient="records"'
+                raise search.text.error(too_large)
+            if column:
+                columns[key] = column
     if not found and columns and len({len(column) for column in columns.values()}) == 1:
         yield from (Record(dict(zip(columns, row)), wrapped_in, path) for row in zip(*columns.values()))
     elif not found:
@@ -138,16 +145,17 @@ def _rows_of_table(value: dict[str, Any], text: JsonText) -> Iterable[dict[str, 
     return _named_rows(names, rows, text) if _are_names(names) and isinstance(rows, list) and names else None
 
 
-def _add_column(columns: dict[str, list[Any]], name: str, cells: dict[str, Any] | LazyObject, text: JsonText) -> None:
-    column, size = [], sum(len(str(cell)) for inner in columns.values() for cell in inner)
+def _column_of(cells: dict[str, Any] | LazyObject) -> tuple[list[Any], int]:
+    """Return the cells of {row number: cell} and their size in characters; no cells for another object."""
+    column, size = [], 0
     for key, cell in cells.items():
         if not key.isdecimal():
-            return
+            return [], 0
         column.append(cell)
         size += len(cell) if isinstance(cell, str) else 8
         if size > _MAX_TABLE_CHARACTERS:
-            raise text.error('a table written column by column is too large; write it with orient="records"')
-    columns[name] = column
+            break
+    return column, size
 
 
 def _named_rows(names: list[str], rows: Iterable[Any], text: JsonText) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, count_line_ends
 
+_MAX_LAZY_DEPTH = 16  # maximum nesting of lazy values; each is looked at for MAX_POST_CHARACTERS first
 _WORD = re.compile(r"[-+.\w]*", re.ASCII)  # a number or a literal such as null
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,6 +35,7 @@ class JsonText:
         self._buffer = ""
         self._position = 0
         self._line = first_line  # line of the first character of the buffer
+        self.lazy_depth = 0  # lazy values around the position
 
     def peek(self) -> str:
         """Return the next character that is not white space, without reading over it; "" at the end."""
@@ -69,7 +71,7 @@ class JsonText:
                     continue
                 if held <= MAX_POST_CHARACTERS:
                     raise self.error(f"this is not JSON ({error.msg})", error.pos) from None
-                if opening in "[{":
+                if opening in "[{" and self.lazy_depth < _MAX_LAZY_DEPTH:
                     return LazyList(self) if opening == "[" else LazyObject(self)
                 raise self.too_long() from None
             except RecursionError:
@@ -126,9 +128,14 @@ class LazyList:
 
     def _iterate(self) -> Iterator[Any]:
         self.text.skip("[")
+        self.text.lazy_depth += 1
         if self.text.peek() == "]":
             self.text.skip("]")
-            return
+        else:
+            yield from self._items()
+        self.text.lazy_depth -= 1
+
+    def _items(self) -> Iterator[Any]:
         while True:
             value = self.text.value()
             yield value
@@ -149,9 +156,14 @@ class LazyObject:
 
     def _iterate(self) -> Iterator[tuple[str, Any]]:
         self.text.skip("{")
+        self.text.lazy_depth += 1
         if self.text.peek() == "}":
             self.text.skip("}")
-            return
+        else:
+            yield from self._items()
+        self.text.lazy_depth -= 1
+
+    def _items(self) -> Iterator[tuple[str, Any]]:
         while True:
             if self.text.peek() != '"':
                 raise self.text.error("this is not JSON (a key is missing)")

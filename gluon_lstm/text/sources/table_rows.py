@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 
 DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*')  # first line that Excel writes and reads
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w "\\\r\n])"?[\r\n]*')  # first line that Excel writes and reads
 _NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
 _MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
 
@@ -83,6 +83,7 @@ class RowReader:
         self._line = first_line  # first line of the current row
         self._width = 0  # cells of the first row
         self._backslash = False  # whether \" is a mark
+        self._other_backslash = re.compile(rf'\\(?!["\\{re.escape(delimiter)}])')
         self._quoted = False  # whether marks have enclosed a cell
         self._literal = 0  # line of the first quotation mark that is text
         self._spanning = 0  # line of the first quoted cell whose lines look like rows
@@ -123,7 +124,7 @@ class RowReader:
             if self._length > MAX_POST_CHARACTERS:
                 raise _RowTooLong(f"a row is longer than {MAX_POST_CHARACTERS:,} characters")
             if self._backslash:  # only \" and \\ are escapes: C:\dir stays
-                line = re.sub(rf'\\(?!["\\{self._delimiter}])', r"\\\\", line)
+                line = self._other_backslash.sub(r"\\\\", line)
             yield line.replace("\0", "") if sys.version_info < (3, 11) else line  # its csv refuses NULs
 
     def _read_otherwise(self, error: Exception) -> list[str]:

@@ -32,7 +32,8 @@ _INCLUDABLE = {  # kind for `include` -> its files
 _ASSIGNMENT = re.compile(r"\s*window\.YTD\.\w+\.part\d+\s*=\s*")
 _CUT = re.compile(r"(?:\s*…)?(?:\s*https?://t\.co/\w+)*\s*\Z")  # end of a post that was cut
 _LEADING_MENTIONS = re.compile(r"\A(?:@\w+\s+)+")
-_MIN_CUT = 20  # characters that a cut post has in common with its whole text, at least
+_MIN_CUT = 20  # characters that a cut post and its whole text have in common at the beginning, at least
+_MAX_ALIKE = 20  # notes with the same beginning that are compared with a cut post
 _MAX_SECONDS = 5  # between the dates of a cut post and of its whole text
 
 
@@ -130,7 +131,7 @@ def _tweet(record: dict[str, Any]) -> Post | None:
 
 def _id(record: dict[str, Any]) -> str:
     inner = record.get("tweet")
-    return str((inner if isinstance(inner, dict) else record).get("id_str", ""))
+    return without_lone_surrogates(str((inner if isinstance(inner, dict) else record).get("id_str", "")))
 
 
 def _note(record: dict[str, Any]) -> tuple[str | None, int | None]:
@@ -148,8 +149,7 @@ class _Notes:
         self._count = 0
         self._database = sqlite3.connect("", check_same_thread=False)
         self._database.execute("CREATE TABLE notes (date INTEGER, start TEXT, text TEXT, used INTEGER DEFAULT 0)")
-        self._database.execute("CREATE INDEX by_date ON notes (date)")
-        self._database.execute("CREATE INDEX by_start ON notes (start)")
+        self._database.execute("CREATE INDEX by_start ON notes (start, used, date)")
 
     def close(self) -> None:
         self._database.close()
@@ -165,12 +165,13 @@ class _Notes:
         if not self._count or ("…" not in post.text[-60:] and len(post.text) < 100):
             return post.text
         cut = _CUT.sub("", _plain(html.unescape(post.text)))  # notes have no entities
-        values: tuple[Any, ...]
-        query, values = "start = ?", (cut[:_MIN_CUT],)
+        query = "SELECT rowid, text FROM notes WHERE start = ?"
+        values: tuple[Any, ...] = (cut[:_MIN_CUT],)
         if post.date is not None:
-            query, values = "date BETWEEN ? AND ?", (post.date - _MAX_SECONDS, post.date + _MAX_SECONDS)
-        for row, text in self._database.execute(f"SELECT rowid, text FROM notes WHERE {query}", values).fetchall():
-            if len(cut) >= min(_MIN_CUT, len(_plain(text))) and _plain(text).startswith(cut):
+            query += " AND date BETWEEN ? AND ?"
+            values += (post.date - _MAX_SECONDS, post.date + _MAX_SECONDS)
+        for row, text in self._database.execute(f"{query} ORDER BY used LIMIT {_MAX_ALIKE}", values).fetchall():
+            if _plain(text).startswith(cut):
                 self._database.execute("UPDATE notes SET used = 1 WHERE rowid = ?", (row,))
                 return str(text)
         return post.text
