@@ -23,10 +23,12 @@ __all__ = ["load", "train"]
 def load(path: str | os.PathLike[str]) -> LanguageModel:
     """Return the model of a .safetensors file, or of a run directory (its best weights, else its last).
 
+    Warns once where the kernels of NumPy's BLAS are poor; the command line chooses better ones by itself.
     Raises ModelError (a ValueError) for any other file, OSError for a file that cannot be read.
     """
-    from gluon_lstm.sampling.language_model import LanguageModel
+    from gluon_lstm.sampling.language_model import LanguageModel, warn_of_poor_kernels
 
+    warn_of_poor_kernels()
     return LanguageModel.load(path)
 
 

@@ -19,11 +19,19 @@ def available_cores() -> int:
 
 def cpu_name() -> str:
     """Return the model name of the processor, or its architecture where the system does not report the name."""
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+    return cpu_info().get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_info(path: str = "/proc/cpuinfo") -> dict[str, str]:
+    """Return what Linux reports of the first processor, by name; nothing on other systems."""
+    found: dict[str, str] = {}
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
+            if not line.strip():
+                break
+            name, _, value = line.partition(":")
+            found[name.strip()] = value.strip()
+    return found
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:

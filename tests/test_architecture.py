@@ -15,13 +15,14 @@ import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Leaves that every room may import; "": the package itself, for its version.
-SHARED = {"files", "progress", "system", "array_file", "signals", "options", "compat", ""}
+SHARED = {"files", "progress", "system", "blas", "array_file", "signals", "options", "compat", ""}
 
 # room -> the rooms (or single modules of a room) that it may import, besides itself and (unless a leaf) SHARED
 ARROWS = {
     "files": set(),
     "progress": set(),
     "system": set(),
+    "blas": {"system"},
     "array_file": {"files"},
     "signals": set(),
     "options": set(),

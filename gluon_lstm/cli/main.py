@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from gluon_lstm import __version__
+from gluon_lstm.blas import blas_kernels, choose_blas_kernels, poor_kernels
 from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, generate, report, train
 from gluon_lstm.cli.options import EXAMPLES_HEADING, Parser, explanation, summary, with_option_names
 from gluon_lstm.cli.terminal import escape_output, notice
 from gluon_lstm.signals import raise_on_signal
+from gluon_lstm.system import available_cores, cpu_name, versions
 
 # Command name -> module. The first line of the module docstring is the summary of the command. The module defines
 # `EXAMPLES`, `add_arguments(parser)` and `run(args) -> exit code`. `args.notice(line)` prints a line on stderr.
@@ -27,6 +29,7 @@ COMMANDS = {
     "demo": demo,
 }
 
+VERSION_HELP = "show the version and exit; --version --verbose: also the libraries, the processor and its BLAS kernels"
 EXIT_BAD_INPUT = 2
 SIGNAL_EXIT_BASE = 128  # exit code after a signal: this base plus the signal number
 
@@ -37,7 +40,7 @@ def parser(only: str | None = None) -> Parser:
     `only`: add arguments only to this command (None: to all), because adding arguments imports library modules.
     """
     root = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
-    root.add_argument("--version", action="version", version=f"gluon-lstm {__version__}")
+    root.add_argument("--version", action="version", version=f"gluon-lstm {__version__}", help=VERSION_HELP)
     subparsers = root.add_subparsers(dest="command", metavar="COMMAND")
     for name, module in COMMANDS.items():
         examples = "\n".join((EXAMPLES_HEADING, *(f"  {line}" for line in module.EXAMPLES)))
@@ -55,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0: success. 1: `agree` found a difference. 2: bad input (one line on stderr). 130: Ctrl-C. 143: SIGTERM.
     """
+    choose_blas_kernels()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version", "--verbose"]:
+        print("\n".join(environment_lines()))
+        return 0
     command = next((argument for argument in arguments if argument in COMMANDS), "")
     root = parser(only=command)
     args = root.parse_args(arguments)
@@ -83,6 +90,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print("gluon-lstm: interrupted", file=sys.stderr)
         return SIGNAL_EXIT_BASE + getattr(interrupt, "number", signal.SIGINT)
+
+
+def environment_lines() -> list[str]:
+    """Return what a report of a problem should say: versions, processor, and the BLAS with its kernels and threads."""
+    library, kernels, threads = blas_kernels()
+    found = versions(("numpy", "mxnet", "numba", "janome"))
+    lines = [
+        f"gluon-lstm {__version__}",
+        f"Python {sys.version.split()[0]}; " + ", ".join(f"{name} {version}" for name, version in found.items()),
+        f"{cpu_name()}, {available_cores()} cores",
+        f"products: {library}, {kernels} kernels, {threads} threads",
+    ]
+    poor = poor_kernels()
+    return [*lines, f"warning: {poor}"] if poor else lines
 
 
 def _message(error: Exception) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import operator
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any, Callable, TypeVar
 
+from gluon_lstm.blas import poor_kernels
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.evaluation import evaluate_posts
@@ -19,6 +22,14 @@ from gluon_lstm.sampling.scoring import Score
 MINIMA = {"posts": 1, "length": 1, "count": 1, "seed": 0}  # minimum of each integer argument
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@cache
+def warn_of_poor_kernels() -> None:
+    """Warn, once in a process, where the kernels of NumPy's BLAS use less than the processor can."""
+    sentence = poor_kernels()
+    if sentence:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def _with_sampling_options(method: Method) -> Method:

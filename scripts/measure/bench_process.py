@@ -22,6 +22,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from gluon_lstm.blas import choose_blas_kernels
+
 # environment variables that set the threads of a library; not inherited by a BenchProcess
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -128,6 +130,7 @@ class BenchProcess:
 
 def serve(factory: str, setup: str, arguments: Mapping[str, Any]) -> None:
     """Child side: create the object, then answer calls until stdin ends."""
+    choose_blas_kernels()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # printed output of libraries goes to stderr
     die_with_parent()
