@@ -14,6 +14,8 @@ from gluon_lstm.training.run_dir import RunDirectory
 from gluon_lstm.training.schedule import Schedule
 from gluon_lstm.training.trainer import TrainingError
 
+UPDATES_TIMED = 3  # first updates, of which the fastest gives the time left
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -28,13 +30,19 @@ class Loop:
     def train(self, advance: Advance, check_signals: Callable[[], None]) -> None:
         """Train until the run is over; roll back on divergence."""
         run, first = self.run, self.run.tokens
+        resumed = run.steps > 0
+        timed: list[float] = []  # seconds of the first updates
         while not run.is_over:
             try:
                 for x, y in run.windows():  # (T, N) each
                     started = self.clock()
                     rate = run.learning_rate
                     loss = run.update(x, y, rate)  # forward, backward, optimizer step
-                    run.state.add_update(loss, x.size, self.clock() - started)
+                    seconds = self.clock() - started
+                    run.state.add_update(loss, x.size, seconds)
+                    if len(timed) < UPDATES_TIMED:
+                        timed.append(seconds)
+                        self.after_first_updates(timed, resumed)
                     if run.recipe.rollbacks and run.state.has_diverged:
                         raise TrainingError(f"the loss has diverged (step {run.steps}, loss {loss:.2f})")
                     advance(x.size, round(run.tokens / run.progress) - first)
@@ -47,6 +55,16 @@ class Loop:
                 tokens = run.tokens
                 recovery.roll_back(run, self.run_dir, error)
                 advance(run.tokens - tokens)
+
+    def after_first_updates(self, timed: list[float], resumed: bool) -> None:
+        """Wait for the first checkpoint, which is written during the first update; log the time left once it is known.
+
+        `timed`: seconds of the updates of this process.
+        """
+        self.run_dir.wait()
+        if len(timed) == UPDATES_TIMED and self.run.limits.steps:
+            seconds = self.run.limits.seconds_left(self.run.elapsed, min(timed))
+            self.run_dir.notice(run_log.time_left(seconds, resumed))
 
     def after_update(self, rate: float) -> None:
         """Validate, record, sample and save a checkpoint, where due."""

@@ -14,14 +14,14 @@ from gluon_lstm.training.trainer import TrainingError
 
 
 def start_or_resume(run: Run, run_dir: RunDirectory, resume: bool) -> None:
-    """Save the first checkpoint, or with `resume` restore the last one if there is any.
+    """Begin to save the first checkpoint, or with `resume` restore the last one if there is any.
 
     Raises ValueError if the directory holds another run, ModelError for a damaged checkpoint, and OSError.
     """
     check_free(run_dir.out, resume)
     checkpoint = run_dir.load(run.run_config, like=run.arrays())
     if checkpoint is None:
-        run_dir.save(run.checkpoint(), run.model_view())
+        run_dir.save_beside(run.checkpoint(), run.model_view())
         return
     run.restore(checkpoint)
     run_dir.truncate_logs(checkpoint)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ class RunDirectory:
         self.history = History(out / HISTORY)
         self.samples = LogFile(out / SAMPLES)
         self._unsaved_best: Model | None = None  # best weights whose write failed
+        self._saved: Future[None] | None = None  # checkpoint that a thread writes
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,6 +87,8 @@ class RunDirectory:
                     leftover.unlink()
             yield
         finally:
+            with suppress(OSError):  # raised to a caller that has waited
+                self.wait()
             lock.release()
 
     # ---- during training: a write may fail
@@ -121,6 +126,21 @@ class RunDirectory:
         return True
 
     # ---- checkpoints
+
+    def save_beside(self, state: Checkpoint, model: Model) -> None:
+        """Save a checkpoint like `save`, of a copy of the arrays and in a thread; `wait` must be called."""
+        arrays = {name: array.copy() for name, array in {**model.arrays, **state.arrays}.items()}
+        copied = replace(model, arrays={name: arrays[name] for name in model.arrays})
+        copied_state = replace(state, state=deepcopy(state.state), arrays={name: arrays[name] for name in state.arrays})
+        thread = ThreadPoolExecutor(1)
+        self._saved = thread.submit(self.save, copied_state, copied)
+        thread.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Wait until the checkpoint of `save_beside` is written. Raises OSError if it could not be."""
+        if self._saved is not None:
+            saved, self._saved = self._saved, None
+            saved.result()
 
     def save(self, state: Checkpoint, model: Model) -> None:
         """Save a checkpoint: first the logs and best weights, then the state file, then last.safetensors.

@@ -22,19 +22,19 @@ def opening(
     batches: Batches,
     parameters: int,
     device: str,
-    seconds_left: float,
+    seconds_left: float | None,
     resumed: bool,
     losses: Mapping[str, float],
 ) -> list[str]:
-    """Return the sizes of text, model and run, an estimate of the training time, and the baseline losses."""
+    """Return the sizes of text, model and run, the training time left (None: not known), and the baseline losses."""
     lines, N, T = [], batches.N, batches.T
     if (recipe.batch_size, recipe.seq_len) != (N, T):
         lines.append(f"the text is short: batch size reduced to {N} lanes, windows to {T} steps")
     lines += [
         f"{corpus.posts:,} posts, {corpus.characters:,} characters; vocabulary {len(corpus.codec.vocabulary):,};"
         f" {len(corpus.train):,} training tokens, {len(corpus.validation):,} validation tokens",
-        f"{parameters:,} parameters on {device}; an epoch is {batches.steps_per_epoch:,} updates of {N} x {T} tokens;"
-        f" about {seconds_left / 60:.1f} minutes{' more' if resumed else ''}",
+        f"{parameters:,} parameters on {device}; an epoch is {batches.steps_per_epoch:,} updates of {N} x {T} tokens; "
+        + ("the first updates will show the time" if seconds_left is None else time_left(seconds_left, resumed)),
     ]
     if losses:
         costs = [f"{name} {loss:.3f} = {bits_per_character(corpus, loss):.3f}" for name, loss in losses.items()]
@@ -42,6 +42,11 @@ def opening(
     elif recipe.validation:
         lines.append(NO_VALIDATION)
     return lines
+
+
+def time_left(seconds: float, resumed: bool) -> str:
+    """Return an estimate of the training time left."""
+    return f"about {seconds / 60:.1f} minutes{' more' if resumed else ''}"
 
 
 def measurement(record: Record, tokens_per_second: float) -> str:

@@ -39,7 +39,7 @@ class Limits:
         by_seconds = elapsed.seconds / self.seconds if self.seconds else 0.0
         return min(max(by_steps, by_seconds), 1.0)
 
-    def seconds_left(self, elapsed: Elapsed, seconds_per_update: float) -> float:
+    def seconds_left(self, elapsed: Elapsed, seconds_per_update: float = 0.0) -> float:
         """Estimate the training time left after `elapsed`, in seconds."""
         by_steps = [(self.steps - elapsed.steps) * seconds_per_update] if self.steps else []
         by_seconds = [self.seconds - elapsed.seconds] if self.seconds else []

@@ -64,6 +64,7 @@ def fit(
     with run_dir.locked():
         recovery.start_or_resume(run, run_dir, resume)
         if run.is_over:
+            run_dir.wait()
             run_dir.draw(losses)  # the last file of a run: an interruption may have prevented it
             run_dir.notice(run_log.complete(run_dir.out, run.steps))
             return
@@ -81,9 +82,8 @@ def fit(
 
 
 def log_opening(run: Run, notice: Notice, losses: dict[str, float]) -> None:
-    """Log the sizes and the estimated time of a run. The time is that of two trial updates, which change no weights."""
-    W, seconds_per_update = run.trainer.W, run.trainer.time_step(*next(run.batches.epoch(run.state.epoch)))
-    seconds_left = run.limits.seconds_left(run.elapsed, seconds_per_update)
+    """Log the sizes of a run, and its time where that does not depend on the time of an update."""
+    W, seconds_left = run.trainer.W, None if run.limits.steps else run.limits.seconds_left(run.elapsed)
     values = (W.count(), describe(W.ctx), seconds_left, run.steps > 0, losses)
     for line in run_log.opening(run.corpus, run.recipe, run.batches, *values):
         notice(line)

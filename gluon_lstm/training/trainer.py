@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -124,13 +123,6 @@ class Trainer:
             for param, weights, mask in dropped:
                 param[:] = weights
                 param.grad[:] = param.grad * mask
-
-    def time_step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Return the seconds of one update without changing weights; of two runs the first is the warm-up."""
-        for _ in range(2):
-            start = time.perf_counter()
-            self.gradients(x, y, *self.begin_state(x.shape[1]))[0].asscalar()
-        return time.perf_counter() - start
 
     def _mask(self, purpose: str, P: float, shape: tuple[int, ...]) -> Any:
         """Return an inverted dropout mask: 0 with probability P, else 1 / (1 - P); None if P is 0.

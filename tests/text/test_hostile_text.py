@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import errno
+import gzip
 import io
 import json
+import lzma
 import os
 import random
 import resource
@@ -549,3 +552,9 @@ def test_large_json_of_many_keys_or_levels_is_refused_quickly(tmp_path, text):
 def test_any_delimiter_of_a_separator_line_is_taken_literally(tmp_path):
     (tmp_path / "a.csv").write_text('sep=]\ntext]b\n"a\\"b"]c\n"d\\e"]f\n')
     assert list(read_posts([tmp_path / "a.csv"])) == ['a"b', "d\\e"]
+
+
+@pytest.mark.parametrize("inner", [lzma.compress, bz2.compress, gzip.compress])
+def test_tar_that_is_compressed_in_another_way_than_its_name_says_is_refused(tmp_path, inner):
+    (tmp_path / "a.tar").write_bytes(inner(b"x" * 2000)[:60])
+    assert "is damaged" in refusal(tmp_path / "a.tar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
@@ -21,7 +22,7 @@ from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
-from gluon_lstm.training import history
+from gluon_lstm.training import checkpoint, history
 from gluon_lstm.training.history import read
 from gluon_lstm.training.recipe import NOTES, STANDARD, recipe_of
 from gluon_lstm.training.run import Run
@@ -191,11 +192,12 @@ def arrays_of(path):
 
 @cells
 def test_same_seed_gives_identical_weights(posts, corpus_of, tmp_path, cell):
-    """Also if an update was timed before."""
+    """Also if the gradients of a window were computed before."""
     recipe = replace(SMALL, input_dropout=0.1, implementation=cell, sample_every=10)
     corpus = corpus_of(posts)
     first = Run(corpus, recipe)
-    first.trainer.time_step(*next(first.windows()))
+    x, y = next(first.windows())
+    first.trainer.gradients(x, y, *first.trainer.begin_state(x.shape[1]))
     fit(first, RunDirectory(tmp_path / "first"))
     trained(corpus, recipe, tmp_path / "second")
     trained(corpus, replace(recipe, seed=2), tmp_path / "other")
@@ -391,6 +393,38 @@ def test_first_log_lines_give_sizes(posts, corpus_of, tmp_path):
     parameters = 4 * (V * 12 + 12 * 12 + 12) + 12 * V + V
     assert sizes.startswith(f"{parameters:,} parameters on CPU; an epoch is {tokens // 32} updates of 4 x 8 tokens; ")
     assert f"uniform {math.log(7):.3f} = {math.log2(7):.3f}" in baselines  # one token is one character here
+
+
+def test_time_left_follows_the_first_updates_where_a_run_ends_by_steps(posts, corpus_of, tmp_path):
+    lines = []
+    trained(corpus_of(posts), replace(SMALL, steps=63), tmp_path / "out", lines.append, clock=second_per_update())
+    assert "about 1.0 minutes" in lines  # 60 updates left of one second each
+    assert not [line for line in lines[:3] if "about" in line]
+
+
+def test_first_checkpoint_that_cannot_be_written_ends_the_run(posts, corpus_of, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "state.safetensors")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    run = Run(corpus_of(posts), SMALL)
+    with pytest.raises(OSError, match="No space left"):
+        fit(run, RunDirectory(tmp_path / "out"))
+    assert run.steps == 1 and not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_first_checkpoint_holds_the_state_before_the_first_update(posts, corpus_of, tmp_path):
+    before = Run(corpus_of(posts), SMALL)
+    run, run_dir = Run(corpus_of(posts), SMALL), RunDirectory(tmp_path / "out")
+    with run_dir.locked():
+        run_dir.save_beside(run.checkpoint(), run.model_view())
+        x, y = next(run.windows())
+        run.state.add_update(run.update(x, y, 0.1), x.size, 1.0)
+        run_dir.wait()
+        saved = run_dir.load(run.run_config, like=run.arrays())
+    assert saved.steps == 0 and saved.state == before.state
+    for name, array in before.arrays().items():
+        np.testing.assert_array_equal(saved.arrays[name], array, err_msg=name)
 
 
 def test_samples_start_with_prefix(posts, corpus_of, tmp_path):
