@@ -83,6 +83,7 @@ def train(
     if values:
         raise TypeError(f"train has no option {', '.join(values)}")
 
+    from gluon_lstm.lstm.fast import precompile
     from gluon_lstm.text.corpus import prepare  # NumPy, after the command line has set its threads
     from gluon_lstm.training.run_dir import check_free
 
@@ -93,9 +94,11 @@ def train(
         import_module("gluon_lstm.compat")  # raises MXNetMissing, before the text is read
     if run.ctx not in ("auto", "cpu"):
         _choose_device(run.ctx)  # refused before the text is read
+    compiling = precompile.start() if chosen.implementation != "scratch" else []
     corpus = prepare(paths, settings, corpus_options, notice, progress)
     ctx = _choose_device(run.ctx)  # imports MXNet: its engine threads do not survive the fork of a tokenizer process
 
+    precompile.wait(compiling)
     from gluon_lstm.training import session
     from gluon_lstm.training.schedule import Schedule
 

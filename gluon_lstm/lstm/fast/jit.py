@@ -15,7 +15,12 @@ from typing import Any, Callable
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-COMPILED_SOURCES = ("gemm.py", "jit.py", "kernels.py", "optimizer_kernels.py")  # sources of machine code
+from gluon_lstm.lstm.fast.precompile import COMPILED_SOURCES
+
+
+def selected(name: str) -> bool:
+    """Return whether a kernel is compiled when it is imported: all, except in the processes of `precompile`."""
+    return True
 
 
 @lru_cache(maxsize=1)
@@ -54,6 +59,8 @@ def jit(signature: str) -> Callable[[Callable[..., Any]], Any]:
         dispatcher = njit(**options)(function)
         try:
             dispatcher._cache = _Cache(function)
+            if not selected(function.__name__):
+                return dispatcher  # compiled when another kernel calls it
             dispatcher.compile(signature)
         except (RuntimeError, OSError):  # no cache directory, or a full disk
             dispatcher = njit(signature, **options)(function)

@@ -64,7 +64,10 @@ def open_container(path: str) -> Iterator[Container]:
         with _BoundedFile(path) as file, _open(zipfile.ZipFile, file, path) as archive:
             yield _Zip(path, archive)
     else:
-        with _open_tar_stream(path) as stream, _open(lambda file: tarfile.open(fileobj=file, mode="r:"), stream, path) as archive:
+        with (
+            _open_tar_stream(path) as stream,
+            _open(lambda file: tarfile.open(fileobj=file, mode="r:"), stream, path) as archive,
+        ):
             yield _Tar(path, archive)
 
 
