@@ -489,7 +489,8 @@ def test_cyclic_car_is_refused_or_read(tmp_path):
 
 @pytest.mark.parametrize("mark", ["\\", '"', "\r"])  # the last two on Python 3.13
 def test_separator_line_with_a_bad_delimiter(tmp_path, mark):
-    (tmp_path / "a.csv").write_text(f'sep={mark}\ntext{mark}b\n"\\"a"{mark}c\n', newline="")
+    content = f'sep={mark}\ntext{mark}b\n"\\"a"{mark}c\n'
+    (tmp_path / "a.csv").write_bytes(content.encode())
     with contextlib.suppress(TextError):
         list(read_posts([tmp_path / "a.csv"]))
 

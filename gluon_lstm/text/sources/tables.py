@@ -126,7 +126,7 @@ def _layout(first: list[str], delimiter: str, options: ReadingOptions, path: str
     is_number = wanted is not None and wanted.isdecimal() and int(wanted) > 0
     is_name = wanted is not None and wanted != "all" and not is_number and wanted.strip().casefold() in names
     text_column = next((names.index(name) for name in TEXT_NAMES if name in names), None)
-    header = is_name or text_column is not None or any(name in DATE_FIELDS for name in names)
+    header = is_name or text_column is not None
     columns = _Layout(
         text_column,
         _date_columns(first, names, options, path, header),
