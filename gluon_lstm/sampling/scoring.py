@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +14,6 @@ from gluon_lstm.text.codec import Codec
 
 UNICODE_CODE_POINTS = 1_114_112  # number of code points of Unicode, surrogates included
 BLOCK_TOKENS = 256  # tokens per matrix product with Why
-MAX_PENDING_BLOCKS = 2  # blocks of hidden states that wait for their logits
 
 
 @dataclass(frozen=True)
@@ -55,33 +52,15 @@ def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, characters: int, a
     each finished block.
     """
     nats = 0.0
-    pending: deque[tuple[int, Future[float]]] = deque()
-
-    def finish_oldest() -> None:
-        nonlocal nats
-        tokens, block_nats = pending.popleft()
-        nats += block_nats.result()  # in the order of the text, so that the sum is always the same
+    for targets, hidden in _blocks(cell, codec.end_of_post, ids):
+        z = cell.logits(hidden)  # (B, V)
+        z -= z.max(axis=1, keepdims=True)
+        target_logits = z[np.arange(len(targets)), targets]  # (B,)
+        np.exp(z, out=z)
+        nats += float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - target_logits))
         if advance:
-            advance(tokens)
-
-    # The logits of a block and the steps of the next run on two cores: NumPy releases the GIL in large operations.
-    with ThreadPoolExecutor(1) as thread:
-        for targets, hidden in _blocks(cell, codec.end_of_post, ids):
-            pending.append((len(targets), thread.submit(_block_nats, cell, targets, hidden)))
-            if len(pending) > MAX_PENDING_BLOCKS:
-                finish_oldest()
-        while pending:
-            finish_oldest()
+            advance(len(targets))
     return Score(nats, len(ids), int(np.count_nonzero(ids == codec.vocabulary.unknown)), characters)
-
-
-def _block_nats(cell: InferenceCell, targets: np.ndarray, hidden: np.ndarray) -> float:
-    """Return the negative log-likelihood of targets (B,) after hidden states (B, H)."""
-    z = cell.logits(hidden)  # (B, V)
-    z -= z.max(axis=1, keepdims=True)
-    target_logits = z[np.arange(len(targets)), targets]  # (B,)
-    np.exp(z, out=z)
-    return float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - target_logits))
 
 
 def _blocks(cell: InferenceCell, end_of_post: int | None, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -89,10 +68,10 @@ def _blocks(cell: InferenceCell, end_of_post: int | None, ids: np.ndarray) -> It
     state = cell.zero_state()
     if end_of_post is not None:
         state.step(np.array([end_of_post]))
+    hidden = np.empty((BLOCK_TOKENS, cell.H), np.float32)
     for first in range(0, len(ids), BLOCK_TOKENS):
         block = np.asarray(ids[first : first + BLOCK_TOKENS])
-        hidden = np.empty((len(block), cell.H), np.float32)
         for k in range(len(block)):
             hidden[k] = state.top[:, 0]
             state.step(block[k : k + 1])
-        yield block, hidden
+        yield block, hidden[: len(block)]
