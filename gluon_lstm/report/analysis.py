@@ -102,7 +102,7 @@ def _read(folder: Path) -> Analysis:
     words = [Word(*word) for word in stored["words"]]
     dates = np.array(stored["dates"], dtype=np.int64)
     times = dates.astype("datetime64[s]")
-    times[dates == NO_DATE] = np.datetime64("NaT")
+    times[dates == NO_DATE] = np.datetime64("NaT", "s")
     check_ids(stream, len(words) + 1)
     check_counts(stored["characters"], *stored["cleaning"].values())
     summaries = [SourceSummary.from_json(values) for values in stored["summaries"]]

@@ -17,6 +17,9 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 from gluon_lstm.lstm.fast.precompile import COMPILED_SOURCES
 
+# contract: fused multiply-add. reassoc: reductions may be vectorized. Neither assumes anything about NaN.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+
 
 def selected(name: str) -> bool:
     """Return whether a kernel is compiled when it is imported: all, except in the processes of `precompile`."""
@@ -52,18 +55,16 @@ def jit(signature: str) -> Callable[[Callable[..., Any]], Any]:
     Numba's cache directory: `__pycache__` next to the source, else in the user's cache directory. Where neither can be
     written, the function is compiled in each process.
     """
-    # contract: fused multiply-add. reassoc: reductions may be vectorized. Neither assumes anything about NaN.
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(**options)(function)
+        dispatcher = njit(**OPTIONS)(function)
         try:
             dispatcher._cache = _Cache(function)
             if not selected(function.__name__):
                 return dispatcher  # compiled when another kernel calls it
             dispatcher.compile(signature)
         except (RuntimeError, OSError):  # no cache directory, or a full disk
-            dispatcher = njit(signature, **options)(function)
+            dispatcher = njit(signature, **OPTIONS)(function)
         dispatcher.disable_compile()
         return dispatcher
 

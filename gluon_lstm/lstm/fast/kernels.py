@@ -21,14 +21,14 @@ import numpy as np
 from numba import njit
 
 from gluon_lstm.lstm.fast.gemm import NR, PACKED, gemm
-from gluon_lstm.lstm.fast.jit import jit
+from gluon_lstm.lstm.fast.jit import OPTIONS, jit
 
 ONE, TWO = np.float32(1), np.float32(2)
 SOFTMAX_ROWS = 32  # rows of logits that stay in the L2 cache from the maximum to the gradient
 MATRIX = "float32[:, ::1]"  # Numba type of a contiguous matrix
 
 
-@njit(inline="always", error_model="numpy")
+@njit(**OPTIONS)
 def exp(x):  # type: ignore[no-untyped-def]
     """Return e^x with a relative error of 1e-7, x clipped to [-87, 88]: 2^k times a polynomial, which vectorizes.
 
@@ -47,12 +47,12 @@ def exp(x):  # type: ignore[no-untyped-def]
     return p * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(inline="always", error_model="numpy")
+@njit(**OPTIONS)
 def sigmoid(x):  # type: ignore[no-untyped-def]
     return ONE / (ONE + exp(-x))
 
 
-@njit(inline="always", error_model="numpy")
+@njit(**OPTIONS)
 def tanh(x):  # type: ignore[no-untyped-def]
     return TWO / (ONE + exp(-TWO * x)) - ONE
 
