@@ -90,8 +90,8 @@ def test_whole_text_of_a_cut_post(tmp_path):
     assert [each[:2] for each in whole(as_lines(tmp_path / "a.jsonl", statuses))] == [(text, DATE) for text in expected]
 
 
-@pytest.mark.parametrize("kind", ["quoted_status", "retweeted_status", "quoted_tweet", "quotedTweet", "retweetedTweet"])
-def test_quoted_and_reposted_texts_of_others_are_not_read(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["quoted_status", "quoted_tweet", "quotedTweet"])
+def test_quoted_texts_of_others_are_not_read(tmp_path, kind):
     other = {
         "text": "他人の", "full_text": "他人の言葉", "rawContent": "他人の言葉",
         "extended_tweet": {"full_text": "他人の長い言葉"},
@@ -468,3 +468,143 @@ def test_any_messages_round_trip(posts, kind):
         "telegram": lambda post: [post[:2], {"type": "bold", "text": post[2:]}],
     }.get(kind, str)
     assert written_posts(lambda posts: wrap([message(escape(post)) for post in posts]), posts) == posts
+
+
+# ---- what public files have besides
+
+
+def test_retweets_marked_by_a_key_are_left_out_and_those_marked_in_the_text_are_for_cleaning(tmp_path):
+    marked = [
+        {"full_text": "他人の", "retweeted_status": {"full_text": "他人の"}},
+        {"rawContent": "他人の", "retweetedTweet": {"rawContent": "他人の"}},
+        {"full_text": "他人の", "referenced_tweets": [{"type": "retweeted", "id": "1"}]},
+        {"full_text": "RT @a: 他人の", "retweeted_status": {"full_text": "他人の"}},
+        {"full_text": "返事", "referenced_tweets": [{"type": "replied_to", "id": "1"}]},
+    ]
+    path = written(tmp_path / "a.json", marked)
+    assert posts_of(path) == ["RT @a: 他人の", "返事"]
+    assert left_out(path) == {"retweets": 3}
+
+
+@pytest.mark.parametrize("key", ["user", "from", "sender_name", "creator", "author_id", "投稿者", "送信者"])
+def test_writers_of_many_names_are_found_in_json_and_tables(tmp_path, key):
+    pairs = [("花", "朝"), ("月", "うん")]
+    path = written(tmp_path / "a.json", [{key: name, "text": text} for name, text in pairs])
+    table = save(tmp_path / "a.csv", f"{key},text\n" + "".join(f"{name},{text}\n" for name, text in pairs))
+    for file in (path, table):
+        assert "several writers: 花 (1), 月 (1)" in refusal(file)
+        assert posts_of(file, author="花") == ["朝"]
+
+
+def test_writer_and_date_outside_the_object_of_the_text(tmp_path):
+    records = [
+        {"user": "花", "created_at": WHEN, "message": {"text": "朝"}},
+        {"user": "月", "message": {"text": "うん"}},
+    ]
+    path = written(tmp_path / "a.json", records)
+    assert whole(path, author="*") == [("朝", DATE, "花"), ("うん", None, "月")]
+    assert "花 (1), 月 (1)" in refusal(path)
+    assert posts_of(path, field="message.text", author="花") == ["朝"]
+    found = {"posts": [{"author": {"handle": name}, "record": bluesky(name)} for name in ("a.example", "b.example")]}
+    assert "a.example (1), b.example (1)" in refusal(written(tmp_path / "b.json", found))
+
+
+def test_records_with_a_time_and_attachments_are_not_facebook_posts(tmp_path):
+    signal = [{"timestamp": 1612325106000, "body": "雨", "attachments": []}]
+    assert posts_of(written(tmp_path / "a.json", signal)) == ["雨"]
+    page = {"timestamp": WHEN, "data": [{"text": "雨"}, {"text": "風"}]}
+    assert posts_of(written(tmp_path / "b.json", page)) == ["雨", "風"]
+
+
+def test_objects_by_key_are_a_list(tmp_path):
+    firebase = {"-Ma": {"text": "雨", "n": 1}, "-Mb": {"text": "風"}}
+    assert posts_of(written(tmp_path / "a.json", firebase)) == ["雨", "風"]
+    assert posts_of(written(tmp_path / "b.json", {"posts": firebase})) == ["雨", "風"]
+    assert posts_of(written(tmp_path / "c.json", {"0": "雨", "1": "風"})) == ["雨", "風"]
+    assert posts_of(written(tmp_path / "d.json", {"text": {"a": "雨", "b": "風"}, "n": {"a": 1, "b": 2}})) == [
+        "雨",
+        "風",
+    ]
+
+
+def test_an_empty_text_does_not_hide_another(tmp_path):
+    assert posts_of(written(tmp_path / "a.json", [{"text": "", "content": "雨"}, {"text": ""}])) == ["雨", ""]
+
+
+def test_cut_text_gives_way_to_the_whole_one_in_a_table(tmp_path):
+    assert posts_of(save(tmp_path / "a.csv", "text,full_text\n雨の…,雨の日\n")) == ["雨の日"]
+
+
+def test_shown_parts_of_links_of_bluesky_are_whole_addresses(tmp_path):
+    text = "読んだ example.com/a... ね"
+    start = len("読んだ ".encode())
+    link = {"$type": "app.bsky.richtext.facet#link", "uri": "https://example.com/abc"}
+    facets = [{"index": {"byteStart": start, "byteEnd": start + len("example.com/a...")}, "features": [link]}]
+    path = written(tmp_path / "a.json", [bluesky(text, facets=facets), bluesky("雨", facets=[{"index": 1}, None])])
+    assert posts_of(path) == ["読んだ https://example.com/abc ね", "雨"]
+
+
+def test_pinned_posts_of_bluesky_are_read_and_other_type_names_are_no_records(tmp_path):
+    pinned = {"post": {"author": {"handle": "a"}, "record": bluesky("雨")}, "reason": {"$type": "x.y.z#reasonPin"}}
+    path = written(tmp_path / "a.json", {"feed": [pinned]})
+    assert posts_of(path) == ["雨"] and left_out(path) == {}
+    assert posts_of(written(tmp_path / "b.json", [{"$type": "App.Post, App", "text": "風"}])) == ["風"]
+
+
+def test_messages_forwarded_from_a_deleted_account_and_by_bots_are_left_out(tmp_path):
+    base = {"id": 1, "type": "message", "date": "2021-02-03T13:05:06", "from": "花", "text_entities": []}
+    messages = [
+        {**base, "text": "雨", "forwarded_from": None},
+        {**base, "text": "風", "via_bot": "@b"},
+        {**base, "text": "雪"},
+    ]
+    path = written(tmp_path / "a.json", {"messages": messages})
+    assert posts_of(path) == ["雪"] and left_out(path) == {"forwarded messages": 1, "messages of bots": 1}
+
+
+def test_marks_of_discords_own_data_are_as_a_reader_sees_them(tmp_path):
+    text = "<@12> おはよう <:kusa:34> <a:wave:5> <#6> <@&7><t:1700000000:R>。 1 <2> 3"
+    path = written(tmp_path / "a.json", [{"ID": 1, "Timestamp": "2021-02-03 13:05:06", "Contents": text}])
+    assert posts_of(path) == ["@ おはよう :kusa: :wave: # @。 1 <2> 3"]
+
+
+def test_mojibake_is_mended_with_a_field_and_with_kanji_alone(tmp_path):
+    path = written(
+        tmp_path / "a.json", [{"value": mojibake("東京駅")}, {"value": mojibake("ねむい")}, {"value": "café"}]
+    )
+    assert posts_of(path, field="value") == ["東京駅", "ねむい", "café"]
+
+
+def test_quotation_link_of_mastodon_is_hidden(tmp_path):
+    content = '<p class="quote-inline">RE: <a href="https://a.example/1">https://a.example/1</a></p><p>感想</p>'
+    span = '<p>感想<span class="quote-inline"><br><br>RE: <span>a</span> b</span>だ</p>'
+    statuses = [{"content": each, "reblog": None, "created_at": WHEN} for each in (content, span)]
+    assert posts_of(written(tmp_path / "a.json", statuses)) == ["感想", "感想だ"]
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ('{"text": "雨"}\n{"text": "風"}\n', "rename it to .jsonl"),
+        ("id\ttext\n1\t雨\n", "rename it to .tsv"),
+        ("".join(f"[2024/01/0{day} 9:00:00] 花: 雨\n" for day in (1, 2, 3)), "chat log"),
+        ("".join(f"1/{day}/24, 9:00 PM - 花: 雨\n" for day in (1, 2, 3)), "chat log"),
+    ],
+)
+def test_text_that_is_something_else_is_refused(tmp_path, text, remedy):
+    assert remedy in refusal(save(tmp_path / "a.txt", text))
+
+
+def test_posts_that_look_a_little_like_something_else_are_read(tmp_path):
+    posts = ["{笑}", "9:00 に起きた: ねむい", "a\tb", "2024/01/01 9:00 今日: 雨", '{"text": 1}']
+    assert posts_of(save(tmp_path / "a.txt", "\n".join(posts) + "\n")) == posts
+
+
+def test_line_talk_without_its_title_is_recognized_and_that_of_a_computer_refused(tmp_path):
+    path = save(
+        tmp_path / "a.txt",
+        "2024/01/05(金)\n9:00\t花\tおはよう\n9:01\t花\t☎ グループ通話が開始されました。\n9:02\t花\t[ギフト]\n",
+    )
+    assert posts_of(path) == ["おはよう"] and left_out(path) == {"calls": 1, "stickers and media": 1}
+    path = save(tmp_path / "b.txt", "2024.01.05 金曜日\n09:00 花子 おはよう\n")
+    assert "export the talk again with LINE on a phone" in refusal(path)

@@ -22,9 +22,15 @@ def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> 
     """
     counts: Counter[str] = Counter()
     for post in posts:
-        author = (post.author or "").strip()
-        if not author:
+        if post.author is None:
             yield post
+            continue
+        author = post.author.strip()
+        if not author:  # in a file that names its writers
+            if wanted in (None, ALL_AUTHORS):
+                yield post
+            else:
+                log.left_out["posts without a writer"] += 1
             continue
         if author in counts or author == wanted or len(counts) < _MAX_AUTHORS:
             counts[author] += 1

@@ -13,12 +13,16 @@ from gluon_lstm.text.sources.encodings import BLOCK_SIZE, read_blocks
 if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-# names of the text column or field, in order of preference, compared without case
+# names of the text column or field, in order of preference, compared without case: the one not cut comes first
 TEXT_NAMES = (
-    "text", "full_text", "tweet", "body", "content", "contents", "post", "本文", "テキスト", "投稿", "ツイート",
+    "full_text", "text", "tweet", "body", "content", "contents", "post", "本文", "テキスト", "投稿", "ツイート",
 )  # fmt: skip
 # names of the column or field of the writer, in order of preference, compared without case
-AUTHOR_NAMES = ("author", "username", "screen_name", "name")
+AUTHOR_NAMES = (
+    "author", "username", "user_name", "screen_name", "user_screen_name", "from_user", "sender_name", "sender", "from",
+    "creator", "user", "account", "name", "投稿者", "発言者", "送信者", "名前", "ユーザー名", "ユーザー", "author_id",
+    "from_id", "user_id",
+)  # fmt: skip
 
 
 class Post(NamedTuple):

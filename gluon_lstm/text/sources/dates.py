@@ -74,6 +74,9 @@ def read_date(value: Any) -> int | None:
     A number, or a string of digits, is a Unix time from 2001-09-09 on: 10 digits are seconds, 13 milliseconds, and a
     fraction may follow. Any other number or value is not a date.
     """
+    if isinstance(value, dict):  # MongoDB's export
+        value = value.get("$date", value.get("$numberLong"))
+        value = value.get("$numberLong") if isinstance(value, dict) else value
     if isinstance(value, str):
         simple = _SIMPLE.fullmatch(value)
         if simple:
@@ -96,7 +99,7 @@ def date_of(values: Mapping[str, Any], names: Sequence[str] = DATE_FIELDS) -> in
     time = next((values[name] for name in TIME_FIELDS if values.get(name)), None)
     for name in names:
         value = values.get(name.casefold())
-        if not isinstance(value, (str, int, float)):
+        if not isinstance(value, (str, int, float, dict)):
             continue
         # The joined text is not a date when the value has a time of day itself.
         joined = read_date(f"{value} {time}") if isinstance(time, str) and isinstance(value, str) else None

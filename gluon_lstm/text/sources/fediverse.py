@@ -5,6 +5,7 @@ A content warning is kept apart from the text.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gluon_lstm.text.sources.base import LeftOut, Post
@@ -15,6 +16,7 @@ from gluon_lstm.text.sources.x_posts import writer
 PRIVATE = "private posts"  # to persons named in them
 _NOTES = ("Note", "Question", "Article")  # objects of ActivityPub with a text
 _BLUESKY_POST = "app.bsky.feed.post"
+_LEXICON = re.compile(r"[a-z][a-zA-Z0-9-]*(?:\.[a-zA-Z0-9-]+){2,}(?:#\w+)?")  # name of a kind of records
 _BLUESKY_KINDS = {
     "app.bsky.feed.like": "likes",
     "app.bsky.feed.repost": "reposts",
@@ -66,9 +68,10 @@ def misskey_note(record: dict[str, Any]) -> Post | LeftOut | None:
 
 def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
     """Record of a Bluesky repository ($type), or an item of its API's feeds ({"post": {"record": …}})."""
-    post = record.get("post")
+    post = record.get("post", record if isinstance(record.get("author"), dict) else None)
     if isinstance(post, dict) and isinstance(post.get("record"), dict):
-        if isinstance(record.get("reason"), dict):
+        reason = record.get("reason")
+        if isinstance(reason, dict) and str(reason.get("$type", "")).endswith("reasonRepost"):
             return LeftOut("reposts")
         found = bluesky_record(post["record"])
         return found._replace(author=writer(post)) if isinstance(found, Post) else found
@@ -76,12 +79,34 @@ def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
     kind = record.get("$type")
     if kind is None and isinstance(inner, dict):  # {"uri": …, "value": record} of listRecords
         return bluesky_record(inner)
-    if not isinstance(kind, str):
+    if not isinstance(kind, str) or not _LEXICON.fullmatch(kind):
         return None
     if kind != _BLUESKY_POST:
         return LeftOut(_BLUESKY_KINDS.get(kind, "other records"))
     text = record.get("text")
-    return Post(text, _date(record)) if isinstance(text, str) else LeftOut("posts without text")
+    if not isinstance(text, str):
+        return LeftOut("posts without text")
+    return Post(_with_whole_links(text, record.get("facets")), _date(record))
+
+
+def _with_whole_links(text: str, facets: Any) -> str:
+    """Return the text with the address of each link, of which clients show a part, so that cleaning can remove it."""
+    links = []
+    for facet in facets if isinstance(facets, list) else ():
+        index, features = (facet.get("index"), facet.get("features")) if isinstance(facet, dict) else (None, None)
+        if not isinstance(index, dict):
+            continue
+        start, end = index.get("byteStart"), index.get("byteEnd")
+        for feature in features if isinstance(features, list) else ():
+            uri = feature.get("uri") if isinstance(feature, dict) else None
+            if isinstance(uri, str) and isinstance(start, int) and isinstance(end, int) and 0 <= start < end:
+                links.append((start, end, uri))
+    if not links:
+        return text
+    data = text.encode("utf-8", "surrogatepass")
+    for start, end, uri in sorted(links, reverse=True):
+        data = data[:start] + uri.encode("utf-8", "surrogatepass") + data[end:]
+    return data.decode("utf-8", "replace")
 
 
 def _is_for_persons_only(note: dict[str, Any]) -> bool:

@@ -40,6 +40,9 @@ def html_to_text(html: str) -> str:
     return "".join(writer.parts)
 
 
+_QUOTE_CLASS = "quote-inline"  # "RE: link", which servers put before a quoting post and their pages hide
+
+
 class _TextWriter(HTMLParser):
     """Parser that collects the visible text in `parts`."""
 
@@ -49,9 +52,14 @@ class _TextWriter(HTMLParser):
         self._line_ends = 0  # number of `<br>` since the last text
         self._block_border = self._space = False  # a border of blocks, or a line end in the source, since the last text
         self._hidden = self._preformatted = False
+        self._quote_tag, self._quote_depth = "", 0  # the element of a quotation's link, and the elements like it inside
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "br":
+        if self._quote_tag:
+            self._quote_depth += tag == self._quote_tag
+        elif _QUOTE_CLASS in (dict(attrs).get("class") or "").split():
+            self._quote_tag, self._quote_depth = tag, 1
+        if tag == "br" and not self._quote_tag:
             self._line_ends += 1
         elif tag == "img":
             attributes = dict(attrs)
@@ -61,6 +69,9 @@ class _TextWriter(HTMLParser):
         self._at_tag(tag, True)
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == self._quote_tag:
+            self._quote_depth -= 1
+            self._quote_tag = tag if self._quote_depth else ""
         self._at_tag(tag, False)
 
     def _at_tag(self, tag: str, opened: bool) -> None:
@@ -72,7 +83,7 @@ class _TextWriter(HTMLParser):
             self._hidden = opened
 
     def handle_data(self, data: str) -> None:
-        if self._hidden:
+        if self._hidden or self._quote_tag:
             return
         lines = _SOURCE_LINE_END.split(data)
         for number, line in enumerate(lines):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gluon_lstm.text.sources.base import FileFormat, LeftOut, Post, SourceLog
+from gluon_lstm.text.sources.base import TEXT_NAMES, FileFormat, LeftOut, Post, SourceLog
 from gluon_lstm.text.sources.dates import DATE_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
 from gluon_lstm.text.sources.json_records import (
@@ -18,7 +18,8 @@ from gluon_lstm.text.sources.json_records import (
     strings_at,
 )
 from gluon_lstm.text.sources.json_text import JsonText, LazyList, LazyObject, without_lone_surrogates
-from gluon_lstm.text.sources.services import TEXT_FIELDS, Recognized, recognize
+from gluon_lstm.text.sources.meta import is_mojibake, latin1_as_utf8
+from gluon_lstm.text.sources.services import Recognized, recognize
 from gluon_lstm.text.sources.text_files import read_file
 from gluon_lstm.text.sources.x_posts import casefolded, writer
 
@@ -98,7 +99,7 @@ class RecordReader:
             self._refuse()
         if self._textless:
             self.log.left_out["objects without a text"] += self._textless
-            named = self.options.field or ", ".join(TEXT_FIELDS)
+            named = self.options.field or ", ".join(TEXT_NAMES)
             self.log.notice(f"{self._name}: skipped {self._textless:,} objects without a text named {named}")
         if self._mended:
             self.log.notice(f"{self._name}: {self._mended:,} texts were UTF-8 written as Latin-1; mended")
@@ -156,8 +157,14 @@ class RecordReader:
                 found = True
                 dates = (date_of(casefolded(each), names) for each in reversed(around))
                 date = next((date for date in dates if date is not None), None)
-                author = writer(around[-1]) if self.options.author is not None else None
-                yield Post(without_lone_surrogates(string), date, author and without_lone_surrogates(author))
+                author = None
+                if self.options.author is not None:
+                    author = next(filter(None, map(writer, reversed(around))), None)
+                text_found = without_lone_surrogates(string)
+                if is_mojibake(text_found):
+                    self._mended += 1
+                    text_found = latin1_as_utf8(text_found)
+                yield Post(text_found, date, author and without_lone_surrogates(author))
             if not found:
                 self._count_textless(record)
 
@@ -174,7 +181,7 @@ class RecordReader:
         ]
         remedy = f"set `field`, such as {', '.join(shown)}" if shown else "its objects have no text at all"
         if self._textless:
-            wanted = self.options.field or ", ".join(TEXT_FIELDS)
+            wanted = self.options.field or ", ".join(TEXT_NAMES)
             raise TextError(f"{self._name}: no object has a text named {wanted}; {remedy}")
         remedy = remedy if shown else "use a list of posts, or one post a line as .jsonl"
         raise TextError(f"{self._name} contains no posts; {remedy}")

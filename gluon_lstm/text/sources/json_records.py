@@ -137,12 +137,25 @@ def _rows_of_table(value: dict[str, Any], text: JsonText) -> Iterable[dict[str, 
     inner = list(value.values())
     if inner and all(isinstance(each, dict) and each for each in inner):
         numbers = inner[0].keys()
-        if all(number.isdecimal() for number in numbers) and all(each.keys() == numbers for each in inner):
+        is_named = _has_text(value) and len(numbers) > 1 and not any(map(_holds_objects, inner))
+        is_column_table = is_named or all(number.isdecimal() for number in numbers)
+        if is_column_table and all(each.keys() == numbers for each in inner) and not any(map(_has_text, inner)):
             return (dict(zip(value, row)) for row in zip(*(column.values() for column in inner)))
-        if all(key.isdecimal() for key in value):
+        if all(key.isdecimal() for key in value) or (len(inner) > 1 and all(map(_has_text, inner))):
             return inner
+    if len(inner) > 1 and all(isinstance(each, str) for each in inner) and all(key.isdecimal() for key in value):
+        return [{"text": each} for each in inner]  # a Series
     names, rows = value.get("columns"), value.get("data")
     return _named_rows(names, rows, text) if _are_names(names) and isinstance(rows, list) and names else None
+
+
+def _has_text(value: dict[str, Any]) -> bool:
+    """Return whether an object has a key of TEXT_NAMES."""
+    return any(key.casefold() in TEXT_NAMES for key in value)
+
+
+def _holds_objects(value: dict[str, Any]) -> bool:
+    return any(isinstance(cell, (list, dict)) for cell in value.values())
 
 
 def _column_of(cells: dict[str, Any] | LazyObject) -> tuple[list[Any], int]:

@@ -42,15 +42,19 @@ _DAY = re.compile(
 _TIME = r"((?:(?:午前|午後|[AP]M) ?)?(?:[01]?\d|2[0-3]):[0-5]\d(?: ?[AP]M)?)"
 _ENTRY = re.compile(rf"{_TIME}\t(?:([^\t]*)\t)?(.*)", re.IGNORECASE | re.DOTALL)  # time, name (None: an event), text
 
+_TITLELESS_ENTRY = re.compile(rf"{_TIME}(?:\t[^\t]*\t| \S+ \S)", re.IGNORECASE)
+
 _MEDIA_TEXT = re.compile(
-    r"\[(?:スタンプ|写真|動画|ボイスメッセージ|位置情報|連絡先|Sticker|Photo|Video|Voice message|Location|Contact)\]"
-    r"|\[(?:アルバム|ノート|ファイル|Album|Note|File)\](?: .*)?",  # a title or the name of the file may follow
+    r"\[(?:スタンプ|写真|動画|ボイスメッセージ|位置情報|連絡先|ギフト|プレゼント|イベント|ミュージック|LINE Pay"
+    r"|Sticker|Photo|Video|Voice message|Location|Contact|Gift|Event|Music)\]\s*"
+    # a title or the name of the file may follow
+    r"|\[(?:アルバム|ノート|ファイル|投票|Album|Note|File|Poll)\](?: .*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _CALL_TEXT = re.compile(
-    r"☎\ufe0f? ?(?:通話時間 ?[\d:]+|不在着信|応答なし|キャンセル|通話に応答がありませんでした|通話をキャンセルしました"
-    r"|Call time ?[\d:]+|Missed (?:voice |video )?call|No answer|Cancell?ed(?: call)?|Unanswered call)",
-    re.IGNORECASE,
+    r"☎\ufe0f? ?(?:(?:グループ|ビデオ|音声)?通話|不在着信|応答なし|キャンセル|chat\.message\."
+    r"|(?:group |video |voice )?call|missed |no answer|cancell?ed|unanswered ).*",
+    re.IGNORECASE | re.DOTALL,
 )
 # actions, after the name of who did them
 _MEDIA_ACTION = re.compile(
@@ -80,8 +84,15 @@ class LineTalk(FileFormat):
 
 
 def is_line_talk(head: str) -> bool:
-    """Return whether a text that begins with `head` (at least its first two lines) is the export of a LINE talk."""
-    return _HEAD.match(head) is not None
+    """Return whether a text that begins with `head` (at least its first two lines) is the export of a LINE talk.
+
+    Without its title it is one that begins with a date line and an entry. A talk exported on a computer, with spaces
+    between time, name and text, counts as well: reading it is refused.
+    """
+    if _HEAD.match(head):
+        return True
+    lines = [line for line in head.splitlines() if line.strip()][:2]
+    return len(lines) == 2 and _day_of(lines[0]) is not None and _TITLELESS_ENTRY.match(lines[1]) is not None
 
 
 def line_messages(lines: Iterable[str], path: str, left_out: Counter[str]) -> Iterator[Post]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gluon_lstm.text.sources.base import LeftOut, Post
+from gluon_lstm.text.sources.base import TEXT_NAMES, LeftOut, Post
 from gluon_lstm.text.sources.dates import read_date
 
-_KANA = re.compile("\xe3[\x81-\x83][\x80-\xbf]")  # the three bytes of a kana
+_JAPANESE = re.compile("[\u3041-\u30fe]|[\u4e00-\u9fff]{2}")  # a kana, or two kanji
+_THREE_BYTES = re.compile("[\xe3-\xe9][\x80-\xbf]{2}")  # bytes of a kana or kanji
+_FACEBOOK_KEYS = {"post", "update_timestamp", "backdated_timestamp"}  # keys of the items in `data` of Facebook's posts
 
 
 def facebook_post(record: dict[str, Any]) -> Post | LeftOut | None:
     """Post of Facebook: {"timestamp": …, "data": [{"post": text}, …]}."""
-    data = record.get("data", [])
-    is_shared = "attachments" in record and "content" not in record  # a picture or link without words
-    if "timestamp" not in record or not ("data" in record or is_shared) or not isinstance(data, list):
+    data, attachments = record.get("data", []), record.get("attachments")
+    if not isinstance(record.get("timestamp"), int) or not isinstance(data, list):
+        return None
+    is_post = "data" in record and all(isinstance(item, dict) and item.keys() <= _FACEBOOK_KEYS for item in data)
+    is_shared = isinstance(attachments, list) and any(isinstance(item, dict) and "data" in item for item in attachments)
+    if not (is_post or is_shared) or any(isinstance(record.get(name), str) for name in TEXT_NAMES):
         return None
     text = next((item["post"] for item in data if isinstance(item, dict) and isinstance(item.get("post"), str)), None)
     return LeftOut("posts without text") if text is None else Post(text, read_date(record["timestamp"]))
@@ -44,5 +49,8 @@ def latin1_as_utf8(text: str) -> str:
 
 
 def is_mojibake(text: str) -> bool:
-    """Return whether a text is certainly UTF-8 read as Latin-1: as UTF-8 it is valid and has kana."""
-    return not text.isascii() and _KANA.search(text) is not None and latin1_as_utf8(text) != text
+    """Return whether a text is certainly UTF-8 read as Latin-1: as UTF-8 it is valid and Japanese."""
+    if text.isascii() or not _THREE_BYTES.search(text):
+        return False
+    mended = latin1_as_utf8(text)
+    return mended != text and _JAPANESE.search(mended) is not None

@@ -9,23 +9,26 @@ from gluon_lstm.text.sources.base import TEXT_NAMES, LeftOut, Post
 from gluon_lstm.text.sources.dates import date_of
 from gluon_lstm.text.sources.fediverse import activity, bluesky_record, mastodon_status, misskey_note
 from gluon_lstm.text.sources.meta import facebook_post, instagram_post, is_mojibake, latin1_as_utf8
-from gluon_lstm.text.sources.talks import discord_message, slack_message, telegram_message
+from gluon_lstm.text.sources.talks import discord_message, discord_own_message, slack_message, telegram_message
 from gluon_lstm.text.sources.x_posts import casefolded, writer, x_post
 
-TEXT_FIELDS = ("full_text", *(name for name in TEXT_NAMES if name != "full_text"))  # the one not truncated comes first
 _ENVELOPES = ("tweet", "status", "note", "post", "message", "record", "node", "object")  # keys of an object with a post
 
 Found = Union[Post, LeftOut, None]
 
 
 def unknown_service(record: dict[str, Any]) -> Found:
-    """Return the post of an object of any other kind: the first text of TEXT_FIELDS, in it or in an object inside."""
+    """Return the post of an object of any other kind: the first text of TEXT_NAMES, in it or in an object inside."""
     lower = casefolded(record)
-    text = next((lower[name] for name in TEXT_FIELDS if isinstance(lower.get(name), str)), None)
-    if text is not None:
-        return Post(text, date_of(lower), writer(lower))
+    texts = [lower[name] for name in TEXT_NAMES if isinstance(lower.get(name), str)]
+    if texts:
+        return Post(next(filter(None, texts), ""), date_of(lower), writer(lower))
     inner = (lower[name] for name in _ENVELOPES if isinstance(lower.get(name), dict))
-    return next((found.post for found in map(recognize, inner) if found.post is not None), None)
+    found = next((found.post for found in map(recognize, inner) if found.post is not None), None)
+    if isinstance(found, Post):  # what is not inside stands outside
+        date = date_of(lower) if found.date is None else found.date
+        return found._replace(date=date, author=found.author or writer(lower))
+    return found
 
 
 _SERVICES: Sequence[Callable[[dict[str, Any]], Found]] = (  # the first that knows an object reads it
@@ -36,6 +39,7 @@ _SERVICES: Sequence[Callable[[dict[str, Any]], Found]] = (  # the first that kno
     misskey_note,
     bluesky_record,
     discord_message,
+    discord_own_message,
     telegram_message,
     slack_message,
     x_post,

@@ -18,6 +18,7 @@ from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 
 DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w "\\\r\n])"?[\r\n]*')  # first line that Excel writes and reads
+_RETURN = "\ufdd1"  # placeholder of a CR: a Unicode noncharacter, reserved for internal use
 _NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
 _MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
 
@@ -27,6 +28,29 @@ class Row(NamedTuple):
 
     line: int
     cells: list[str]
+
+
+def lines_of_table(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines of a table. Where the first ends with LF, a CR alone is part of a cell, which no mark encloses.
+
+    Python's csv writes such cells with lineterminator LF. The CR is replaced by _RETURN, which `RowReader` undoes.
+    """
+    first = next(lines, "")
+    yield first
+    if first.endswith("\r"):
+        yield from lines
+        return
+    held = ""
+    for line in lines:
+        if line.endswith("\r"):
+            held += line[:-1] + _RETURN
+            if len(held) <= MAX_POST_CHARACTERS:
+                continue
+            line = ""  # the row is too long
+        yield held + line
+        held = ""
+    if held:
+        yield held
 
 
 def separator_line(line: str) -> str | None:
@@ -106,6 +130,8 @@ class RowReader:
             line, self._line = self._line, self._line + len(self._row)
             if cells:
                 self._check(line, cells)
+                if any(_RETURN in text for text in self._row):
+                    cells = [cell.replace(_RETURN, "\r") for cell in cells]
                 yield Row(line, cells)
             self._row, self._length = [], 0
 

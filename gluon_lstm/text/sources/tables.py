@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from gluon_lstm.text.sources.base import AUTHOR_NAMES, TEXT_NAMES, FileFormat, Post, SourceLog
 from gluon_lstm.text.sources.dates import DATE_FIELDS, TIME_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
-from gluon_lstm.text.sources.table_rows import DELIMITER_NAMES, Row, RowReader, find_delimiter, separator_line
+from gluon_lstm.text.sources.table_rows import (
+    DELIMITER_NAMES,
+    Row,
+    RowReader,
+    find_delimiter,
+    lines_of_table,
+    separator_line,
+)
 from gluon_lstm.text.sources.text_files import read_file
 
 if TYPE_CHECKING:
@@ -47,7 +54,7 @@ def posts_of_table(
     chunks: Iterable[str], usual: str, path: str, options: ReadingOptions, log: SourceLog
 ) -> Iterator[Post]:
     """Yield the posts of a table; `usual` is the delimiter of its extension."""
-    lines = split_lines(chunks, path)
+    lines = lines_of_table(split_lines(chunks, path))
     sample: list[str] = []
     size = 0
     for line in itertools.islice(lines, _SAMPLE_LINES):

@@ -10,9 +10,25 @@ from gluon_lstm.text.sources.base import LeftOut, Post
 from gluon_lstm.text.sources.dates import read_date
 from gluon_lstm.text.sources.x_posts import inner_value
 
+_DISCORD_MARKS = (  # <:name:123> emoji, <@123> and <@&123> mentions, <#123> channels, <t:123:R> times
+    (re.compile(r"<a?(:\w+:)\d+>"), r"\1"),
+    (re.compile(r"<@[!&]?\d+>"), "@"),
+    (re.compile(r"<#\d+>"), "#"),
+    (re.compile(r"<t:-?\d+(?::\w)?>"), ""),
+)
 SYSTEM = LeftOut("system messages")
 _SLACK_MESSAGES = (None, "thread_broadcast", "me_message", "file_share", "bot_message")  # subtypes written by someone
 _SLACK_MARK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")  # <@U123|name>, <https://…|label>, <!here>
+
+
+def discord_own_message(record: dict[str, Any]) -> Post | None:
+    """Message of the data that Discord gives to its user, all written by that user; marks as a reader sees them."""
+    text = record.get("Contents")
+    if not isinstance(text, str) or "ID" not in record:
+        return None
+    for mark, visible in _DISCORD_MARKS:
+        text = mark.sub(visible, text)
+    return Post(text, read_date(record.get("Timestamp")))
 
 
 def discord_message(record: dict[str, Any]) -> Post | LeftOut | None:
@@ -34,8 +50,10 @@ def telegram_message(record: dict[str, Any]) -> Post | LeftOut | None:
         return None
     if record["type"] != "message":
         return SYSTEM
-    if record.get("forwarded_from"):
+    if "forwarded_from" in record or "forwarded_from_id" in record:  # null for a deleted account
         return LeftOut("forwarded messages")
+    if record.get("via_bot"):
+        return LeftOut("messages of bots")
     text = record.get("text", "")
     if isinstance(text, list):
         pieces = (piece.get("text", "") if isinstance(piece, dict) else piece for piece in text)
@@ -67,6 +85,8 @@ def _visible(mark: re.Match[str]) -> str:
     sign, target, label = mark.groups()
     if sign in ("@", "#"):
         return sign + (label or target)
+    if sign == "!" and target.startswith("date^"):
+        return label or ""
     if sign == "!":
         return "@" + target.partition("^")[0]
     return label or target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gluon_lstm.text.sources.base import LeftOut, Post
+from gluon_lstm.text.sources.base import AUTHOR_NAMES, LeftOut, Post
 from gluon_lstm.text.sources.dates import date_of
 
 # keys of the whole text, first that of posts longer than 280 (note), then 140 characters (extended), then snscrape's;
@@ -32,15 +32,26 @@ def x_post(record: dict[str, Any]) -> Post | LeftOut | None:
     for path in _WHOLE_TEXTS:
         text = inner_value(record, path)
         if isinstance(text, str):
+            if _is_retweet(record) and not text.startswith("RT @"):  # otherwise cleaning decides
+                return LeftOut("retweets")
             return Post(text, date_of(casefolded(record)), writer(record))
     return LeftOut("posts cut by the API") if record.get("truncated") is True and "text" in record else None
 
 
+def _is_retweet(record: dict[str, Any]) -> bool:
+    """Return whether an object is a retweet by its keys: its text is another person's."""
+    referenced = record.get("referenced_tweets")
+    types = [each.get("type") for each in referenced if isinstance(each, dict)] if isinstance(referenced, list) else []
+    return any(isinstance(record.get(key), dict) for key in ("retweeted_status", "retweetedTweet")) or (
+        "retweeted" in types
+    )
+
+
 def writer(record: dict[str, Any]) -> str | None:
-    """Return the name of the writer of an object: author, username, screen_name or name, also inside its user."""
-    for key in ("author", "username", "screen_name", "user", "account", "name"):
+    """Return the name of the writer of an object, by AUTHOR_NAMES, also inside an object such as its user."""
+    for key in AUTHOR_NAMES:
         value = record.get(key)
-        if isinstance(value, str) and key != "account":
+        if isinstance(value, str) and value and key != "account":
             return value
         if isinstance(value, dict):
             names = ("screen_name", "username", "acct", "handle", "name", "displayName")
