@@ -130,7 +130,7 @@ class RowReader:
             line, self._line = self._line, self._line + len(self._row)
             if cells:
                 self._check(line, cells)
-                if any(_RETURN in text for text in self._row):
+                if _RETURN in self._row[0] or (len(self._row) > 1 and _RETURN in "".join(self._row)):
                     cells = [cell.replace(_RETURN, "\r") for cell in cells]
                 yield Row(line, cells)
             self._row, self._length = [], 0
