@@ -42,7 +42,7 @@ def fallback_kernels(cpu: Mapping[str, str]) -> str:
 
 
 def blas_kernels() -> tuple[str, str, int]:
-    """Return (library with its version, kernels, threads) of NumPy's BLAS; "unknown" for what cannot be found."""
+    """Return (library with its version, kernels, threads) of NumPy's BLAS; "unknown" for a missing value."""
     import numpy  # noqa: F401  the library must be loaded
     from threadpoolctl import threadpool_info
 

@@ -155,7 +155,7 @@ def fingerprint(paths: Paths, options: ReadingOptions) -> str:
 
 
 def _key_of(options: ReadingOptions) -> str:
-    """Return the options in words. An option added later counts only where it is given: earlier runs can be resumed."""
+    """Return the options as text for a digest; those of later versions only if set, so that earlier runs can resume."""
     key = f"ReadingOptions(column={options.column!r}, field={options.field!r}, encoding={options.encoding!r})"
     later = {name: value for name, value in vars(options).items() if name not in ("column", "field", "encoding")}
     given = {name: value for name, value in later.items() if value}

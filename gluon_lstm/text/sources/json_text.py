@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Callable
 
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, count_line_ends
 
@@ -81,6 +81,14 @@ class JsonText:
             self._position = end
             return value
 
+    def pair(self) -> tuple[str, Any]:
+        """Return the next key and value of an object."""
+        if self.peek() != '"':
+            raise self.error("this is not JSON (a key is missing)")
+        key = self.value()
+        self.skip(":")
+        return key, self.value()
+
     def whole(self) -> Any:
         """Return the only value of the text. `end` must be called after it."""
         if not self.peek():
@@ -120,60 +128,37 @@ class LazyList:
     """Iterable, once, of the values of a large list."""
 
     def __init__(self, text: JsonText) -> None:
-        self.text = text
-        self._values = self._iterate()
+        self._values = _items(text, "[]", text.value)
 
     def __iter__(self) -> Iterator[Any]:
         return self._values
-
-    def _iterate(self) -> Iterator[Any]:
-        self.text.skip("[")
-        self.text.lazy_depth += 1
-        if self.text.peek() == "]":
-            self.text.skip("]")
-        else:
-            yield from self._items()
-        self.text.lazy_depth -= 1
-
-    def _items(self) -> Iterator[Any]:
-        while True:
-            value = self.text.value()
-            yield value
-            drain(value)
-            if self.text.skip(",]") == "]":
-                return
 
 
 class LazyObject:
     """Iterable, once, of the (key, value) pairs of a large object."""
 
     def __init__(self, text: JsonText) -> None:
-        self.text = text
-        self._pairs = self._iterate()
+        self._pairs = _items(text, "{}", text.pair)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         return self._pairs
 
-    def _iterate(self) -> Iterator[tuple[str, Any]]:
-        self.text.skip("{")
-        self.text.lazy_depth += 1
-        if self.text.peek() == "}":
-            self.text.skip("}")
-        else:
-            yield from self._items()
-        self.text.lazy_depth -= 1
 
-    def _items(self) -> Iterator[tuple[str, Any]]:
-        while True:
-            if self.text.peek() != '"':
-                raise self.text.error("this is not JSON (a key is missing)")
-            key = self.text.value()
-            self.text.skip(":")
-            value = self.text.value()
-            yield key, value
-            drain(value)
-            if self.text.skip(",}") == "}":
-                return
+def _items(text: JsonText, brackets: str, read: Callable[[], Any]) -> Iterator[Any]:
+    """Yield the items between two brackets, each as `read` returns it at the position."""
+    opening, closing = brackets[0], brackets[1]
+    text.skip(opening)
+    text.lazy_depth += 1
+    is_empty = text.peek() == closing
+    while not is_empty:
+        item = read()
+        yield item
+        drain(item[1] if isinstance(item, tuple) else item)
+        if text.peek() == closing:
+            break
+        text.skip("," + closing)
+    text.skip(closing)
+    text.lazy_depth -= 1
 
 
 def drain(value: Any) -> None:

@@ -96,7 +96,7 @@ def _width(rows: list[list[str]]) -> int:
 class RowReader:
     """Rows of a table with a known delimiter, without blank lines.
 
-    Raises TextError with the line where it cannot be told whether a quotation mark is text or encloses a cell.
+    Raises TextError with the line of an ambiguous quotation mark.
     """
 
     def __init__(self, lines: Iterator[str], delimiter: str, path: str, first_line: int = 1) -> None:
