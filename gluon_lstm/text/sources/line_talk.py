@@ -46,7 +46,7 @@ _TITLELESS_ENTRY = re.compile(rf"{_TIME}(?:\t[^\t]*\t| \S+ \S)", re.IGNORECASE)
 
 _MEDIA_TEXT = re.compile(
     r"\[(?:スタンプ|写真|動画|ボイスメッセージ|位置情報|連絡先|ギフト|プレゼント|イベント|ミュージック|LINE Pay"
-    r"|Sticker|Photo|Video|Voice message|Location|Contact|Gift|Event|Music)\]\s*"
+    r"|Sticker|Photo|Video|Voice message|Location|Contact|Gift|Event|Music)\]"
     # a title or the name of the file may follow
     r"|\[(?:アルバム|ノート|ファイル|投票|Album|Note|File|Poll)\](?: .*)?",
     re.IGNORECASE | re.DOTALL,
