@@ -95,7 +95,11 @@ def train(
     if run.ctx not in ("auto", "cpu"):
         _choose_device(run.ctx)  # refused before the text is read
     compiling = precompile.start() if chosen.implementation != "scratch" else []
-    corpus = prepare(paths, settings, corpus_options, notice, progress)
+    try:
+        corpus = prepare(paths, settings, corpus_options, notice, progress)
+    except BaseException:  # a text that is refused, or Ctrl-C
+        precompile.stop(compiling)
+        raise
     ctx = _choose_device(run.ctx)  # imports MXNet: its engine threads do not survive the fork of a tokenizer process
 
     precompile.wait(compiling)

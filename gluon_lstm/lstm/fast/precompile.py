@@ -51,6 +51,13 @@ def is_compiled(folder: Path = _HERE) -> bool:
     return True
 
 
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End the processes. What they have compiled so far stays in the cache."""
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
 def wait(processes: list[subprocess.Popen[bytes]]) -> None:
     """Wait until the processes have ended. What one has not compiled is compiled where it is imported."""
     for process in processes:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gluon_lstm.lstm.fast import jit, precompile
+from gluon_lstm.training.from_files import train
 
 SOURCES = Path(precompile.__file__).parent
 TAG = f"py{sys.version_info.major}{sys.version_info.minor}"
@@ -67,6 +68,19 @@ def test_no_process_starts_for_a_compiled_installation_or_another_cache(monkeypa
     monkeypatch.setattr(precompile, "is_compiled", lambda: False)
     monkeypatch.setenv("NUMBA_CACHE_DIR", "elsewhere")
     assert precompile.start() == []
+
+
+def test_processes_end_when_the_text_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(precompile, "is_compiled", lambda: False)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(precompile, "_PROGRAM", "import time; time.sleep(60)")
+    started = []
+    begin = precompile.start
+    monkeypatch.setattr(precompile, "start", lambda: started.extend(begin()) or started)
+    (tmp_path / "a.txt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a\.txt"):
+        train([tmp_path / "a.txt"], tmp_path / "run", no_cache=True)
+    assert len(started) == 2 and all(process.returncode for process in started)
 
 
 def test_processes_that_fail_are_waited_for(monkeypatch):
