@@ -169,9 +169,9 @@ def _find_in(names: Collection[str], included: frozenset[str]) -> list[tuple[Arc
     # An archive may lie in one folder more, which then has hardly any other beside it.
     for prefix in ("", *(f"{folder}/" for folder in folders if len(folders) <= _MAX_TOP_FOLDERS)):
         below = {name[len(prefix) :] for name in names if name.startswith(prefix)}
-        files = next(((kind, kind.find(below, included)) for kind in KINDS if kind.find(below, included)), None)
-        if files:
-            found.append((files[0], [prefix + name for name in files[1]]))
+        kind, files = next(((kind, files) for kind in KINDS if (files := kind.find(below, included))), (None, []))
+        if kind:
+            found.append((kind, [prefix + name for name in files]))
             if not prefix:
                 break
     return found

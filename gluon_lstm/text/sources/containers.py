@@ -114,9 +114,8 @@ class _Zip(_Packed):
     def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
         super().__init__(path)
         self._archive = archive
-        names = (
-            (info.filename.replace("\\", "/"), info) for info in archive.infolist()
-        )  # some tools write backslashes
+        # Some tools write backslashes.
+        names = ((info.filename.replace("\\", "/"), info) for info in archive.infolist())
         self._members = {name: info for name, info in names if not name.endswith("/")}
 
     def names(self) -> Collection[str]:
@@ -135,7 +134,7 @@ class _Zip(_Packed):
             with self._archive.open(member) as file:
                 yield from read_blocks(file)
         except _ERRORS as error:
-            raise damaged_error(label, error) from None
+            raise _damaged(label, error) from None
 
 
 class _Tar(_Packed):
@@ -147,8 +146,7 @@ class _Tar(_Packed):
         try:
             for member in archive:
                 size += len(member.name) + _MEMBER_BYTES
-                if size > _MAX_DIRECTORY_BYTES:
-                    raise TextError(f"{path} lists more files than an archive has; extract it and give the folder")
+                _check_directory_size(size, path)
                 if member.isreg():
                     self._members[member.name[2:] if member.name.startswith("./") else member.name] = member
             for _ in read_blocks(archive.fileobj):  # type: ignore[arg-type]
@@ -156,7 +154,7 @@ class _Tar(_Packed):
         except TextError:
             raise
         except _ERRORS as error:
-            raise damaged_error(path, error) from None
+            raise _damaged(path, error) from None
 
     def names(self) -> Collection[str]:
         return self._members
@@ -172,7 +170,7 @@ class _Tar(_Packed):
         except TextError:
             raise
         except _ERRORS as error:
-            raise damaged_error(self.label(name), error) from None
+            raise _damaged(self.label(name), error) from None
 
 
 def _files_below(folder: str) -> Iterator[str]:
@@ -187,12 +185,17 @@ def _files_below(folder: str) -> Iterator[str]:
                     yield entry.path
 
 
+def _check_directory_size(size: int, path: object) -> None:
+    """Raise TextError when the directory of an archive, or a name in it, takes too many bytes."""
+    if size > _MAX_DIRECTORY_BYTES:
+        raise TextError(f"{path} lists more files than an archive has; extract it and give the folder")
+
+
 class _BoundedFile(io.FileIO):
     """File that refuses large reads: a directory or name is read in one read of its declared size."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > _MAX_DIRECTORY_BYTES:
-            raise TextError(f"{self.name} lists more files than an archive has; extract it and give the folder")
+        _check_directory_size(size or 0, self.name)
         return super().read(size) or b""
 
 
@@ -200,8 +203,7 @@ class _BoundedGzip(gzip.GzipFile):
     """Compressed file that refuses large reads, as `_BoundedFile`."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > _MAX_DIRECTORY_BYTES:
-            raise TextError(f"{self.name} lists more files than an archive has; extract it and give the folder")
+        _check_directory_size(size or 0, self.name)
         return super().read(size)
 
 
@@ -215,10 +217,10 @@ def _open(opener, file, path):  # type: ignore[no-untyped-def]
     except TextError:  # of the bounded files
         raise
     except _ERRORS as error:
-        raise damaged_error(path, error) from None
+        raise _damaged(path, error) from None
 
 
-def damaged_error(name: str, error: Exception) -> TextError:
+def _damaged(name: str, error: Exception) -> TextError:
     """Return the error for an archive, or a file in it, that cannot be extracted."""
     reason = " ".join(str(error)[:100].split())  # messages of zipfile contain names of any length
     return TextError(f"{name} is damaged, or compressed in an unsupported way ({reason}); download the archive again")

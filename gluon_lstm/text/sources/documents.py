@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gluon_lstm.text.sources.base import extension
 from gluon_lstm.text.sources.encodings import TextError
 
 _AS_TEXT = "open it and save it as plain text (.txt)"
@@ -67,8 +67,7 @@ def check_document(path: str) -> None:
     """Raise TextError for a file that holds no plain text, by its first bytes. Raises OSError."""
     with open(path, "rb") as file:
         head = file.read(1024)
-    extension = os.path.splitext(path)[1].lower()
     for kind in _KINDS:
-        if kind.signature.match(head) and (not kind.extensions or extension in kind.extensions):
+        if kind.signature.match(head) and (not kind.extensions or extension(path) in kind.extensions):
             looks = f"looks like a binary file ({kind.name})" if kind.is_binary else f"is {kind.name}, not plain text"
             raise TextError(f"{path} {looks}; {kind.remedy}")
