@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import islice
@@ -171,6 +172,22 @@ def save(path: Path, *contents: str | bytes) -> Path:
     with open(path, "wb") as file:
         for content in contents:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
+    return path
+
+
+def as_folder(path: Path, members: Mapping[str, str | bytes]) -> Path:
+    """Write the members, by their names with slashes, to files of a folder and return its path."""
+    for name, content in members.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        save(path / name, content)
+    return path
+
+
+def as_zip(path: Path, members: Mapping[str, str | bytes]) -> Path:
+    """Write the members to a zip file and return its path."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
     return path
 
 

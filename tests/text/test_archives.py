@@ -11,12 +11,11 @@ import random
 import sys
 import tarfile
 import tempfile
-import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import posts_of, read_files, refusal, save
+from helpers import as_folder, as_zip, posts_of, read_files, refusal, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,20 +35,6 @@ POSTS = st.lists(
     min_size=1,
     max_size=6,
 )
-
-
-def as_folder(path, members):
-    for name, content in members.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        save(path / name, content)
-    return path
-
-
-def as_zip(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in members.items():
-            packed.writestr(name, content)
-    return path
 
 
 def as_tar(path, members):

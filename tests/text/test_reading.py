@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import CORPORA, posts_of, refusal, save
+from helpers import CORPORA, as_folder, as_zip, posts_of, refusal, save
 from helpers import POSTS as POSTS_JA
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -354,20 +354,6 @@ TRAPS = [
 ]  # fmt: skip
 
 
-def open_archive_folder(folder, files):
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        save(folder / name, content)
-    return folder
-
-
-def open_archive_zip(path, files):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in files.items():
-            packed.writestr(name, content)
-    return path
-
-
 def watched_opens():
     """Return a growing list of the files opened by this process, from audit events."""
     opened: list[str] = []
@@ -382,7 +368,7 @@ def test_only_tweet_files_of_an_archive_are_opened(tmp_path, monkeypatch):
     expected = ["一", "二", "三", "四"]
     expected_notice = f"read data/tweets-part1.js, data/tweets.js; ignored {len(TRAPS)} other files"
 
-    folder = open_archive_folder(tmp_path / "archive", files)
+    folder = as_folder(tmp_path / "archive", files)
     notices = []
     opened = watched_opens()
     assert posts_of(folder, notice=notices.append) == expected
@@ -390,7 +376,7 @@ def test_only_tweet_files_of_an_archive_are_opened(tmp_path, monkeypatch):
     inside = {os.path.relpath(name, folder) for name in opened if name.startswith(str(folder)) and os.path.isfile(name)}
     assert inside == {"data/tweets.js", "data/tweets-part1.js"}
 
-    packed = open_archive_zip(tmp_path / "archive.zip", files)
+    packed = as_zip(tmp_path / "archive.zip", files)
     members = []
     real_open = zipfile.ZipFile.open
     monkeypatch.setattr(
@@ -419,16 +405,16 @@ def test_archive_order_is_by_date_then_id(tmp_path):
     ]
     content = "window.YTD.tweet.part0 = " + json.dumps(tweets)
     expected = ["one\0🐈\ufffd", "two", "three", "four", "five", "six"]
-    old = open_archive_folder(tmp_path / "old", {"tweet.js": content, "account.js": "trap"})
+    old = as_folder(tmp_path / "old", {"tweet.js": content, "account.js": "trap"})
     notices = []
     assert posts_of(old, notice=notices.append) == expected
     assert "1 posts have no valid date" in notices[1] and "skipped 1 posts without text" in notices[2]
     assert posts_of(old / "tweet.js") == expected
-    assert posts_of(open_archive_zip(tmp_path / "old.zip", {"tweet.js": content})) == expected
+    assert posts_of(as_zip(tmp_path / "old.zip", {"tweet.js": content})) == expected
 
 
 def test_archive_inside_a_folder(tmp_path):
-    open_archive_folder(tmp_path / "twitter", {"data/tweets.js": as_archive(["猫"]), "data/trap.txt": "trap"})
+    as_folder(tmp_path / "twitter", {"data/tweets.js": as_archive(["猫"]), "data/trap.txt": "trap"})
     save(tmp_path / "z.txt", "犬")
     assert posts_of(tmp_path) == ["猫", "犬"]
 
@@ -439,12 +425,12 @@ def test_lone_surrogates_of_an_archive_are_replaced(tmp_path):
 
 def test_damaged_and_foreign_archives_are_refused(tmp_path):
     path = tmp_path / "a.zip"
-    message = refusal(open_archive_zip(path, {"notes.txt": "a"}))
+    message = refusal(as_zip(path, {"notes.txt": "a"}))
     assert "is not an X archive" in message and "data/tweets.js" in message
     assert "is not a zip file" in refusal(save(path, "hello"))
-    bomb = open_archive_zip(path, {"data/tweets.js": "window.YTD.tweets.part0 = [" + " " * 5_000_000})
+    bomb = as_zip(path, {"data/tweets.js": "window.YTD.tweets.part0 = [" + " " * 5_000_000})
     assert "would be extracted from" in refusal(bomb)
-    whole = bytearray(open_archive_zip(path, {"data/tweets.js": as_archive(POSTS)}).read_bytes())
+    whole = bytearray(as_zip(path, {"data/tweets.js": as_archive(POSTS)}).read_bytes())
     at = whole.index(b"PK\x01\x02")
     encrypted = bytearray(whole)
     encrypted[at + 8] |= 1
