@@ -9,6 +9,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.config import CellConfig, ModelConfig, require_arrays
+from gluon_lstm.lstm.fast.inplace_function import as_numpy_view
 
 
 class Parameters:
@@ -34,6 +35,7 @@ class Parameters:
         require_arrays(names, arrays)
         self.ctx = ctx or mx.cpu()
         self._arrays = {name: mx.nd.array(arrays[name], ctx=self.ctx, dtype=dtype) for name in names}
+        self._views: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for array in self._arrays.values():
             array.attach_grad()
 
@@ -80,10 +82,24 @@ class Parameters:
         """Return copies of the gradients of the last `backward()`."""
         return {name: array.grad.asnumpy() for name, array in self.items()}
 
+    def views(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return (array, gradient) by name, views of their memory as matrices, after all pending operations.
+
+        For float32 on the CPU (`is_viewable`), else ValueError. The views stay valid; they are made once.
+        """
+        mx.nd.waitall()
+        if not self._views:
+            self._views.update({name: (_matrix(array), _matrix(array.grad)) for name, array in self.items()})
+        return self._views
+
     def assign(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copy `arrays` into the NDArrays in place; their identity and gradient buffers stay."""
         for name, array in self.items():
             array[:] = mx.nd.array(arrays[name], ctx=self.ctx, dtype=array.dtype)
+
+
+def _matrix(array: Any) -> np.ndarray:
+    return np.atleast_2d(as_numpy_view(array))
 
 
 class Layer:

@@ -72,25 +72,36 @@ class Adam:
         self.moments: dict[str, tuple[Any, Any]] = {
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
+        self._moment_views = {
+            name: [np.atleast_2d(as_numpy_view(moment)) for moment in pair]
+            for name, pair in self.moments.items()
+            if is_viewable(pair[0])
+        }
 
     def update(self, W: Parameters, learning_rate: float, scale: float = 1.0, ids: Any = None) -> None:
         self.steps += 1
-        self.row_steps[_rows(W, W.embedding_names[0], ids)] += 1
+        embedding_rows = _rows(W, W.embedding_names[0], ids)
+        self.row_steps[embedding_rows] += 1
+        embedding_corrections = self._corrections(self.row_steps[embedding_rows])
+        correction = self._corrections(np.array([self.steps]))
+        views = W.views() if self._moment_views else {}
         with TaskGroup() as tasks:
             for name, param in W.items():
                 rows = _rows(W, name, ids)
-                steps = self.row_steps[rows] if name in W.embedding_names else np.full(len(rows), self.steps)
-                corrections = np.sqrt(1 - self.beta2**steps) / (1 - self.beta1**steps)
+                corrections = embedding_corrections if name in W.embedding_names else correction.repeat(len(rows))
                 rates = (learning_rate * self.rates.get(name, 1.0) * corrections).astype(np.float32)
                 keep = 1.0 if name.startswith("b") else 1 - learning_rate * self.decay
-                arrays = (param, param.grad, *self.moments[name])
-                if is_viewable(param):
-                    matrices = [np.atleast_2d(as_numpy_view(array)) for array in arrays]
+                if views:
+                    matrices = (*views[name], *self._moment_views[name])
                     for part in _slices(matrices[0], len(rows)):
                         scalars = (scale, keep, self.beta1, self.beta2, self.epsilon)
                         tasks.submit(kernels.adam, *matrices, rows[part], rates[part], *scalars)
                 else:
-                    self._update_on_device(arrays, rows, rates, scale, keep)
+                    self._update_on_device((param, param.grad, *self.moments[name]), rows, rates, scale, keep)
+
+    def _corrections(self, steps: np.ndarray) -> np.ndarray:
+        """Return the factor of the learning rate for both bias corrections after `steps` updates."""
+        return np.sqrt(1 - self.beta2**steps) / (1 - self.beta1**steps)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         moments = {
@@ -135,8 +146,7 @@ def global_norm(W: Parameters, ids: Any = None) -> float:
         squares = mx.nd.multi_sum_sq(*(param.grad for param in W), num_arrays=sum(1 for _ in W))
         return math.sqrt(float(squares.sum().asscalar()))
     with TaskGroup() as tasks:
-        for name, param in W.items():
-            grad = np.atleast_2d(as_numpy_view(param.grad))
+        for name, (_, grad) in W.views().items():
             rows = _rows(W, name, ids)
             for part in _slices(grad, len(rows)):
                 tasks.submit(kernels.sum_of_squares, grad, rows[part])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm import fused, initializers, scratch
 from gluon_lstm.lstm.fast import window as fast
-from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_copy
+from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_array, view_or_copy
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.optimizer import OPTIMIZERS, clip_coef, global_norm
 from gluon_lstm.training.recipe import Recipe
@@ -113,16 +114,18 @@ class Trainer:
         dropped = []
         for name, mask in zip(names, masks):
             param = getattr(self.W, name)
-            mask = mx.nd.array(mask, ctx=self.W.ctx)
-            dropped.append((param, param.copy(), mask))
-            param *= mask
+            weights, gradient = view_or_array(param), view_or_array(param.grad)
+            if weights is param:
+                mask = mx.nd.array(mask, ctx=self.W.ctx, dtype=param.dtype)
+            dropped.append((weights, weights.copy(), gradient, mask))
+            weights *= mask
         try:
             yield
         finally:
             mx.nd.waitall()  # the backward pass still reads the weights
-            for param, weights, mask in dropped:
-                param[:] = weights
-                param.grad[:] = param.grad * mask
+            for weights, before, gradient, mask in dropped:
+                weights[:] = before
+                gradient *= mask
 
     def _mask(self, purpose: str, P: float, shape: tuple[int, ...]) -> Any:
         """Return an inverted dropout mask: 0 with probability P, else 1 / (1 - P); None if P is 0.
@@ -132,5 +135,5 @@ class Trainer:
         if not P:
             return None
         rng = training_rng(self.recipe, purpose, self.steps)
-        kept = rng.integers(0, 1 << 16, shape, dtype=np.uint16) >= P * (1 << 16)
+        kept = rng.integers(0, 1 << 16, shape, dtype=np.uint16) >= math.ceil(P * (1 << 16))
         return np.multiply(kept, np.float32(1 / (1 - P)), dtype=np.float32)

@@ -46,6 +46,11 @@ def view_or_copy(array: Any) -> np.ndarray:
     return as_numpy_view(array) if is_viewable(array) else array.asnumpy()
 
 
+def view_or_array(array: Any) -> Any:
+    """Return a view of the NDArray's memory if it is viewable, else the NDArray, for operations that both have."""
+    return as_numpy_view(array) if is_viewable(array) else array
+
+
 def ndarray(array: np.ndarray, ctx: Any) -> Any:
     """Return a new float32 NDArray on a CPU with these values, in a tenth of the 0.1 ms of `mx.nd.array`."""
     new = mx.nd.empty(array.shape, ctx)

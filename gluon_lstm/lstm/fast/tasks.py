@@ -20,6 +20,11 @@ import numpy as np
 from gluon_lstm.system import available_cores
 
 
+def no_warnings() -> np.errstate:
+    """Return a context, of one thread, without NumPy's warnings: the trainer checks whether values are finite."""
+    return np.errstate(all="ignore")
+
+
 class Task:
     """A function call that runs once, in the first thread that calls `run`, and its result."""
 
@@ -36,8 +41,7 @@ class Task:
         if not self._started.acquire(blocking=False):
             return False
         try:
-            with np.errstate(all="ignore"):  # a setting of each thread; the trainer checks whether values are finite
-                self._result = self._function(*self._arguments)
+            self._result = self._function(*self._arguments)
         except BaseException as error:
             self._error = error
         finally:
@@ -68,15 +72,20 @@ class TaskGroup:
     def __init__(self) -> None:
         self._tasks: list[Task] = []
         self._pending: deque[Task] = deque()
+        self._errstate = no_warnings()
 
     def __enter__(self) -> TaskGroup:
+        self._errstate.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._pending:
-            self._pending.popleft().run()
-        for task in self._tasks:
-            task.wait()
+        try:
+            while self._pending:
+                self._pending.popleft().run()
+            for task in self._tasks:
+                task.wait()
+        finally:
+            self._errstate.__exit__()
         self.results()  # raises the exceptions of tasks
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Task:
@@ -107,12 +116,13 @@ def start_threads(count: int) -> SimpleQueue[Task | None]:
 
 
 def _run_tasks(queue: SimpleQueue[Task | None]) -> None:
-    while True:
-        task = queue.get()
-        if task is None:
-            return
-        task.run()
-        del task  # release its result
+    with no_warnings():
+        while True:
+            task = queue.get()
+            if task is None:
+                return
+            task.run()
+            del task  # release its result
 
 
 @lru_cache(maxsize=1)

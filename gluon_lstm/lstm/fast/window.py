@@ -77,10 +77,10 @@ class _Window(InplaceFunction):
         last_h, last_c = np.empty_like(h0), np.empty_like(c0)
         h0, c0, layer_h, layer_c = (np.split(state, len(b.layers)) for state in (h0, c0, last_h, last_c))
         with TaskGroup() as tasks:
+            packing = [tasks.submit(layer.load_weights_and_state, W, h0[k], c0[k]) for k, layer in enumerate(b.layers)]
             inputs_ready = [
                 tasks.submit(b.layers[0].embed, W, self.x[rows], self.input_mask[rows], rows) for rows in b.rows
             ]
-            packing = [tasks.submit(layer.load_weights_and_state, W, h0[k], c0[k]) for k, layer in enumerate(b.layers)]
             packing += [tasks.submit(b.pack_output_weights, W, columns) for columns in b.output_columns]
             for layer in b.layers:
                 tasks.submit(layer.pack_transposed, W)
