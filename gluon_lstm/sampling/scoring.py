@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +54,15 @@ def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, characters: int, a
     each finished block.
     """
     nats = 0.0
-    for targets, hidden in _blocks(cell, codec.end_of_post, ids):
-        z = cell.logits(hidden)  # (B, V)
-        z -= z.max(axis=1, keepdims=True)
-        target_logits = z[np.arange(len(targets)), targets]  # (B,)
-        np.exp(z, out=z)
-        nats += float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - target_logits))
-        if advance:
-            advance(len(targets))
+    with ThreadPoolExecutor(1) as thread:  # computes the logits of a block beside the steps of the next one
+        results: deque[Future[float]] = deque()
+        for targets, hidden in _blocks(cell, codec.end_of_post, ids):
+            results.append(thread.submit(_cross_entropy, cell, targets, hidden))
+            if len(results) > 1:
+                nats += results.popleft().result()
+            if advance:
+                advance(len(targets))
+        nats += sum(result.result() for result in results)
     return Score(nats, len(ids), int(np.count_nonzero(ids == codec.vocabulary.unknown)), characters)
 
 
@@ -67,11 +70,17 @@ def _blocks(cell: InferenceCell, end_of_post: int | None, ids: np.ndarray) -> It
     """Yield pairs of targets (B,) and the hidden states (B, H) that predict them, B at most BLOCK_TOKENS."""
     state = cell.zero_state()
     if end_of_post is not None:
-        state.step(np.array([end_of_post]))
-    hidden = np.empty((BLOCK_TOKENS, cell.H), np.float32)
+        state.step([end_of_post])
     for first in range(0, len(ids), BLOCK_TOKENS):
-        block = np.asarray(ids[first : first + BLOCK_TOKENS])
-        for k in range(len(block)):
-            hidden[k] = state.top[:, 0]
-            state.step(block[k : k + 1])
-        yield block, hidden[: len(block)]
+        targets = np.asarray(ids[first : first + BLOCK_TOKENS])
+        before = state.top.T.copy()  # (1, H)
+        yield targets, np.concatenate([before, state.run(targets)[:-1]])
+
+
+def _cross_entropy(cell: InferenceCell, targets: np.ndarray, hidden: np.ndarray) -> float:
+    """Return the summed cross-entropy of targets (B,) and the logits of hidden states (B, H)."""
+    z = cell.logits(hidden)  # (B, V)
+    z -= z.max(axis=1, keepdims=True)
+    target_logits = z[np.arange(len(targets)), targets]  # (B,)
+    np.exp(z, out=z)
+    return float(np.sum(np.log(z.sum(axis=1, dtype=np.float64)) - target_logits))
