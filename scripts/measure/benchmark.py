@@ -1,4 +1,4 @@
-"""Speed of training, generation, start and text preparation, compared with the notes, Gluon and PyTorch.
+"""Speed of training, generation, scoring, start and text preparation, compared with the notes, Gluon and PyTorch.
 
     python scripts/measure/benchmark.py [--json FILE] [--picture FILE] [--against notes,gluon,pytorch] [--quick]
 
@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,21 +25,20 @@ from typing import Any
 from bench_process import (
     BenchProcess,
     MissingLibrary,
-    ProcessFailed,
-    clean_environment,
     environment,
     environment_line,
     median_min_max,
     run_script,
 )
-from benchmark_report import save_plot, start_table, text_table, training_tables, writing_tables
+from benchmark_report import save_plot, scoring_table, start_table, text_table, training_tables, writing_tables
+from start_times import generate_starts, train_starts
 
 from gluon_lstm.files import atomic_write
 from gluon_lstm.system import available_cores
 
 SIZES = ((32, 64, 256, 1500), (64, 64, 512, 3000), (32, 64, 256, 20000))  # (N, T, H, V)
 WRITING_SIZE = {"H": 256, "V": 1500}
-PARTS = ("training", "writing", "start", "text")
+PARTS = ("training", "writing", "scoring", "start", "text")
 AGAINST = ("notes", "gluon", "pytorch")
 GEMM_LIBRARIES = ("numpy", "mxnet", "pytorch", "ours")
 POSTS = Path(__file__).resolve().parents[2] / "data" / "posts_ja.txt"
@@ -63,6 +61,7 @@ SETTINGS: dict[str, list[dict[str, str]]] = {
 CHECK_UPDATES = {"notes": 8}  # updates of the check of losses; others 12
 UPDATES_PER_TURN = {"notes": 1}  # for slow programs; others `Workload.updates`
 CHARACTERS_PER_TURN = {"ours": 4000, "notes": 100, "pytorch": 1000}  # some tenths of a second
+SCORING, SCORED_TOKENS = ("ours", "pytorch"), 5000  # programs that score; tokens at a time, some tenths of a second
 BATCH_TEXTS, BATCH_LENGTH = 32, 100  # number of texts of a batch, characters of each
 
 
@@ -215,44 +214,42 @@ def measure_writing(names: Sequence[str], amount: Workload) -> dict[str, Any]:
                 seconds[name].append(writer.call("measure", characters=CHARACTERS_PER_TURN[name]))
             many["together"].append(batch.call("together", count=BATCH_TEXTS, length=BATCH_LENGTH))
             many["one_by_one"].append(writers["ours"].call("one_by_one", count=BATCH_TEXTS, length=BATCH_LENGTH))
+        kernels = writers["ours"].call("kernels")
     return {
         "size": WRITING_SIZE,
         "seconds": seconds,
         "many": many,
         "count": BATCH_TEXTS,
+        "kernels": kernels,
         "skipped": participants.skipped,
     }
 
 
-def measure_start(amount: Workload) -> dict[str, list[float]]:
-    """Return seconds from the start of a process to its first character."""
-    log("starting")
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "model.safetensors"))
-        with BenchProcess("generate_programs:Writing", name="ours", **WRITING_SIZE) as writer:
-            writer.call("save", path=path)
-        commands = {
-            "generate": ["-m", "gluon_lstm", "generate", path, "--length", "1", "--seed", "1"],
-            "python with numpy": ["-c", "import numpy; print(1)"],
+def measure_scoring(names: Sequence[str], amount: Workload) -> dict[str, Any]:
+    """Return seconds per token of scoring one stream by each program, and of the product of a step alone."""
+    log("scoring")
+    with ExitStack() as stack:
+        participants = Participants(stack)
+        programs = {
+            name: program
+            for name in names
+            if name in SCORING
+            and (program := participants.start("generate_programs:Writing", name, SETTINGS[name][0], **WRITING_SIZE))
         }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for k in range(amount.starts + 1):  # the first round fills the page cache
-            for name, command in commands.items():
-                elapsed = seconds_to_first_character([sys.executable, *command])
-                seconds[name] += [elapsed] if k else []
-    return seconds
+        seconds: dict[str, list[float]] = {name: [] for name in programs}
+        step: list[float] = []
+        for _ in range(amount.rounds):
+            for name, program in programs.items():
+                seconds[name].append(program.call("score", tokens=SCORED_TOKENS))
+            step.append(programs["ours"].call("step_product", steps=SCORED_TOKENS))
+        kernels = programs["ours"].call("kernels")
+    return {"size": WRITING_SIZE, "seconds": seconds, "step": step, "kernels": kernels, "skipped": participants.skipped}
 
 
-def seconds_to_first_character(command: Sequence[str]) -> float:
-    """Return seconds from the start of a command to its first byte of output."""
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment(), bufsize=0) as process:
-        first = process.stdout.read(1)  # type: ignore[union-attr]
-        elapsed = time.perf_counter() - start
-        process.stdout.read()  # type: ignore[union-attr]
-    if process.returncode or not first:
-        raise ProcessFailed(f"{' '.join(command[1:])} wrote no output")
-    return elapsed
+def measure_start(text: Path, amount: Workload) -> dict[str, list[float]]:
+    """Return seconds from the start of a process to its first character, or to its first updates."""
+    log("starting")
+    return {**generate_starts(amount.starts, WRITING_SIZE), **train_starts(amount.texts, POSTS, text)}
 
 
 class Preparing:
@@ -308,8 +305,11 @@ def run(args: argparse.Namespace) -> None:
     if "writing" in args.only:
         results["writing"] = measure_writing(names, amount)
         print(writing_tables(results["writing"]), flush=True)
+    if "scoring" in args.only:
+        results["scoring"] = measure_scoring(names, amount)
+        print(scoring_table(results["scoring"]), flush=True)
     if "start" in args.only:
-        results["start"] = measure_start(amount)
+        results["start"] = measure_start(args.text or POSTS, amount)
         print(start_table(results["start"]), flush=True)
     if "text" in args.only:
         results["text"] = measure_text(args.text, amount)

@@ -64,12 +64,30 @@ def writing_tables(result: Mapping[str, Any]) -> str:
         rows = [[n.replace("_", " "), format_spread([1 / s for s in own])] for n, own in many.items()]
         lines += ["", markdown_table([f"{result['count']} texts, ours", "characters/s"], rows)]
         lines += [f"\nSpeedup of the batch: {time_ratio(many['one_by_one'], many['together'])}."]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, f"Products of ours: {result['kernels']}.", ""])
+
+
+def scoring_table(result: Mapping[str, Any]) -> str:
+    seconds, step, size = result["seconds"], result["step"], result["size"]
+    rows = [[n, format_spread([1 / s for s in own]), time_ratio(own, seconds["ours"])] for n, own in seconds.items()]
+    weights = 4 * size["H"] * 4 * size["H"]  # bytes of the recurrent weights
+    rate = weights / median_min_max(step)[0] / 1e9
+    return "\n".join(
+        [
+            f"### Scoring, H={size['H']} V={size['V']}\n",
+            markdown_table(["one stream", "tokens/s", "ours is faster, times"], rows),
+            f"\nThe recurrent product of a step alone reads {weights / 2**20:.0f} MiB at {rate:.0f} GB/s:"
+            f" {time_ratio(step, seconds['ours'])} of the time of a token. Products of ours: {result['kernels']}.\n",
+        ]
+    )
 
 
 def start_table(result: Mapping[str, Sequence[float]]) -> str:
-    rows = [[name, format_spread(seconds, 1, 3)] for name, seconds in result.items()]
-    return f"### Starting\n\n{markdown_table(['process', 'seconds to the first character'], rows)}\n"
+    rows = [
+        [name, "the first updates" if name.startswith("train") else "the first character", format_spread(seconds, 1, 3)]
+        for name, seconds in result.items()
+    ]
+    return f"### Starting\n\n{markdown_table(['process', 'until', 'seconds'], rows)}\n"
 
 
 def text_table(result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Generation by this package, by the sampler of notes 003, and by PyTorch, with random weights.
+"""Generation and scoring by this package and by PyTorch, generation by the sampler of notes 003; random weights.
 
 Each program runs in a process of its own (`bench_process`).
 """
@@ -11,15 +11,17 @@ from typing import Any, Callable
 import numpy as np
 from train_programs import Notes, torch_model
 
+from gluon_lstm.blas import blas_kernels
 from gluon_lstm.system import available_cores
 
 TEMPERATURE = 0.8
 
 
 class Writing:
-    """Generation by one program, with random weights and a fixed temperature."""
+    """Generation, and scoring, by one program, with random weights and a fixed temperature."""
 
     def __init__(self, name: str, H: int, V: int) -> None:
+        self.H, self.V = H, V
         self.writer = WRITERS[name](H, V)
 
     def measure(self, characters: int) -> float:
@@ -35,6 +37,26 @@ class Writing:
     def one_by_one(self, count: int, length: int) -> float:
         """Return seconds per character of `count` texts generated one after another."""
         return self.writer.one_by_one(count, length) / (count * length)
+
+    def score(self, tokens: int) -> float:
+        """Return seconds per token of scoring one stream."""
+        ids = np.random.default_rng(1).integers(2, self.V, tokens).astype(np.int32)
+        start = time.perf_counter()
+        self.writer.score(ids)
+        return (time.perf_counter() - start) / tokens
+
+    def step_product(self, steps: int) -> float:
+        """Return seconds of the recurrent product of a step, alone and repeated."""
+        h, W = np.ones(self.H, np.float32), np.ones((self.H, 4 * self.H), np.float32)
+        out = np.empty(4 * self.H, np.float32)
+        start = time.perf_counter()
+        for _ in range(steps):
+            np.dot(h, W, out=out)
+        return (time.perf_counter() - start) / steps
+
+    def kernels(self) -> str:
+        """Return library, kernels and threads of NumPy's products."""
+        return "{}, {} kernels, {} threads".format(*blas_kernels())
 
     def save(self, path: str) -> None:
         self.writer.model.save(path)
@@ -71,6 +93,11 @@ class OurWriter:
     def write(self, characters: int) -> None:
         for _ in self.generator.stream(self.prefix, self._rngs(1)[0], characters):
             pass
+
+    def score(self, ids: np.ndarray) -> None:
+        from gluon_lstm.sampling.scoring import score
+
+        score(self.generator.cell, self.model.codec, ids, len(ids))
 
     def together(self, count: int, length: int) -> float:
         rngs, start = self._rngs(count), time.perf_counter()
@@ -138,6 +165,15 @@ class TorchWriter:
                 logits, state = self.model(x, state)
                 x = torch.multinomial(torch.softmax(logits[0] / TEMPERATURE, dim=-1), 1)
                 ids.append(x.item())
+
+    def score(self, ids: np.ndarray) -> None:
+        """Score 256 tokens at a time, the state carried."""
+        torch, state = self.torch, None
+        with torch.inference_mode():
+            x = torch.from_numpy(ids.astype(np.int64))
+            for inputs, targets in zip(x[:-1].split(256), x[1:].split(256)):
+                logits, state = self.model(inputs[:, None], state)
+                torch.nn.functional.cross_entropy(logits.reshape(len(targets), -1), targets, reduction="sum").item()
 
 
 WRITERS: dict[str, Callable[[int, int], Any]] = {"ours": OurWriter, "notes": NotesWriter, "pytorch": TorchWriter}

@@ -86,11 +86,31 @@ def test_tables_and_plot_of_a_result(report, tmp_path):
     text = report.training_tables(training)
     assert "| pytorch | 34,133 (34,133–34,133) | 60.0 (60.0–60.0) | 100 | 1.20 | 7.30 → 5.00 |" in text
     assert "Floor / measured: 0.80 (0.80–0.80)" in text
-    writing = {"size": {"H": 256, "V": 1500}, "seconds": {"ours": [1e-4]}, "count": 32}
+    kernels = "openblas 0.3.23, Zen kernels, 2 threads"
+    writing = {"size": {"H": 256, "V": 1500}, "seconds": {"ours": [1e-4]}, "count": 32, "kernels": kernels}
     writing["many"] = {"together": [1e-5], "one_by_one": [1e-4]}
-    assert "Speedup of the batch: 10.00." in report.writing_tables(writing)
+    written = report.writing_tables(writing)
+    assert "Speedup of the batch: 10.00." in written and f"Products of ours: {kernels}." in written
+    scoring = {**writing, "seconds": {"ours": [2e-5], "pytorch": [6e-5]}, "step": [1e-5]}
+    scored = report.scoring_table(scoring)
+    assert "| pytorch | 16,667 (16,667–16,667) | 3.00 |" in scored
+    assert "reads 1 MiB at 105 GB/s: 0.50 of the time of a token" in scored
+    starts = report.start_table({"generate": [0.2], "train, first start": [5.0]})
+    assert "| generate | the first character | 0.200 (0.200–0.200) |" in starts
+    assert "| train, first start | the first updates | 5.000 (5.000–5.000) |" in starts
     report.save_plot({"training": [training], "writing": writing}, tmp_path / "bars.png")
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_start_is_timed_to_its_event(script, bench_process):
+    start_times = script("start_times")
+    lines = "import sys, time; print('so far', flush=True); time.sleep(0.3); print('about 2 minutes', flush=True)"
+    command = [sys.executable, "-c", f"{lines}; time.sleep(60)"]  # killed after the event
+    to_character = start_times.seconds_until(start_times.first_character, command)
+    to_updates = start_times.seconds_until(start_times.first_updates, command)
+    assert 0 < to_character < to_updates < 30 and to_updates > 0.3
+    with pytest.raises(bench_process.ProcessFailed, match="ended before the event"):
+        start_times.seconds_until(start_times.first_updates, [sys.executable, "-c", "print('so far')"])
 
 
 def test_invalid_options_are_refused(benchmark, quality, capsys):
