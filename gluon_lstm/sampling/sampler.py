@@ -12,7 +12,8 @@ import numpy as np
 from gluon_lstm.sampling.options import SamplingOptions
 
 MIN_LOGIT = np.float32(-200)  # smallest scaled logit; exp(-200) is 0 in float32
-BLOCK_TOKENS = 64  # tokens per partial sum of `_draw`
+LOW_TEMPERATURE = 1e-3  # below it, the division of a logit by the temperature may overflow
+BLOCK_TOKENS = 64  # tokens per partial sum of `_inverse_cdf_blocks`
 ALL_BANNED = "no token is left to draw: all tokens of the vocabulary are banned"
 NOT_FINITE = "the logits of the model are not finite: its training diverged, or a sampling option is too extreme"
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # range in float32; values outside give the same distribution
@@ -120,14 +121,10 @@ def sample(p: np.ndarray, rng: np.random.Generator) -> int:
 
 def inverse_cdf(cumulative: np.ndarray, uniform: float) -> int:
     """Return the first id whose cumulative weight (V,) exceeds `uniform` (in [0, 1)) times the total weight."""
-    return _first_above(cumulative, float(cumulative[-1]) * uniform)
-
-
-def _first_above(cumulative: np.ndarray, target: float) -> int:
-    """Return the first index whose cumulative weight exceeds `target`."""
-    index = int(cumulative.searchsorted(target, side="right"))
-    # Rounding must not yield an index of weight 0 at the end: the last one of weight > 0 is where the total is reached.
-    return index if index < len(cumulative) else int(cumulative.searchsorted(cumulative[-1], side="left"))
+    total = cumulative[-1]
+    id = int(cumulative.searchsorted(total * cumulative.dtype.type(uniform), side="right"))
+    # Rounding must not yield an id of weight 0 at the end: the last id of weight > 0 is where the total is reached.
+    return id if id < len(cumulative) else int(cumulative.searchsorted(total, side="left"))
 
 
 def sample_batch(
@@ -150,24 +147,31 @@ def sample_batch(
         return z.argmax(axis=1).tolist()
     temperature = np.float32(min(max(options.temperature, MIN_TEMPERATURE), MAX_TEMPERATURE))
     z -= maxima
-    np.maximum(z, MIN_LOGIT * temperature, out=z)
+    if temperature < LOW_TEMPERATURE:
+        np.maximum(z, MIN_LOGIT * temperature, out=z)
     z /= temperature
     np.exp(z, out=z)
-    return _draw(z, uniforms)
+    if len(z) == 1:
+        return [inverse_cdf(z[0].cumsum(dtype=np.float64), uniforms[0])]
+    return _inverse_cdf_blocks(z, np.asarray(uniforms))
 
 
-def _draw(weights: np.ndarray, uniforms: Sequence[float]) -> list[int]:
-    """Return one id for each row of weights (N, V): the block of tokens is drawn first, then the token in it.
-
-    So float64 sums are needed of the blocks and of one block only, not of all tokens.
-    """
-    sums = np.add.reduceat(weights, np.arange(0, weights.shape[1], BLOCK_TOKENS), axis=1)  # (N, V / BLOCK_TOKENS)
-    ids = []
-    for row, cumulative, uniform in zip(weights, np.add.accumulate(sums, axis=1, dtype=np.float64), uniforms):
-        target = float(cumulative[-1]) * uniform
-        block = _first_above(cumulative, target)
-        before = float(cumulative[block - 1]) if block else 0.0
-        first = block * BLOCK_TOKENS
-        in_block = np.add.accumulate(row[first : first + BLOCK_TOKENS], dtype=np.float64)
-        ids.append(first + _first_above(in_block, target - before))
-    return ids
+def _inverse_cdf_blocks(weights: np.ndarray, uniforms: np.ndarray) -> list[int]:
+    """Return `inverse_cdf` of each row of weights (N, V): find the block of tokens, then the token in it."""
+    N, V = weights.shape
+    n = np.arange(N)
+    sums = np.add.reduceat(weights, np.arange(0, V, BLOCK_TOKENS), axis=1)  # (N, V / BLOCK_TOKENS)
+    cumulative = sums.cumsum(axis=1, dtype=np.float64)
+    target = uniforms * cumulative[:, -1]
+    block = np.minimum((cumulative <= target[:, None]).sum(axis=1), sums.shape[1] - 1)
+    rest = target - (cumulative[n, block] - sums[n, block])
+    first = np.minimum(
+        block * BLOCK_TOKENS, max(V - BLOCK_TOKENS, 0)
+    )  # a short last block is read from before its start
+    columns = first[:, None] + np.arange(min(BLOCK_TOKENS, V))
+    in_block = weights[n[:, None], columns]  # (N, BLOCK_TOKENS)
+    in_block[columns < (block * BLOCK_TOKENS)[:, None]] = 0
+    position = (in_block.cumsum(axis=1, dtype=np.float64) <= rest[:, None]).sum(axis=1)
+    # Rounding must not yield an id after the last one of weight > 0 in the block.
+    last = in_block.shape[1] - 1 - (in_block[:, ::-1] > 0).argmax(axis=1)
+    return (first + np.minimum(position, last)).tolist()
