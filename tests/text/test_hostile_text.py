@@ -145,6 +145,7 @@ def test_huge_post_is_tokenized_in_bounded_memory(tmp_path):
 def test_few_huge_posts_are_in_flight(monkeypatch):
     """The tokens of a post take a hundred times the memory of its text."""
     monkeypatch.setattr(parallel, "MAX_CHARACTERS_IN_FLIGHT", 15_000)
+    monkeypatch.setattr(parallel, "MIN_CHARACTERS_FOR_PROCESSES", 1)
     read = 0
 
     def posts():

@@ -12,7 +12,7 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import Model, ModelError
 from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.corpus import prepare
-from gluon_lstm.text.parallel import analyze_posts, tokenize_posts
+from gluon_lstm.text.parallel import MIN_CHARACTERS_FOR_PROCESSES, analyze_posts, tokenize_posts
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.tokenizers.janome_chars import BOUNDARY
@@ -36,8 +36,8 @@ def test_user_words_are_single_tokens(entries):
 
 
 def test_workers_use_the_user_dictionary():
-    posts = [f"{POST}。{number}回目" for number in range(1500)]
-    assert sum(map(len, posts)) > 20_000  # enough for processes
+    posts = [f"{POST}。{number}回目" for number in range(3000)]
+    assert sum(map(len, posts)) > MIN_CHARACTERS_FOR_PROCESSES
     for tokens, words in zip(
         tokenize_posts(posts, "janome", 2, user_dictionary=SIMPLE), analyze_posts(posts, SIMPLE, processes=2)
     ):

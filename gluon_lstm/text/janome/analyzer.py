@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gluon_lstm.text.janome.atomic import OTHER, merge_split_graphemes, restore_lost_text, segments
-from gluon_lstm.text.janome.lookup import make_janome
+from gluon_lstm.text.janome.lattice import Janome
 
 
 class Word(NamedTuple):
@@ -20,17 +20,15 @@ class Word(NamedTuple):
 class Analyzer:
     """Words of a text: the tokens of `janome` with part of speech and base form.
 
-    With `compound_nouns` adjacent nouns are one word (名詞,複合,*,*), joined by Janome's CompoundNounFilter.
+    With `compound_nouns` adjacent nouns are one word (名詞,複合,*,*).
 
     >>> [word.base_form for word in Analyzer().words("楽しかったです(^^)")]
     ['楽しい', 'た', 'です', '(^^)']
     """
 
     def __init__(self, user_dictionary: Sequence[str] = (), compound_nouns: bool = False) -> None:
-        from janome.tokenfilter import CompoundNounFilter
-
-        self._janome = make_janome(user_dictionary, wakati=False)
-        self._join_nouns = CompoundNounFilter().apply if compound_nouns else iter
+        self._janome = Janome(user_dictionary)
+        self._compound_nouns = compound_nouns
 
     def words(self, text: str) -> list[Word]:
         """Return the words of a text; the concatenation of their surfaces is the text."""
@@ -41,17 +39,30 @@ class Analyzer:
                 word_at[start] = Word(text[start:end], kind, text[start:end])
                 surfaces.append(text[start:end])
                 continue
-            tokens = list(self._join_nouns(self._janome.tokenize(text[start:end])))
-            surfaces += restore_lost_text(text[start:end], [token.surface for token in tokens])
-            for token in tokens:
-                place = text.find(token.surface, start, end)
+            found = [Word(*word) for word in self._janome.analyze(text[start:end])]
+            if self._compound_nouns:
+                found = _join_nouns(found)
+            surfaces += restore_lost_text(text[start:end], [word.surface for word in found])
+            for word in found:
+                place = text.find(word.surface, start, end)
                 if place >= 0:
-                    word_at[place] = Word(token.surface, token.part_of_speech, token.base_form)
-                    start = place + len(token.surface)
+                    word_at[place] = word
+                    start = place + len(word.surface)
         words: list[Word] = []
         place = 0
         for surface in merge_split_graphemes(text, surfaces):
-            word = word_at.get(place)
-            words.append(word if word and word.surface == surface else Word(surface, OTHER, surface))
+            at_place = word_at.get(place)
+            words.append(at_place if at_place and at_place.surface == surface else Word(surface, OTHER, surface))
             place += len(surface)
         return words
+
+
+def _join_nouns(words: list[Word]) -> list[Word]:
+    """Join adjacent nouns, as Janome's CompoundNounFilter does."""
+    joined: list[Word] = []
+    for word in words:
+        if joined and word.part_of_speech.startswith("名詞") and joined[-1].part_of_speech.startswith("名詞"):
+            before = joined.pop()
+            word = Word(before.surface + word.surface, "名詞,複合,*,*", before.base_form + word.base_form)
+        joined.append(word)
+    return joined

@@ -34,7 +34,12 @@ _ATOMIC_PATTERNS = (
     r"(?<![\w&])[#＃]\ufe0f?(?=\w*[^\W\d_])[\w・]+",
     _KAOMOJI,
 )
-_ATOMIC = regex.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in zip(ATOMIC_KINDS, _ATOMIC_PATTERNS)))
+_NEVER_FIRST = "ぁ-ゖァ-ヶー一-鿿、。「」"  # rejected at once, which takes a quarter of the time of trying each pattern
+_ATOMIC = regex.compile(
+    f"(?![{_NEVER_FIRST}])(?:"
+    + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in zip(ATOMIC_KINDS, _ATOMIC_PATTERNS))
+    + ")"
+)
 
 
 def segments(text: str) -> Iterator[tuple[int, int, str | None]]:

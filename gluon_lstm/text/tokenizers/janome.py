@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gluon_lstm.text.graphemes import is_plain
 from gluon_lstm.text.janome.atomic import merge_split_graphemes, restore_lost_text, segments
-from gluon_lstm.text.janome.lookup import make_janome
+from gluon_lstm.text.janome.lattice import Janome
 from gluon_lstm.text.tokenizers.base import Tokenizer
 
 
@@ -20,7 +20,7 @@ class JanomeTokenizer(Tokenizer):
     accepts_user_dictionary = True
 
     def __init__(self, user_dictionary: Sequence[str] = ()) -> None:
-        self._janome = make_janome(user_dictionary)
+        self._janome = Janome(user_dictionary)
 
     def tokenize(self, text: str) -> list[str]:
         words: list[str] = []
@@ -35,5 +35,5 @@ class JanomeTokenizer(Tokenizer):
             yield list(tokens[:k]), "".join(tokens[k:])
 
     def _dictionary_words(self, segment: str) -> list[str]:
-        words = list(self._janome.tokenize(segment))
+        words = self._janome.tokenize(segment)
         return words if "".join(words) == segment else restore_lost_text(segment, words)

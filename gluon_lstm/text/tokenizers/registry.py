@@ -32,9 +32,14 @@ TOKENIZERS = tuple(name for name, kind in TOKENIZER_CLASSES.items() if not kind.
 
 def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
     """Return the tokenizer with this name. Raises ValueError for an unknown name."""
+    return tokenizer_class(name)(user_dictionary)
+
+
+def tokenizer_class(name: str) -> type[Tokenizer]:
+    """Return the class of the tokenizer with this name. Raises ValueError for an unknown name."""
     if name not in TOKENIZER_CLASSES:
         raise ValueError(f"unknown tokenizer {name!r}: use one of {', '.join(TOKENIZER_CLASSES)}")
-    return TOKENIZER_CLASSES[name](user_dictionary)
+    return TOKENIZER_CLASSES[name]
 
 
 def accepts_raw(name: str) -> bool:
