@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers import japan, posts_of, refusal, save
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError, read_dated_posts
@@ -120,6 +120,7 @@ def test_usual_delimiter_of_the_extension_is_preferred(tmp_path):
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
     end=st.sampled_from(["\n", "\r\n"]),
 )
+@example(posts=["\ufdd1", "\r\ufdd1r\ufdd1m"], delimiter="comma", extension="csv", quoting=csv.QUOTE_MINIMAL, end="\n")
 def test_any_posts_round_trip_with_any_delimiter(posts, delimiter, extension, quoting, end):
     rows = [[str(number), post, "終"] for number, post in enumerate(posts)]
     how = {"delimiter": DELIMITERS[delimiter], "quoting": quoting, "lineterminator": end}

@@ -18,7 +18,8 @@ from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 
 DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w "\\\r\n])"?[\r\n]*')  # first line that Excel writes and reads
-_RETURN = "\ufdd1"  # placeholder of a CR: a Unicode noncharacter, reserved for internal use
+_MARK = "\ufdd1"  # a Unicode noncharacter, reserved for internal use
+_RETURN, _MARK_IN_TEXT = _MARK + "r", _MARK + "m"  # placeholders of a CR, and of itself in a text
 _NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
 _MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
 
@@ -35,6 +36,7 @@ def lines_of_table(lines: Iterator[str]) -> Iterator[str]:
 
     Python's csv writes such cells with lineterminator LF. The CR is replaced by _RETURN, which `RowReader` undoes.
     """
+    lines = (line.replace(_MARK, _MARK_IN_TEXT) for line in lines)
     first = next(lines, "")
     yield first
     if first.endswith("\r"):
@@ -130,8 +132,8 @@ class RowReader:
             line, self._line = self._line, self._line + len(self._row)
             if cells:
                 self._check(line, cells)
-                if _RETURN in self._row[0] or (len(self._row) > 1 and _RETURN in "".join(self._row)):
-                    cells = [cell.replace(_RETURN, "\r") for cell in cells]
+                if _MARK in self._row[0] or (len(self._row) > 1 and _MARK in "".join(self._row)):
+                    cells = [cell.replace(_RETURN, "\r").replace(_MARK_IN_TEXT, _MARK) for cell in cells]
                 yield Row(line, cells)
             self._row, self._length = [], 0
 
