@@ -220,10 +220,21 @@ def gemm_tn(A, a_row, B, b_panel, out):  # type: ignore[no-untyped-def]
 
 @jit(f"(float32[:, :], {PACKED}, int64, int64)")
 def pack(matrix, out, panel, row):  # type: ignore[no-untyped-def]
-    """Copy a matrix (R, C), any strides, into the panels of `out` from `panel` on and their rows from `row` on."""
+    """Copy a matrix (R, C), any strides, into the panels of `out` from `panel` on and their rows from `row` on.
+
+    Row by row: the matrix is not in a cache, and memory is read fastest in order.
+    """
     R, C = matrix.shape
-    for j in range(num_panels(C)):
-        columns = matrix[:, j * NR : min((j + 1) * NR, C)]
-        for r in range(R):
-            for v in range(columns.shape[1]):
-                out[panel + j, row + r, v] = columns[r, v]
+    full_panels, tail = divmod(C, NR)
+    for r in range(R):
+        for j in range(full_panels):
+            for v in range(NR):
+                out[panel + j, row + r, v] = matrix[r, j * NR + v]
+        for v in range(tail):
+            out[panel + full_panels, row + r, v] = matrix[r, full_panels * NR + v]
+
+
+def pack_transposed(matrix: np.ndarray, out: np.ndarray, panel: int, row: int) -> None:
+    """Copy the transpose (C, R) of a matrix (R, C) as `pack` does: NR rows of the matrix, one panel, at a time."""
+    for r in range(0, len(matrix), NR):
+        pack(matrix[r : r + NR].T, out, panel + r // NR, row)

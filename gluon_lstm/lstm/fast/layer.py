@@ -12,7 +12,7 @@ import numpy as np
 
 from gluon_lstm.config import PEEPHOLE_GATES, ModelConfig
 from gluon_lstm.lstm.fast import kernels
-from gluon_lstm.lstm.fast.gemm import NR, gemm, gemm_tn, num_panels, pack, packed_zeros, unpack
+from gluon_lstm.lstm.fast.gemm import NR, gemm, gemm_tn, num_panels, pack, pack_transposed, packed_zeros, unpack
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 
 TASK_FLOPS = 1 << 27  # floating point operations of a task, about a millisecond of one core
@@ -72,9 +72,9 @@ class FastLayer:
     def pack_transposed(self, W: Arrays) -> None:
         """Pack the transposed weights of the backward pass."""
         for gate, panel in self.gate_panels.items():
-            pack(self._array(W, f"Wh{gate}").T, self.Wh_t, 0, panel * NR)
+            pack_transposed(self._array(W, f"Wh{gate}"), self.Wh_t, 0, panel * NR)
             if not self.first:
-                pack(self._array(W, f"Wx{gate}").T, self.Wx_t, 0, panel * NR)
+                pack_transposed(self._array(W, f"Wx{gate}"), self.Wx_t, 0, panel * NR)
 
     def embed(self, W: Arrays, x: np.ndarray, input_mask: np.ndarray, rows: slice) -> None:
         """Write the input projections of ids x (R,) into some rows of `gates`."""

@@ -23,14 +23,13 @@ import numpy as np
 from gluon_lstm.compat import mx
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.lstm.fast import kernels
-from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, packed_zeros
+from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, pack_transposed, packed_zeros
 from gluon_lstm.lstm.fast.inplace_function import InplaceFunction, as_numpy_view, ndarray
 from gluon_lstm.lstm.fast.layer import FastLayer, submit_gemm_tn
 from gluon_lstm.lstm.fast.tasks import Task, TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
 
 CHUNK_ROWS = 256  # rows of a chunk: more rows make a product faster, fewer let the other threads start earlier
-PANELS_PER_TASK = 16  # panels of the output weights packed by one task
 
 
 def loss(x: Any, y: Any, h: Any, c: Any, W: Parameters, input_mask: Any = None, hidden_mask: Any = None) -> Any:
@@ -81,7 +80,7 @@ class _Window(InplaceFunction):
             inputs_ready = [
                 tasks.submit(b.layers[0].embed, W, self.x[rows], self.input_mask[rows], rows) for rows in b.rows
             ]
-            packing += [tasks.submit(b.pack_output_weights, W, columns) for columns in b.output_columns]
+            packing += [tasks.submit(b.pack_output_weights, W, rows) for rows in b.weight_rows]
             for layer in b.layers:
                 tasks.submit(layer.pack_transposed, W)
             tasks.result(packing[0])
@@ -182,20 +181,20 @@ class _Buffers:
         self.size = (config, T, N, V)
         self.chunks = _chunks(T, N)
         self.rows = [slice(steps.start * N, steps.stop * N) for steps in self.chunks]
-        columns = PANELS_PER_TASK * NR
-        self.output_columns = [slice(at, min(at + columns, V)) for at in range(0, V, columns)]
-        self.layers = [FastLayer(config, number, T, N) for number in range(1, config.layers + 1)]
         H = config.hidden
+        self.weight_rows = [slice(at, min(at + NR, H)) for at in range(0, H, NR)]
+        self.layers = [FastLayer(config, number, T, N) for number in range(1, config.layers + 1)]
         self.Why, self.by = packed_zeros(num_panels(H) * NR, V), packed_zeros(1, V)
         self.Why_t = packed_zeros(num_panels(V) * NR, H)
         self.z = packed_zeros(T * N, V)  # the logits, then dL/d(logits)
         self.dby = np.zeros((len(self.chunks), num_panels(V), NR), np.float32)
 
-    def pack_output_weights(self, W: dict[str, np.ndarray], columns: slice) -> None:
-        """Pack some columns of Why, plain and transposed, and of by."""
-        pack(W["Why"][:, columns], self.Why, columns.start // NR, 0)
-        pack(W["Why"][:, columns].T, self.Why_t, 0, columns.start)
-        pack(W["by"][None, columns], self.by, columns.start // NR, 0)
+    def pack_output_weights(self, W: dict[str, np.ndarray], rows: slice) -> None:
+        """Pack at most NR rows of Why, plain and transposed, and with the first rows by."""
+        pack(W["Why"][rows], self.Why, 0, rows.start)
+        pack_transposed(W["Why"][rows], self.Why_t, rows.start // NR, 0)
+        if not rows.start:
+            pack(W["by"][None], self.by, 0, 0)
 
     @classmethod
     def acquire(cls, *size: Any) -> _Buffers:
