@@ -13,6 +13,7 @@ from typing import Any, Union
 from gluon_lstm.files import RUN_FILES, check_outputs
 from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
+from gluon_lstm.system import paused_gc
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
@@ -94,17 +95,20 @@ def train(
         import_module("gluon_lstm.compat")  # raises MXNetMissing, before the text is read
     if run.ctx not in ("auto", "cpu"):
         _choose_device(run.ctx)  # refused before the text is read
-    compiling = precompile.start() if chosen.implementation != "scratch" else []
+    compiling = precompile.start() if chosen.implementation != "scratch" else None
     try:
         corpus = prepare(paths, settings, corpus_options, notice, progress)
+        with paused_gc():
+            ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process
+            import_module("gluon_lstm.lstm.fast.jit")  # Numba
+        precompile.wait(compiling)
     except BaseException:  # a text that is refused, or Ctrl-C
         precompile.stop(compiling)
         raise
-    ctx = _choose_device(run.ctx)  # imports MXNet: its engine threads do not survive the fork of a tokenizer process
 
-    precompile.wait(compiling)
-    from gluon_lstm.training import session
-    from gluon_lstm.training.schedule import Schedule
+    with paused_gc():
+        from gluon_lstm.training import session  # reads the machine code of the kernels
+        from gluon_lstm.training.schedule import Schedule
 
     schedule = Schedule(checkpoint_minutes=run.checkpoint_minutes)
     session.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume)

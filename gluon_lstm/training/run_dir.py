@@ -129,7 +129,7 @@ class RunDirectory:
 
     def save_beside(self, state: Checkpoint, model: Model) -> None:
         """Save a checkpoint like `save`, of a copy of the arrays and in a thread; `wait` must be called."""
-        arrays = {name: array.copy() for name, array in {**model.arrays, **state.arrays}.items()}
+        arrays = {name: _copy(array) for name, array in {**model.arrays, **state.arrays}.items()}
         copied = replace(model, arrays={name: arrays[name] for name in model.arrays})
         copied_state = replace(state, state=deepcopy(state.state), arrays={name: arrays[name] for name in state.arrays})
         thread = ThreadPoolExecutor(1)
@@ -176,3 +176,8 @@ class RunDirectory:
     def draw(self, baselines: dict[str, float]) -> None:
         """Plot the history to curve.png. Raises OSError."""
         history.draw(self.history.records, self.out / CURVE, baselines)
+
+
+def _copy(array: np.ndarray) -> np.ndarray:
+    """Return a copy. Zeros, such as the moments of Adam before the first update, take no memory and no time."""
+    return array.copy() if array.any() else np.zeros_like(array)

@@ -146,7 +146,7 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
 
 # microkernel_4, _2 and _1: edge kernels for the last rows, fewer than MR. Measured on AVX-512 with H = 256; in brackets
 # without _4 and _2: product of a step 76 us (103) at N = 15, 148 us (176) at N = 31, 145 us (145) at N = 32; a training
-# step at N = 13 57 ms (66). The compile time, 13 s in all, is the same.
+# step at N = 13 57 ms (66). The compile time, 6 s in all, is the same.
 microkernel, microkernel_4, microkernel_2, microkernel_1 = map(_microkernel, (MR, 4, 2, 1))
 
 

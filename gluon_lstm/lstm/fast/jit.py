@@ -21,7 +21,7 @@ from gluon_lstm.lstm.fast.precompile import COMPILED_SOURCES
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 
 
-def selected(name: str) -> bool:
+def selected() -> bool:
     """Return whether a kernel is compiled when it is imported: all, except in the processes of `precompile`."""
     return True
 
@@ -60,7 +60,7 @@ def jit(signature: str) -> Callable[[Callable[..., Any]], Any]:
         dispatcher = njit(**OPTIONS)(function)
         try:
             dispatcher._cache = _Cache(function)
-            if not selected(function.__name__):
+            if not selected():
                 return dispatcher  # compiled when another kernel calls it
             dispatcher.compile(signature)
         except (RuntimeError, OSError):  # no cache directory, or a full disk

@@ -10,7 +10,8 @@ at `offset` and writes the new one at `offset + size`. Columns beyond H or V are
 
 Guarantees: all kernels release the GIL. NaN propagates. The error of exp is at most 1.5e-7 of its value (within
 [-87, 88]), that of sigmoid 2e-7 and that of tanh 3e-7. A loop writes one or two arrays only, so that LLVM can check
-that they do not overlap, and vectorizes the loop.
+that they do not overlap, and vectorizes the loop. Arrays are copied in loops: `a[:] = b` takes 1.6 s to compile, for
+the message of its error.
 """
 
 from __future__ import annotations
@@ -73,18 +74,17 @@ def embed(Wx, x, input_mask, b, out, panel, row):  # type: ignore[no-untyped-def
             out[panel + full_panels, row + r, j] = Wx_r[full_panels * NR + j] * mask_r + b[full_panels * NR + j]
 
 
-@jit(f"(int64, int64, {', '.join([MATRIX] * 4)}, {PACKED}, boolean)")
-def step(offset, size, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """Compute one LSTM step: the pre-activations of i f o g in `gates` become the gates; write c, tanh_c and h.
+@njit(inline="always", **OPTIONS)
+def step(t, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute step t of an LSTM: the pre-activations of i f o g in `gates` become the gates; write c, tanh_c and h.
 
     `gates` holds the panels of i, f, o and g after one another. tanh_c holds what the output gate multiplies: tanh(c),
     or c without `output_tanh`. Wc: the diagonal peepholes of i f o (3, panels, NR), or none (0, ...).
     """
-    panels = len(h)
-    rows, next_rows = slice(offset, offset + size), slice(offset + size, offset + 2 * size)
+    panels, size = len(h), h.shape[2]
     for p in range(panels):
-        i, f, o, g = gates[p, rows], gates[panels + p, rows], gates[2 * panels + p, rows], gates[3 * panels + p, rows]
-        c_prev, c_p, tanh_c_p, h_p = c[p, rows], c[p, next_rows], tanh_c[p, rows], h[p, next_rows]
+        i, f, o, g = gates[p, t], gates[panels + p, t], gates[2 * panels + p, t], gates[3 * panels + p, t]
+        c_prev, c_p, tanh_c_p, h_p = c[p, t], c[p, t + 1], tanh_c[p, t], h[p, t + 1]
         if len(Wc):
             for n in range(0, size, NR):
                 for j in range(NR):
@@ -108,23 +108,23 @@ def step(offset, size, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no
             for n in range(size):
                 tanh_c_p[n] = tanh(c_p[n])
         else:
-            tanh_c_p[:] = c_p
+            for n in range(size):
+                tanh_c_p[n] = c_p[n]
         for n in range(size):
             h_p[n] = o[n] * tanh_c_p[n]
 
 
-@jit(f"(int64, int64, {', '.join([MATRIX] * 5)}, {PACKED}, boolean)")
-def step_backward(offset, size, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
-    """Compute the gradients of one LSTM step: `gates` becomes dL/d(pre-activations), and dc[t] becomes dc[t-1].
+@njit(inline="always", **OPTIONS)
+def step_backward(t, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+    """Compute the gradients of step t of an LSTM: `gates` becomes dL/d(pre-activations), and dc[t] becomes dc[t-1].
 
-    dh: dL/dh[t]. dc (panels, size): dL/dc[t] before, dL/dc[t-1] after.
+    dh: dL/dh[t]. dc (panels, N * NR): dL/dc[t] before, dL/dc[t-1] after.
     """
-    panels = len(dc)
-    rows = slice(offset, offset + size)
+    panels, size = dc.shape
     through_tanh = ONE if output_tanh else np.float32(0)
     for p in range(panels):
-        i, f, o, g = gates[p, rows], gates[panels + p, rows], gates[2 * panels + p, rows], gates[3 * panels + p, rows]
-        c_prev, tanh_c_p, dh_p, dc_p = c[p, rows], tanh_c[p, rows], dh[p, rows], dc[p]
+        i, f, o, g = gates[p, t], gates[panels + p, t], gates[2 * panels + p, t], gates[3 * panels + p, t]
+        c_prev, tanh_c_p, dh_p, dc_p = c[p, t], tanh_c[p, t], dh[p, t], dc[p]
         for n in range(size):
             dc_p[n] += dh_p[n] * o[n] * (ONE - through_tanh * tanh_c_p[n] * tanh_c_p[n])
         for n in range(size):
@@ -147,23 +147,23 @@ def step_backward(offset, size, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # t
                     dc_p[n + j] += i[n + j] * Wc[0, p, j] + f[n + j] * Wc[1, p, j]
 
 
-@jit(f"(int64, int64, {MATRIX}, {MATRIX}, {MATRIX})")
-def step_rnn(offset, size, gates, c, h):  # type: ignore[no-untyped-def]
-    """Compute one step of a simple RNN: h = tanh(pre-activations in `gates`); c is copied."""
+@njit(inline="always", **OPTIONS)
+def step_rnn(t, gates, c, h):  # type: ignore[no-untyped-def]
+    """Compute step t of a simple RNN: h = tanh(pre-activations in `gates`); c is copied."""
     for p in range(len(h)):
-        c[p, offset + size : offset + 2 * size] = c[p, offset : offset + size]
-        a_p, h_p = gates[p, offset : offset + size], h[p, offset + size : offset + 2 * size]
-        for n in range(size):
+        a_p, c_prev, c_p, h_p = gates[p, t], c[p, t], c[p, t + 1], h[p, t + 1]
+        for n in range(len(a_p)):
+            c_p[n] = c_prev[n]
+        for n in range(len(a_p)):
             h_p[n] = tanh(a_p[n])
 
 
-@jit(f"(int64, int64, {MATRIX}, {MATRIX}, {MATRIX})")
-def step_rnn_backward(offset, size, gates, h, dh):  # type: ignore[no-untyped-def]
-    """Compute the gradients of one simple RNN step: `gates` becomes dL/d(pre-activations)."""
+@njit(inline="always", **OPTIONS)
+def step_rnn_backward(t, gates, h, dh):  # type: ignore[no-untyped-def]
+    """Compute the gradients of step t of a simple RNN: `gates` becomes dL/d(pre-activations)."""
     for p in range(len(h)):
-        a_p, h_p = gates[p, offset : offset + size], h[p, offset + size : offset + 2 * size]
-        dh_p = dh[p, offset : offset + size]
-        for n in range(size):
+        a_p, h_p, dh_p = gates[p, t], h[p, t + 1], dh[p, t]
+        for n in range(len(a_p)):
             a_p[n] = dh_p[n] * (ONE - h_p[n] * h_p[n])
 
 
@@ -174,15 +174,16 @@ def forward_steps(begin, end, N, Wh, gates, c, tanh_c, h, Wc, output_tanh):  # t
     On entry `gates` holds the input projections of these steps.
     """
     size = N * NR
-    flat_gates, flat_c, flat_tanh_c, flat_h = (
-        gates.reshape(len(gates), -1), c.reshape(len(c), -1), tanh_c.reshape(len(tanh_c), -1), h.reshape(len(h), -1),
+    gates_t, c_t, tanh_c_t, h_t = (
+        gates.reshape(len(gates), -1, size), c.reshape(len(c), -1, size), tanh_c.reshape(len(tanh_c), -1, size),
+        h.reshape(len(h), -1, size),
     )  # fmt: skip
     for t in range(begin, end):
         gemm(h, t * N, N, Wh, gates, gates, t * N)
         if len(gates) == len(h):
-            step_rnn(t * size, size, flat_gates, flat_c, flat_h)
+            step_rnn(t, gates_t, c_t, h_t)
         else:
-            step(t * size, size, flat_gates, flat_c, flat_tanh_c, flat_h, Wc, output_tanh)
+            step(t, gates_t, c_t, tanh_c_t, h_t, Wc, output_tanh)
 
 
 @jit(f"(int64, int64, int64, {', '.join([PACKED] * 8)}, boolean)")
@@ -192,17 +193,17 @@ def backward_steps(begin, end, N, Wh_t, gates, c, tanh_c, h, dh, dc, Wc, output_
     On entry `dh` holds the gradient from the layer above, and at the last step of the window also that of the last h.
     """
     size = N * NR
-    flat_gates, flat_c, flat_tanh_c, flat_h, flat_dh, flat_dc = (
-        gates.reshape(len(gates), -1), c.reshape(len(c), -1), tanh_c.reshape(len(tanh_c), -1), h.reshape(len(h), -1),
-        dh.reshape(len(dh), -1), dc.reshape(len(dc), -1),
+    gates_t, c_t, tanh_c_t, h_t, dh_t, dc_t = (
+        gates.reshape(len(gates), -1, size), c.reshape(len(c), -1, size), tanh_c.reshape(len(tanh_c), -1, size),
+        h.reshape(len(h), -1, size), dh.reshape(len(dh), -1, size), dc.reshape(len(dc), size),
     )  # fmt: skip
     for t in range(end - 1, begin - 1, -1):
         if (t + 1) * N < gates.shape[1]:
             gemm(gates, (t + 1) * N, N, Wh_t, dh, dh, t * N)
         if len(gates) == len(h):
-            step_rnn_backward(t * size, size, flat_gates, flat_h, flat_dh)
+            step_rnn_backward(t, gates_t, h_t, dh_t)
         else:
-            step_backward(t * size, size, flat_gates, flat_c, flat_tanh_c, flat_dh, flat_dc, Wc, output_tanh)
+            step_backward(t, gates_t, c_t, tanh_c_t, dh_t, dc_t, Wc, output_tanh)
 
 
 @jit(f"({PACKED}, int64, {MATRIX}, {PACKED}, int64)")
@@ -220,31 +221,6 @@ def apply_mask(A, a_row, mask, out, out_row):  # type: ignore[no-untyped-def]
                 out_r[j] = A_r[j] * mask_r[j]
 
 
-@jit(f"({PACKED}, int64, {PACKED}, int64, float32[::1])")
-def peephole_gradient(dgates, panel, c, c_row, dWc):  # type: ignore[no-untyped-def]
-    """Write dWc (H,) of one gate: the column sums of dgates * c, elementwise.
-
-    dgates: all rows, the panels of the gate from `panel` on. c: as many rows from `c_row` on.
-    """
-    for begin in range(0, len(dWc), NR):
-        dgates_p, c_p, sums = dgates[panel + begin // NR], c[begin // NR, c_row:], dWc[begin : begin + NR]
-        sums[:] = 0
-        for r in range(len(dgates_p)):
-            for j in range(len(sums)):
-                sums[j] += dgates_p[r, j] * c_p[r, j]
-
-
-@jit(f"({PACKED}, int64, float32[::1])")
-def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
-    """Write the column sums of A, from its panel `panel` on, into out (C,)."""
-    for begin in range(0, len(out), NR):
-        A_p, sums = A[panel + begin // NR], out[begin : begin + NR]
-        sums[:] = 0
-        for r in range(len(A_p)):
-            for j in range(len(sums)):
-                sums[j] += A_p[r, j]
-
-
 @jit(f"float64({PACKED}, int64, int32[::1], int64, float32, {MATRIX})")
 def softmax_cross_entropy(z, z_row, y, V, scale, dby):  # type: ignore[no-untyped-def]
     """Return the summed cross-entropy of logits z[z_row : z_row + R] and ids y (R,); z becomes its gradient.
@@ -255,44 +231,49 @@ def softmax_cross_entropy(z, z_row, y, V, scale, dby):  # type: ignore[no-untype
     dby[:] = 0
     last = len(z) - 1
     last_width = V - last * NR  # columns of the last panel that are in the vocabulary
+    panels = z.reshape(len(z), -1)
     scratch = np.empty((2, SOFTMAX_ROWS * NR), np.float32)
     for begin in range(0, len(y), SOFTMAX_ROWS):
         rows = min(SOFTMAX_ROWS, len(y) - begin)
+        size, offset = rows * NR, (z_row + begin) * NR
         # NR partial results for each row, one for each column of a panel, then the result of the row in all NR places
-        maximum, total = scratch[0, : rows * NR], scratch[1, : rows * NR]
-        maximum[:] = -np.inf
-        total[:] = 0
-        for p in range(last + 1):
-            z_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1)
-            if p == last:
-                for r in range(rows):
-                    z_p[r * NR + last_width : (r + 1) * NR] = -np.inf
-            for n in range(len(z_p)):
+        maximum, total = scratch[0, :size], scratch[1, :size]
+        for n in range(size):
+            maximum[n] = -np.inf
+            total[n] = 0
+        for r in range(rows):
+            for j in range(last_width, NR):
+                z[last, z_row + begin + r, j] = -np.inf
+        for p in range(len(z)):
+            z_p = panels[p, offset : offset + size]
+            for n in range(size):
                 maximum[n] = z_p[n] if z_p[n] > maximum[n] else maximum[n]
         for r in range(rows):
             partial = maximum[r * NR : (r + 1) * NR]
-            partial[:] = partial.max()
+            row_maximum = partial[0]
+            for j in range(NR):
+                row_maximum = partial[j] if partial[j] > row_maximum else row_maximum
+            partial[:] = row_maximum
             target = y[begin + r]
-            loss += partial[0] - z[target // NR, z_row + begin + r, target % NR]
-        for p in range(last + 1):
-            z_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1)
-            for n in range(len(z_p)):
+            loss += row_maximum - z[target // NR, z_row + begin + r, target % NR]
+        for p in range(len(z)):
+            z_p = panels[p, offset : offset + size]
+            for n in range(size):
                 e = exp(z_p[n] - maximum[n])
                 z_p[n] = e
                 total[n] += e
-            if p == last:  # exp is clipped above 0; its values in the padding are too small to change `total`
-                for r in range(rows):
-                    z_p[r * NR + last_width : (r + 1) * NR] = 0
         for r in range(rows):
+            for j in range(last_width, NR):  # exp is clipped above 0; these values are too small to change `total`
+                z[last, z_row + begin + r, j] = 0
             partial = total[r * NR : (r + 1) * NR]
             row_total = partial.sum()
             loss += math.log(np.float64(row_total))
             partial[:] = scale / row_total
-        for p in range(last + 1):
-            z_p, dby_p = z[p, z_row + begin : z_row + begin + rows].reshape(-1), dby[p]
-            for n in range(len(z_p)):
+        for p in range(len(z)):
+            z_p, dby_p = panels[p, offset : offset + size], dby[p]
+            for n in range(size):
                 z_p[n] *= total[n]
-            for n in range(0, len(z_p), NR):
+            for n in range(0, size, NR):
                 for j in range(NR):
                     dby_p[j] += z_p[n + j]
         for r in range(rows):

@@ -140,17 +140,19 @@ class FastLayer:
         """
         for gate, panel in self.gate_panels.items():
             submit_gemm_tn(tasks, self.h, 0, self.gates, panel, self._array(grads, f"Wh{gate}"))
+        if below is not None or len(self.Wc):
+            from gluon_lstm.lstm.fast import variant_kernels
         for gate, panel in self.gate_panels.items():
             dWx, db = self._array(grads, f"Wx{gate}"), self._array(grads, f"b{gate}")
             if below is None:
                 tasks.submit(kernels.embedding_gradient, self.gates, panel, x, input_mask, dWx, db)
             else:
                 submit_gemm_tn(tasks, below[0], below[1], self.gates, panel, dWx)
-                tasks.submit(kernels.sum_columns, self.gates, panel, db)
+                tasks.submit(variant_kernels.sum_columns, self.gates, panel, db)
         for k, c_row in zip(range(len(self.Wc)), (0, 0, self.N)):  # i, f: the previous c; o: the new c
             gate = PEEPHOLE_GATES[k]
             dWc = self._array(grads, f"Wc{gate}")
-            tasks.submit(kernels.peephole_gradient, self.gates, self.gate_panels[gate], self.c, c_row, dWc)
+            tasks.submit(variant_kernels.peephole_gradient, self.gates, self.gate_panels[gate], self.c, c_row, dWc)
 
 
 def submit_gemm_tn(tasks: TaskGroup, A: np.ndarray, a_row: int, B: np.ndarray, b_panel: int, out: np.ndarray) -> None:

@@ -6,42 +6,82 @@ and imports MXNet; then it imports the kernels from there.
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Callable
 
-COMPILED_SOURCES = ("gemm.py", "jit.py", "kernels.py", "optimizer_kernels.py")  # sources of machine code
-FIRST_HALF = ("gemm", "step", "step_rnn", "forward_steps")  # kernels that take half of the compile time
+COMPILED_SOURCES = (  # sources of machine code
+    "gemm.py", "jit.py", "kernels.py", "optimizer_kernels.py", "variant_kernels.py",
+)  # fmt: skip
+MAX_KERNELS = 256  # kernels are numbered by single bytes
 _HERE = Path(__file__).parent
 _PROGRAM = """
 import sys
 sys.path[:] = {path!r}
-from gluon_lstm.lstm.fast import jit
-jit.selected = lambda name: (name in {first_half!r}) == {is_first!r}
-import gluon_lstm.lstm.fast.kernels, gluon_lstm.lstm.fast.optimizer_kernels
+from gluon_lstm.lstm.fast import precompile
+precompile.compile_kernels()
 """
 
 
-def start() -> list[subprocess.Popen[bytes]]:
+def start() -> subprocess.Popen[bytes] | None:
     """Start the processes, if the machine code next to the sources is missing or older than these.
 
-    Elsewhere Numba keeps it in the user's cache directory, and this process compiles what is missing there.
+    Elsewhere Numba keeps it in the user's cache directory, and this process compiles what is missing there. Returns the
+    first process, which ends after the second and leads their process group.
     """
     if os.environ.get("NUMBA_CACHE_DIR") or not sys.executable or not os.access(_HERE, os.W_OK) or is_compiled():
-        return []
-    processes: list[subprocess.Popen[bytes]] = []
+        return None
+    command = [sys.executable, "-c", _PROGRAM.format(path=list(map(str, sys.path)))]
     with suppress(OSError):
-        for is_first in (True, False):
-            code = _PROGRAM.format(path=list(map(str, sys.path)), first_half=FIRST_HALF, is_first=is_first)
-            command = [sys.executable, "-c", code]
-            processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    return processes
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    return None
+
+
+def compile_kernels() -> None:
+    """Compile the kernels of every run in this process and a fork of it. Each takes the next when it has compiled one.
+
+    Both need Numba and `gemm`, which are loaded and compiled before the fork.
+    """
+    gc.disable()  # a tenth of the compile time
+    from gluon_lstm.lstm.fast import gemm, jit  # noqa: F401
+
+    numbers = kernel_numbers()
+    other = os.fork()
+    jit.selected = selection(numbers)
+    from gluon_lstm.lstm.fast import kernels, optimizer_kernels  # noqa: F401
+
+    if other:
+        os.waitpid(other, 0)
+
+
+def kernel_numbers() -> int:
+    """Return a pipe with the numbers of the kernels, in order: processes that share it read each number once."""
+    numbers, write_end = os.pipe()
+    os.write(write_end, bytes(range(MAX_KERNELS)))
+    return numbers
+
+
+def selection(numbers: int) -> Callable[[], bool]:
+    """Return a function that is called for each kernel, in order, and returns whether this process compiles it."""
+    called, own = -1, -1
+
+    def selected() -> bool:
+        nonlocal called, own
+        called += 1
+        if own < called:  # the last own kernel is compiled
+            own = os.read(numbers, 1)[0]
+        return own == called
+
+    return selected
 
 
 def is_compiled(folder: Path = _HERE) -> bool:
-    """Return whether there is machine code of every source, for this Python and newer than the sources."""
+    """Return whether the machine code that every run needs exists, for this Python and newer than the sources."""
     tag = f"py{sys.version_info.major}{sys.version_info.minor}"
     newest = max((folder / name).stat().st_mtime for name in COMPILED_SOURCES)
     for kernel in ("kernels.forward_steps", "kernels.backward_steps", "optimizer_kernels.adam"):
@@ -51,14 +91,15 @@ def is_compiled(folder: Path = _HERE) -> bool:
     return True
 
 
-def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+def stop(process: subprocess.Popen[bytes] | None) -> None:
     """End the processes. What they have compiled so far stays in the cache."""
-    for process in processes:
-        process.kill()
+    if process:
+        with suppress(OSError):  # they have ended
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def wait(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Wait until the processes have ended. What one has not compiled is compiled where it is imported."""
-    for process in processes:
+def wait(process: subprocess.Popen[bytes] | None) -> None:
+    """Wait until the processes have ended. What they have not compiled is compiled where it is imported."""
+    if process:
         process.wait()
