@@ -85,24 +85,25 @@ def train(
         raise TypeError(f"train has no option {', '.join(values)}")
 
     from gluon_lstm.lstm.fast import precompile
-    from gluon_lstm.text.corpus import prepare  # NumPy, after the command line has set its threads
-    from gluon_lstm.training.run_dir import check_free
 
-    inputs = [file.path for file in files_to_read(paths, reading)]
-    check_outputs([out / name for name in RUN_FILES], filter(None, [*inputs, dictionary.user_dictionary]))
-    check_free(out, run.resume)
-    if find_spec("mxnet") is None:
-        import_module("gluon_lstm.compat")  # raises MXNetMissing, before the text is read
-    if run.ctx not in ("auto", "cpu"):
-        _choose_device(run.ctx)  # refused before the text is read
     compiling = precompile.start() if chosen.implementation != "scratch" else None
     try:
+        from gluon_lstm.text.corpus import prepare  # NumPy, after the command line has set its threads
+        from gluon_lstm.training.run_dir import check_free
+
+        inputs = [file.path for file in files_to_read(paths, reading)]
+        check_outputs([out / name for name in RUN_FILES], filter(None, [*inputs, dictionary.user_dictionary]))
+        check_free(out, run.resume)
+        if find_spec("mxnet") is None:
+            import_module("gluon_lstm.compat")  # raises MXNetMissing, before the text is read
+        if run.ctx not in ("auto", "cpu"):
+            _choose_device(run.ctx)  # refused before the text is read
         corpus = prepare(paths, settings, corpus_options, notice, progress)
         with paused_gc():
             ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process
             import_module("gluon_lstm.lstm.fast.jit")  # Numba
         precompile.wait(compiling)
-    except BaseException:  # a text that is refused, or Ctrl-C
+    except BaseException:  # a refusal, or Ctrl-C
         precompile.stop(compiling)
         raise
 

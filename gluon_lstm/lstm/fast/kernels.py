@@ -147,26 +147,6 @@ def step_backward(t, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # type: ignore
                     dc_p[n + j] += i[n + j] * Wc[0, p, j] + f[n + j] * Wc[1, p, j]
 
 
-@njit(inline="always", **OPTIONS)
-def step_rnn(t, gates, c, h):  # type: ignore[no-untyped-def]
-    """Compute step t of a simple RNN: h = tanh(pre-activations in `gates`); c is copied."""
-    for p in range(len(h)):
-        a_p, c_prev, c_p, h_p = gates[p, t], c[p, t], c[p, t + 1], h[p, t + 1]
-        for n in range(len(a_p)):
-            c_p[n] = c_prev[n]
-        for n in range(len(a_p)):
-            h_p[n] = tanh(a_p[n])
-
-
-@njit(inline="always", **OPTIONS)
-def step_rnn_backward(t, gates, h, dh):  # type: ignore[no-untyped-def]
-    """Compute the gradients of step t of a simple RNN: `gates` becomes dL/d(pre-activations)."""
-    for p in range(len(h)):
-        a_p, h_p, dh_p = gates[p, t], h[p, t + 1], dh[p, t]
-        for n in range(len(a_p)):
-            a_p[n] = dh_p[n] * (ONE - h_p[n] * h_p[n])
-
-
 @jit(f"(int64, int64, int64, {', '.join([PACKED] * 6)}, boolean)")
 def forward_steps(begin, end, N, Wh, gates, c, tanh_c, h, Wc, output_tanh):  # type: ignore[no-untyped-def]
     """Compute the steps begin <= t < end of N rows each: gates[t] += h[t-1] Wh, then `step`.
@@ -180,30 +160,24 @@ def forward_steps(begin, end, N, Wh, gates, c, tanh_c, h, Wc, output_tanh):  # t
     )  # fmt: skip
     for t in range(begin, end):
         gemm(h, t * N, N, Wh, gates, gates, t * N)
-        if len(gates) == len(h):
-            step_rnn(t, gates_t, c_t, h_t)
-        else:
-            step(t, gates_t, c_t, tanh_c_t, h_t, Wc, output_tanh)
+        step(t, gates_t, c_t, tanh_c_t, h_t, Wc, output_tanh)
 
 
-@jit(f"(int64, int64, int64, {', '.join([PACKED] * 8)}, boolean)")
-def backward_steps(begin, end, N, Wh_t, gates, c, tanh_c, h, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
+@jit(f"(int64, int64, int64, {', '.join([PACKED] * 7)}, boolean)")
+def backward_steps(begin, end, N, Wh_t, gates, c, tanh_c, dh, dc, Wc, output_tanh):  # type: ignore[no-untyped-def]
     """Compute the gradients of the steps from end - 1 down to begin: dh[t] += dgates[t+1] Wh^T, then `step_backward`.
 
     On entry `dh` holds the gradient from the layer above, and at the last step of the window also that of the last h.
     """
     size = N * NR
-    gates_t, c_t, tanh_c_t, h_t, dh_t, dc_t = (
+    gates_t, c_t, tanh_c_t, dh_t, dc_t = (
         gates.reshape(len(gates), -1, size), c.reshape(len(c), -1, size), tanh_c.reshape(len(tanh_c), -1, size),
-        h.reshape(len(h), -1, size), dh.reshape(len(dh), -1, size), dc.reshape(len(dc), size),
+        dh.reshape(len(dh), -1, size), dc.reshape(len(dc), size),
     )  # fmt: skip
     for t in range(end - 1, begin - 1, -1):
         if (t + 1) * N < gates.shape[1]:
             gemm(gates, (t + 1) * N, N, Wh_t, dh, dh, t * N)
-        if len(gates) == len(h):
-            step_rnn_backward(t, gates_t, h_t, dh_t)
-        else:
-            step_backward(t, gates_t, c_t, tanh_c_t, dh_t, dc_t, Wc, output_tanh)
+        step_backward(t, gates_t, c_t, tanh_c_t, dh_t, dc_t, Wc, output_tanh)
 
 
 @jit(f"({PACKED}, int64, {MATRIX}, {PACKED}, int64)")

@@ -29,6 +29,7 @@ class FastLayer:
             gate: k * num_panels(self.H) for k, gate in enumerate(self.cell.fused_gate_order)
         }
         G = len(self.gate_panels)
+        self.is_rnn = G == 1
 
         def gate_zeros(rows: int) -> np.ndarray:
             return np.concatenate([packed_zeros(rows, self.H)] * G)
@@ -46,12 +47,6 @@ class FastLayer:
         self.dh, self.dh_last = packed_zeros(T * N, self.H), packed_zeros(N, self.H)
         self.dc = packed_zeros(N, self.H)
         self.zero_bias = packed_zeros(1, self.H)
-        self.forward_args = (
-            N, self.Wh, self.gates, self.c, self.tanh_c, self.h, self.Wc, self.cell.output_tanh,
-        )  # fmt: skip
-        self.backward_args = (
-            N, self.Wh_t, self.gates, self.c, self.tanh_c, self.h, self.dh, self.dc, self.Wc, self.cell.output_tanh,
-        )  # fmt: skip
 
     def _array(self, arrays: Arrays, name: str) -> np.ndarray:
         """Return this layer's array of the given name in the equations (`Whg`)."""
@@ -88,7 +83,17 @@ class FastLayer:
 
     def forward(self, steps: slice) -> None:
         """Compute some steps from the input projections in `gates`."""
-        kernels.forward_steps(steps.start, steps.stop, *self.forward_args)
+        if self.is_rnn:
+            from gluon_lstm.lstm.fast import variant_kernels
+
+            variant_kernels.forward_steps_rnn(
+                steps.start, steps.stop, self.N, self.Wh, self.gates, self.c, self.h
+            )  # fmt: skip
+        else:
+            kernels.forward_steps(
+                steps.start, steps.stop, self.N, self.Wh, self.gates, self.c, self.tanh_c, self.h, self.Wc,
+                self.cell.output_tanh,
+            )  # fmt: skip
 
     def masked_output(self, rows: slice, hidden_mask: Any) -> tuple[np.ndarray, int]:
         """Return (matrix, first row) of the hidden states passed to the next layer, with dropout applied.
@@ -118,7 +123,17 @@ class FastLayer:
         """Compute dL/d(pre-activations) of some steps from the dL/dh of the layer above in `dh`."""
         if steps.stop == self.T:
             self.dh[:, -self.N :] += self.dh_last
-        kernels.backward_steps(steps.start, steps.stop, *self.backward_args)
+        if self.is_rnn:
+            from gluon_lstm.lstm.fast import variant_kernels
+
+            variant_kernels.backward_steps_rnn(
+                steps.start, steps.stop, self.N, self.Wh_t, self.gates, self.h, self.dh
+            )  # fmt: skip
+        else:
+            kernels.backward_steps(
+                steps.start, steps.stop, self.N, self.Wh_t, self.gates, self.c, self.tanh_c, self.dh, self.dc, self.Wc,
+                self.cell.output_tanh,
+            )  # fmt: skip
 
     def input_gradient(self, rows: slice, dx: np.ndarray) -> None:
         """Write dL/d(output of the layer below) of some rows into the same rows of `dx`."""

@@ -43,20 +43,23 @@ def start() -> subprocess.Popen[bytes] | None:
 
 
 def compile_kernels() -> None:
-    """Compile the kernels of every run in this process and a fork of it. Each takes the next when it has compiled one.
+    """Compile the kernels of every run in this process and a fork of it, which need Numba only once. End both.
 
-    Both need Numba and `gemm`, which are loaded and compiled before the fork.
+    Each takes the next kernel when it has compiled one. One that calls another finds it in the cache on disk.
     """
     gc.disable()  # a tenth of the compile time
-    from gluon_lstm.lstm.fast import gemm, jit  # noqa: F401
+    from gluon_lstm.lstm.fast import jit
 
     numbers = kernel_numbers()
     other = os.fork()
-    jit.selected = selection(numbers)
-    from gluon_lstm.lstm.fast import kernels, optimizer_kernels  # noqa: F401
+    try:
+        jit.selected = selection(numbers)
+        from gluon_lstm.lstm.fast import kernels, optimizer_kernels  # noqa: F401
 
-    if other:
-        os.waitpid(other, 0)
+        if other:
+            os.waitpid(other, 0)
+    finally:
+        os._exit(0)  # at once: Python takes half a second to release what Numba holds
 
 
 def kernel_numbers() -> int:

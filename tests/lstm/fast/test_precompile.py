@@ -57,8 +57,9 @@ def test_the_processes_fill_the_cache(tmp_path):
     kernels = "from gluon_lstm.lstm.fast.jit import jit\n" + "".join(
         f"@jit('int64(int64)')\ndef kernel_{k}(x):\n    return x + {k}\n" for k in range(5)
     )
+    imports = {"kernels": "from gluon_lstm.lstm.fast import gemm\n"}
     for name in ("gemm", "kernels", "optimizer_kernels"):
-        (copy / "lstm" / "fast" / f"{name}.py").write_text(kernels, encoding="utf-8")
+        (copy / "lstm" / "fast" / f"{name}.py").write_text(imports.get(name, "") + kernels, encoding="utf-8")
     program = "from gluon_lstm.lstm.fast import precompile as p; process = p.start(); p.wait(process)"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     environment.pop("NUMBA_CACHE_DIR", None)
