@@ -11,6 +11,7 @@ import json
 
 from gluon_lstm.cli.options import MODEL, add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
     "gluon-lstm evaluate runs/mine other_posts.txt",
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    limit_blas_threads()  # steps and logits are computed on a core each
+
     from gluon_lstm.model import Model
     from gluon_lstm.sampling.evaluation import evaluate
     from gluon_lstm.text.sources.reading import ReadingOptions

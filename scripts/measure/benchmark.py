@@ -43,7 +43,7 @@ AGAINST = ("notes", "gluon", "pytorch")
 GEMM_LIBRARIES = ("numpy", "mxnet", "pytorch", "ours")
 POSTS = Path(__file__).resolve().parents[2] / "data" / "posts_ja.txt"
 
-LIMIT_BLAS_THREADS = "gluon_lstm.system:limit_blas_threads"  # setup of `train` and `generate --count N`
+LIMIT_BLAS_THREADS = "gluon_lstm.system:limit_blas_threads"  # setup of `train`, `evaluate` and `generate --count N`
 ALL_CORES = str(available_cores())
 OMP = {"OMP_NUM_THREADS": ALL_CORES}
 ENGINE_SETTINGS = [  # the fastest on this machine is selected; short runs use the first
@@ -230,12 +230,14 @@ def measure_scoring(names: Sequence[str], amount: Workload) -> dict[str, Any]:
     log("scoring")
     with ExitStack() as stack:
         participants = Participants(stack)
-        programs = {
-            name: program
-            for name in names
-            if name in SCORING
-            and (program := participants.start("generate_programs:Writing", name, SETTINGS[name][0], **WRITING_SIZE))
-        }
+        programs: dict[str, BenchProcess] = {}
+        for name in (name for name in names if name in SCORING):
+            setup = LIMIT_BLAS_THREADS if name == "ours" else ""
+            program = participants.start(
+                "generate_programs:Writing", name, SETTINGS[name][0], setup=setup, **WRITING_SIZE
+            )
+            if program:
+                programs[name] = program
         seconds: dict[str, list[float]] = {name: [] for name in programs}
         step: list[float] = []
         for _ in range(amount.rounds):
