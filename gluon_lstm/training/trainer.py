@@ -73,8 +73,8 @@ class Trainer:
         Raises TrainingError, without changing the weights, if the loss or the gradients are not finite.
         """
         loss, h, c = self.gradients(x, y, h, c)
-        mx.nd.waitall()  # MXNet must have finished before NumPy reads the arrays
         ids = np.unique(x)
+        mx.nd.waitall()  # MXNet must have finished before NumPy reads the arrays
         norm = global_norm(self.W, ids)
         scale = clip_coef(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())

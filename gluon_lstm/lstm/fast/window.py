@@ -16,6 +16,7 @@ docs/fast.md has the timeline of the tasks and the contents of each buffer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from gluon_lstm.compat import mx
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.lstm.fast import kernels
 from gluon_lstm.lstm.fast.gemm import NR, gemm, num_panels, pack, pack_transposed, packed_zeros
-from gluon_lstm.lstm.fast.inplace_function import InplaceFunction, as_numpy_view, ndarray
+from gluon_lstm.lstm.fast.inplace_function import InplaceFunction
 from gluon_lstm.lstm.fast.layer import FastLayer, submit_gemm_tn
 from gluon_lstm.lstm.fast.tasks import Task, TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
@@ -66,8 +67,8 @@ class _Window(InplaceFunction):
         self.backward_tasks = TaskGroup()  # forward submits the first of them
         self.logits_backward: dict[int, Task] = {}  # by chunk
 
-    def forward(self, *inputs: Any) -> Any:
-        *params, h0, c0 = map(as_numpy_view, inputs)
+    def forward(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
+        *params, h0, c0 = inputs
         self.W = W = dict(zip(self.config.shapes(1), params))
         V = len(W["by"])
         if min(self.x.min(), self.y.min()) < 0 or max(self.x.max(), self.y.max()) >= V:
@@ -96,7 +97,7 @@ class _Window(InplaceFunction):
             for k, layer in enumerate(b.layers):
                 layer.store_state(layer_h[k], layer_c[k])
             loss = sum(map(tasks.result, outputs)) / len(self.x)
-        return tuple(ndarray(array, inputs[-1].context) for array in (np.array([loss]), last_h, last_c))
+        return np.array([loss]), last_h, last_c
 
     def _forward_chunk(self, k: int, chunk: int) -> float:
         """Pass the hidden states of layer k on: as input projections to layer k + 1, or to the logits.
@@ -115,22 +116,22 @@ class _Window(InplaceFunction):
             self.logits_backward[chunk] = self.backward_tasks.submit(self._backward_logits, chunk)
         return float(loss)
 
-    def backward(self, gradients: Any, dloss: Any, dh_last: Any, dc_last: Any) -> None:
+    def backward(
+        self, gradients: Sequence[np.ndarray], dloss: np.ndarray, dh_last: np.ndarray, dc_last: np.ndarray
+    ) -> None:
         if self.buffers is None:
             raise ValueError("the gradients of this window are already computed: compute its loss again first")
         b, L = self.buffers, len(self.buffers.layers)
-        *grads, dh0, dc0 = gradients
-        grads = dict(zip(self.W, grads))
-        dh_last, dc_last, dh0, dc0 = (
-            np.split(array, L) for array in (as_numpy_view(dh_last), as_numpy_view(dc_last), dh0, dc0)
-        )
-        dloss = float(dloss.asscalar())
+        *weight_gradients, dh0, dc0 = gradients
+        grads = dict(zip(self.W, weight_gradients))
+        dh_last, dc_last, dh0, dc0 = (np.split(array, L) for array in (dh_last, dc_last, dh0, dc0))
+        scale = float(dloss[0])
         with self.backward_tasks as tasks:
             outputs_ready = self.logits_backward
-            if dloss != 1:
+            if scale != 1:
                 tasks.results()
                 for array in (b.z, b.dby, b.layers[-1].dh):
-                    array *= np.float32(dloss)
+                    array *= np.float32(scale)
             self._submit_output_gradients(tasks, grads)
             for k in reversed(range(L)):
                 layer, inputs_ready = b.layers[k], {}
