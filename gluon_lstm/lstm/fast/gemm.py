@@ -77,6 +77,21 @@ def num_panels(C: int) -> int:
     return -(-C // NR)
 
 
+def _offset(builder: ir.IRBuilder, pointer: Any, stride: Any, times: Any = 1) -> Any:
+    """Return the pointer `stride` * `times` elements further."""
+    stride, times = (ir.Constant(I64, n) if isinstance(n, int) else n for n in (stride, times))
+    return builder.gep(pointer, [builder.mul(stride, times)])
+
+
+def _vector_pointer(builder: ir.IRBuilder, row: Any, v: int) -> Any:
+    """Return a pointer to vector v of a row of a panel."""
+    return builder.bitcast(_offset(builder, row, v * SIMD_WIDTH), VECTOR.as_pointer())
+
+
+def _load(builder: ir.IRBuilder, row: Any, v: int) -> Any:
+    return builder.load(_vector_pointer(builder, row, v), align=4)
+
+
 def _microkernel(rows: int) -> Callable[..., Any]:
     """Return the microkernel for `rows` rows of C, as a Numba intrinsic.
 
@@ -100,15 +115,7 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
     a, rs_a, cs_a, ps_a, panels, kc, b, c_init, rs_init, c = arguments
     a, b, c_init, c = (builder.inttoptr(address, F32.as_pointer()) for address in (a, b, c_init, c))
 
-    def offset(pointer: Any, stride: Any, times: Any = 1) -> Any:
-        stride, times = (ir.Constant(I64, n) if isinstance(n, int) else n for n in (stride, times))
-        return builder.gep(pointer, [builder.mul(stride, times)])
-
-    def vector_pointer(row: Any, v: int) -> Any:
-        return builder.bitcast(offset(row, v * SIMD_WIDTH), VECTOR.as_pointer())
-
-    def load(row: Any, v: int) -> Any:
-        return builder.load(vector_pointer(row, v), align=4)
+    offset, vector_pointer, load = partial(_offset, builder), partial(_vector_pointer, builder), partial(_load, builder)
 
     def broadcast(scalar: Any) -> Any:
         """Return a vector whose SIMD_WIDTH elements are the scalar."""
@@ -131,6 +138,10 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
     }
     with cgutils.for_range(builder, panels) as p:
         a_p, b_p = offset(a, p.index, ps_a), offset(b, builder.mul(p.index, kc), NR)
+        for r in range(rows):  # the rows of A that the next call reads
+            for column in range(0, NR, CACHE_LINE):
+                address = builder.bitcast(offset(offset(a_p, rs_a, rows + r), column), BYTE_POINTER)
+                builder.call(prefetch, [address, I32(0), I32(2), I32(1)])
         with cgutils.for_range(builder, kc) as k:
             b_k = offset(b_p, k.index, NR)
             b_vectors = [load(b_k, v) for v in range(NR_VECTORS)]
@@ -141,6 +152,31 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
     for (r, v), accumulator in accumulators.items():
         total = builder.fadd(load(init_rows[r], v), builder.load(accumulator))
         builder.store(total, vector_pointer(c_rows[r], v), align=4)
+    return context.get_dummy_value()
+
+
+def _add_rows(_, a, rows, out):  # type: ignore[no-untyped-def]
+    """Add rows of a panel, from the address `a` on, to the NR floats at the address `out`: in order, in registers.
+
+    A loop in Python would load and store the sums for each row, which takes five times as long.
+    """
+    return types.void(*[types.intp] * 3), _add_rows_code
+
+
+add_rows: Callable[..., Any] = intrinsic(_add_rows)
+
+
+def _add_rows_code(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+    """Emit the LLVM instructions of `add_rows`."""
+    a, rows, out = arguments
+    a, out = (builder.inttoptr(address, F32.as_pointer()) for address in (a, out))
+    sums = [cgutils.alloca_once_value(builder, _load(builder, out, v)) for v in range(NR_VECTORS)]
+    with cgutils.for_range(builder, rows) as r:
+        row = _offset(builder, a, r.index, NR)
+        for v, total in enumerate(sums):
+            builder.store(builder.fadd(builder.load(total), _load(builder, row, v)), total)
+    for v, total in enumerate(sums):
+        builder.store(builder.load(total), _vector_pointer(builder, out, v), align=4)
     return context.get_dummy_value()
 
 

@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import njit
 
-from gluon_lstm.lstm.fast.gemm import NR, PACKED, gemm
+from gluon_lstm.lstm.fast.gemm import NR, PACKED, add_rows, gemm
 from gluon_lstm.lstm.fast.jit import OPTIONS, jit
 
 ONE, TWO = np.float32(1), np.float32(2)
@@ -244,17 +244,28 @@ def softmax_cross_entropy(z, z_row, y, V, scale, dby):  # type: ignore[no-untype
             loss += math.log(np.float64(row_total))
             partial[:] = scale / row_total
         for p in range(len(z)):
-            z_p, dby_p = panels[p, offset : offset + size], dby[p]
+            z_p = panels[p, offset : offset + size]
             for n in range(size):
                 z_p[n] *= total[n]
-            for n in range(0, size, NR):
-                for j in range(NR):
-                    dby_p[j] += z_p[n + j]
+            add_rows(z.ctypes.data + 4 * (p * panels.shape[1] + offset), rows, dby.ctypes.data + 4 * p * NR)
         for r in range(rows):
             target = y[begin + r]
             z[target // NR, z_row + begin + r, target % NR] -= scale
             dby[target // NR, target % NR] -= scale
     return loss
+
+
+@jit(f"({PACKED}, int64, float32[::1])")
+def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
+    """Write the column sums of A, from its panel `panel` on, into out (C,)."""
+    sums = np.empty(NR, np.float32)
+    for begin in range(0, len(out), NR):
+        for j in range(NR):
+            sums[j] = 0
+        A_p = A.ctypes.data + 4 * NR * (panel + begin // NR) * A.shape[1]
+        add_rows(A_p, A.shape[1], sums.ctypes.data)
+        for j in range(min(NR, len(out) - begin)):
+            out[begin + j] = sums[j]
 
 
 @jit(f"({PACKED}, int64, int32[::1], float32[::1], float32[:, ::1], float32[::1])")
@@ -264,13 +275,10 @@ def embedding_gradient(dgates, panel, x, input_mask, dWx, db):  # type: ignore[n
     dgates: the panels of the gate from `panel` on. Ids x (R,); row r counts input_mask[r] times in dWx, once in db.
     """
     dWx[:] = 0
-    db[:] = 0
     for begin in range(0, len(db), NR):
-        end = min(begin + NR, len(db))
-        dgates_p, db_p = dgates[panel + begin // NR], db[begin:end]
+        dgates_p = dgates[panel + begin // NR]
         for r in range(len(x)):
-            dgates_r, row = dgates_p[r], dWx[x[r], begin:end]
-            for j in range(len(db_p)):
+            dgates_r, row = dgates_p[r], dWx[x[r], begin : min(begin + NR, len(db))]
+            for j in range(len(row)):
                 row[j] += dgates_r[j] * input_mask[r]
-            for j in range(len(db_p)):
-                db_p[j] += dgates_r[j]
+    sum_columns(dgates, panel, db)

@@ -155,16 +155,18 @@ class FastLayer:
         """
         for gate, panel in self.gate_panels.items():
             submit_gemm_tn(tasks, self.h, 0, self.gates, panel, self._array(grads, f"Wh{gate}"))
-        if below is not None or len(self.Wc):
-            from gluon_lstm.lstm.fast import variant_kernels
         for gate, panel in self.gate_panels.items():
             dWx, db = self._array(grads, f"Wx{gate}"), self._array(grads, f"b{gate}")
             if below is None:
                 tasks.submit(kernels.embedding_gradient, self.gates, panel, x, input_mask, dWx, db)
             else:
                 submit_gemm_tn(tasks, below[0], below[1], self.gates, panel, dWx)
-                tasks.submit(variant_kernels.sum_columns, self.gates, panel, db)
-        for k, c_row in zip(range(len(self.Wc)), (0, 0, self.N)):  # i, f: the previous c; o: the new c
+                tasks.submit(kernels.sum_columns, self.gates, panel, db)
+        if not len(self.Wc):
+            return
+        from gluon_lstm.lstm.fast import variant_kernels
+
+        for k, c_row in enumerate((0, 0, self.N)):  # i, f: the previous c; o: the new c
             gate = PEEPHOLE_GATES[k]
             dWc = self._array(grads, f"Wc{gate}")
             tasks.submit(variant_kernels.peephole_gradient, self.gates, self.gate_panels[gate], self.c, c_row, dWc)

@@ -1,6 +1,6 @@
-"""Kernels of the simple RNN, of peepholes and of upper layers, compiled by Numba.
+"""Kernels of the simple RNN and of peepholes, compiled by Numba.
 
-Most runs have none of them. A run that has imports this module, so that the first start of the others does not compile
+Most runs have neither. A run that has imports this module, so that the first start of the others does not compile
 it.
 """
 
@@ -66,14 +66,3 @@ def peephole_gradient(dgates, panel, c, c_row, dWc):  # type: ignore[no-untyped-
         for r in range(len(dgates_p)):
             for j in range(len(sums)):
                 sums[j] += dgates_p[r, j] * c_p[r, j]
-
-
-@jit(f"({PACKED}, int64, float32[::1])")
-def sum_columns(A, panel, out):  # type: ignore[no-untyped-def]
-    """Write the column sums of A, from its panel `panel` on, into out (C,)."""
-    for begin in range(0, len(out), NR):
-        A_p, sums = A[panel + begin // NR], out[begin : begin + NR]
-        sums[:] = 0
-        for r in range(len(A_p)):
-            for j in range(len(sums)):
-                sums[j] += A_p[r, j]

@@ -137,3 +137,19 @@ def test_embedding_gradient_sums_rows_of_the_same_id(H):
     kernels.embedding_gradient(dgates, num_panels(H), np.int32([2, 0, 2]), np.float32([1, 0, 10]), dWx, db)
     np.testing.assert_array_equal(dWx, np.float32([[0, 0], [0, 0], [51, 62], [0, 0]])[:, np.arange(H) % 2])
     np.testing.assert_array_equal(db, np.float32([9, 12])[np.arange(H) % 2])  # a bias is not masked
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (7, NR - 1), (64, NR), (33, 3 * NR + 5)])
+def test_column_sums_add_the_rows_in_order(rows, columns):
+    rng = np.random.default_rng(rows)
+    matrix = (rng.standard_normal((rows, columns)) * 10.0 ** rng.integers(-6, 7, (rows, columns))).astype(np.float32)
+    packed = packed_zeros(rows, columns + 2 * NR)
+    pack(matrix, packed, 2, 0)
+    around = np.full(columns + 2, 7, np.float32)
+    kernels.sum_columns(packed, 2, around[1:-1])
+    in_order = np.add.accumulate(matrix, axis=0, dtype=np.float32)[-1]
+    np.testing.assert_array_equal(around[1:-1], in_order)
+    assert around[0] == around[-1] == 7
+    packed[2, rows // 2, 0] = np.nan
+    kernels.sum_columns(packed, 2, around[1:-1])
+    assert np.isnan(around[1]) and not np.isnan(around[2:]).any()
