@@ -622,7 +622,8 @@ def assert_interrupted(child: subprocess.Popen[str], run: Path, code: int = 130)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, number, code):
     run = tmp_path / "a run"
-    child = start_process("train", posts, "--out", run, "--minutes", "5", *SMALL, before=ENABLE_SIGINT)
+    options = [*SMALL, "--patience", "0"]  # the run must end at its limits, however many updates precede the signal
+    child = start_process("train", posts, "--out", run, "--minutes", "5", *options, before=ENABLE_SIGINT)
     try:
         wait_until(lambda: (run / "history.jsonl").exists(), child)
         child.send_signal(number)
@@ -630,14 +631,14 @@ def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, numb
     finally:
         child.kill()
     steps = Model.load(run / "last.safetensors").metadata["steps"]
-    again = start_process("train", posts, "--out", run, "--minutes", "0.0001", *SMALL, "--resume")
+    again = start_process("train", posts, "--out", run, "--minutes", "0.0001", *options, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
-    again = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    again = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *options, "--resume")
     _, err = again.communicate(timeout=30)
     assert again.returncode == 0 and f"resuming from step {steps:,}, " in err
     assert Model.load(run / "last.safetensors").metadata["steps"] == steps + 3
-    finished = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *SMALL, "--resume")
+    finished = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *options, "--resume")
     _, err = finished.communicate(timeout=30)
     assert finished.returncode == 0 and "the training run is complete" in err
 
