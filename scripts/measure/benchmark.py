@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +124,14 @@ class Participants:
             print(f"{name}: skipped ({error})", file=sys.stderr)
             return None
 
+    def start_writers(self, names: Iterable[str], setup: str = "") -> dict[str, BenchProcess]:
+        """Return the started programs that generate and score."""
+        started = {
+            name: self.start("generate_programs:Writing", name, SETTINGS[name][0], setup=setup, **WRITING_SIZE)
+            for name in names
+        }
+        return {name: process for name, process in started.items() if process}
+
 
 def measure_training(names: Sequence[str], amount: Workload) -> list[dict[str, Any]]:
     """Return one result for each size."""
@@ -198,12 +206,7 @@ def measure_writing(names: Sequence[str], amount: Workload) -> dict[str, Any]:
     log("writing")
     with ExitStack() as stack:
         participants = Participants(stack)
-        writers = {
-            name: writer
-            for name in names
-            if name in CHARACTERS_PER_TURN
-            and (writer := participants.start("generate_programs:Writing", name, SETTINGS[name][0], **WRITING_SIZE))
-        }
+        writers = participants.start_writers(name for name in names if name in CHARACTERS_PER_TURN)
         seconds: dict[str, list[float]] = {name: [] for name in writers}
         batch = stack.enter_context(
             BenchProcess("generate_programs:Writing", setup=LIMIT_BLAS_THREADS, name="ours", **WRITING_SIZE)
@@ -230,14 +233,7 @@ def measure_scoring(names: Sequence[str], amount: Workload) -> dict[str, Any]:
     log("scoring")
     with ExitStack() as stack:
         participants = Participants(stack)
-        programs: dict[str, BenchProcess] = {}
-        for name in (name for name in names if name in SCORING):
-            setup = LIMIT_BLAS_THREADS if name == "ours" else ""
-            program = participants.start(
-                "generate_programs:Writing", name, SETTINGS[name][0], setup=setup, **WRITING_SIZE
-            )
-            if program:
-                programs[name] = program
+        programs = participants.start_writers((name for name in names if name in SCORING), LIMIT_BLAS_THREADS)
         seconds: dict[str, list[float]] = {name: [] for name in programs}
         step: list[float] = []
         for _ in range(amount.rounds):

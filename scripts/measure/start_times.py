@@ -10,31 +10,32 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bench_process import BenchProcess, ProcessFailed, clean_environment
 
 import gluon_lstm
 
-Event = Callable[[IO[bytes]], bool]  # reads the output of a command up to the event; False where the output ends before
+Process = subprocess.Popen[bytes]
+Event = Callable[[Process], bool]  # reads the output of a process up to the event; False where the output ends before
 
 
-def first_character(output: IO[bytes]) -> bool:
-    return bool(output.read(1))
+def first_character(process: Process) -> bool:
+    return bool(process.stdout.read(1))  # type: ignore[union-attr]
 
 
-def first_updates(output: IO[bytes]) -> bool:
+def first_updates(process: Process) -> bool:
     """Read the log of `train` up to the line with the time left, which follows the third update."""
-    return any(line.startswith(b"about ") for line in output)
+    return any(line.startswith(b"about ") for line in process.stderr)  # type: ignore[union-attr]
 
 
 def seconds_until(event: Event, command: Sequence[str], cwd: Path | None = None) -> float:
     """Return seconds from the start of a command to the event; the command is killed then."""
     start = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), bufsize=0, cwd=cwd
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(), bufsize=0, cwd=cwd
     ) as process:
-        reached = event(process.stdout)  # type: ignore[arg-type]
+        reached = event(process)
         elapsed = time.perf_counter() - start
         process.kill()
     if not reached:

@@ -104,13 +104,15 @@ def test_tables_and_plot_of_a_result(report, tmp_path):
 
 def test_start_is_timed_to_its_event(script, bench_process):
     start_times = script("start_times")
-    lines = "import sys, time; print('so far', flush=True); time.sleep(0.3); print('about 2 minutes', flush=True)"
-    command = [sys.executable, "-c", f"{lines}; time.sleep(60)"]  # killed after the event
+    lines = "import sys, time; print('so far', flush=True); time.sleep(0.3); print('about 2 minutes', file=sys.stderr)"
+    command = [sys.executable, "-u", "-c", f"{lines}; time.sleep(60)"]  # killed after the event
     to_character = start_times.seconds_until(start_times.first_character, command)
     to_updates = start_times.seconds_until(start_times.first_updates, command)
     assert 0 < to_character < to_updates < 30 and to_updates > 0.3
     with pytest.raises(bench_process.ProcessFailed, match="ended before the event"):
         start_times.seconds_until(start_times.first_updates, [sys.executable, "-c", "print('so far')"])
+    with pytest.raises(bench_process.ProcessFailed, match="ended before the event"):  # an error is no character
+        start_times.seconds_until(start_times.first_character, [sys.executable, "-c", "raise SystemExit('refused')"])
 
 
 def test_invalid_options_are_refused(benchmark, quality, capsys):
