@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.config import CellConfig, ModelConfig, require_arrays
-from gluon_lstm.lstm.fast.inplace_function import as_numpy_view
+from gluon_lstm.lstm.fast.inplace_function import as_matrix_view
 
 
 class Parameters:
@@ -89,17 +89,13 @@ class Parameters:
         """
         mx.nd.waitall()
         if not self._views:
-            self._views.update({name: (_matrix(array), _matrix(array.grad)) for name, array in self.items()})
+            self._views = {name: (as_matrix_view(each), as_matrix_view(each.grad)) for name, each in self.items()}
         return self._views
 
     def assign(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copy `arrays` into the NDArrays in place; their identity and gradient buffers stay."""
         for name, array in self.items():
             array[:] = mx.nd.array(arrays[name], ctx=self.ctx, dtype=array.dtype)
-
-
-def _matrix(array: Any) -> np.ndarray:
-    return np.atleast_2d(as_numpy_view(array))
 
 
 class Layer:

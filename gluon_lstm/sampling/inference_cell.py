@@ -24,8 +24,8 @@ class InferenceCell:
         self.H, self.V = arrays["Why"].shape
         self.config = config or ModelConfig(self.H)
         self.layers = [_Layer(arrays, self.config, number) for number in range(1, self.config.layers + 1)]
-        self.Why, self.by = arrays["Why"], arrays["by"]
-        self.output = _Matrix(np.concatenate([self.Why, self.by[None]]))  # (H+1, V), for h with a 1 at its end
+        Why, by = arrays["Why"], arrays["by"]
+        self.output = _Matrix(np.concatenate([Why, by[None]]))  # (H+1, V), for h with a 1 at its end
 
     def zero_state(self, N: int = 1) -> BatchState:
         """Return the zero state of N lanes."""
@@ -33,8 +33,9 @@ class InferenceCell:
 
     def logits(self, h: np.ndarray) -> np.ndarray:
         """Return the logits (R, V) of hidden states (R, H) of the last layer."""
-        z = h @ self.Why
-        z += self.by
+        Why, by = self.output.W[:-1], self.output.W[-1]
+        z = h @ Why
+        z += by
         return z
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gluon_lstm.sampling.options import SamplingOptions
 
 MIN_LOGIT = np.float32(-200)  # smallest scaled logit; exp(-200) is 0 in float32
-LOW_TEMPERATURE = 1e-3  # below it, the division of a logit by the temperature may overflow
+LOW_TEMPERATURE = 1e-3  # from it on, division by the temperature overflows only for differences of logits above 1e35
 BLOCK_TOKENS = 64  # tokens per partial sum of `_inverse_cdf_blocks`
 ALL_BANNED = "no token is left to draw: all tokens of the vocabulary are banned"
 NOT_FINITE = "the logits of the model are not finite: its training diverged, or a sampling option is too extreme"

@@ -51,7 +51,7 @@ def score(cell: InferenceCell, codec: Codec, ids: np.ndarray, characters: int, a
     """Return the score of ids (M,) as one stream from the zero state (and an end-of-post token, if there are posts).
 
     `characters` are the code points of the text plus one per post. `advance` is called with the number of tokens of
-    each finished block.
+    each block, after its steps.
     """
     nats = 0.0
     with ThreadPoolExecutor(1) as thread:  # computes the logits of a block beside the steps of the next one

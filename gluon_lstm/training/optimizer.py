@@ -10,7 +10,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.lstm.fast import optimizer_kernels as kernels
-from gluon_lstm.lstm.fast.inplace_function import as_numpy_view, is_viewable, view_or_copy
+from gluon_lstm.lstm.fast.inplace_function import as_matrix_view, is_viewable, view_or_copy
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.training.recipe import Recipe
@@ -73,7 +73,7 @@ class Adam:
             name: (mx.nd.zeros_like(param), mx.nd.zeros_like(param)) for name, param in W.items()
         }
         self._moment_views = {
-            name: [np.atleast_2d(as_numpy_view(moment)) for moment in pair]
+            name: [as_matrix_view(moment) for moment in pair]
             for name, pair in self.moments.items()
             if is_viewable(pair[0])
         }

@@ -74,7 +74,6 @@ class Trainer:
         """
         loss, h, c = self.gradients(x, y, h, c)
         ids = np.unique(x)
-        mx.nd.waitall()  # MXNet must have finished before NumPy reads the arrays
         norm = global_norm(self.W, ids)
         scale = clip_coef(norm, self.recipe.clip) if self.recipe.clip else 1.0
         value = float(loss.asscalar())

@@ -127,10 +127,15 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
 
     multiply_add = llvm_function(f"llvm.fmuladd.v{SIMD_WIDTH}f32", VECTOR, VECTOR, VECTOR, VECTOR)
     prefetch = llvm_function("llvm.prefetch.p0i8", ir.VoidType(), BYTE_POINTER, I32, I32, I32)
+
+    def prefetch_row(row: Any, for_write: int, locality: int) -> None:
+        for column in range(0, NR, CACHE_LINE):
+            address = builder.bitcast(offset(row, column), BYTE_POINTER)
+            builder.call(prefetch, [address, I32(for_write), I32(locality), I32(1)])
+
     init_rows, c_rows = [offset(c_init, rs_init, r) for r in range(rows)], [offset(c, NR, r) for r in range(rows)]
     for c_row in c_rows:  # the rows written after the loop
-        for column in range(0, NR, CACHE_LINE):
-            builder.call(prefetch, [builder.bitcast(offset(c_row, column), BYTE_POINTER), I32(1), I32(3), I32(1)])
+        prefetch_row(c_row, for_write=1, locality=3)
     accumulators = {
         (r, v): cgutils.alloca_once_value(builder, ir.Constant(VECTOR, None))
         for r in range(rows)
@@ -139,9 +144,7 @@ def _microkernel_code(rows: int, context: Any, builder: ir.IRBuilder, _: Any, ar
     with cgutils.for_range(builder, panels) as p:
         a_p, b_p = offset(a, p.index, ps_a), offset(b, builder.mul(p.index, kc), NR)
         for r in range(rows):  # the rows of A that the next call reads
-            for column in range(0, NR, CACHE_LINE):
-                address = builder.bitcast(offset(offset(a_p, rs_a, rows + r), column), BYTE_POINTER)
-                builder.call(prefetch, [address, I32(0), I32(2), I32(1)])
+            prefetch_row(offset(a_p, rs_a, rows + r), for_write=0, locality=2)
         with cgutils.for_range(builder, kc) as k:
             b_k = offset(b_p, k.index, NR)
             b_vectors = [load(b_k, v) for v in range(NR_VECTORS)]

@@ -37,6 +37,11 @@ def as_numpy_view(array: Any) -> np.ndarray:
     return _memory(array, array.shape)
 
 
+def as_matrix_view(array: Any) -> np.ndarray:
+    """Return `as_numpy_view` of an NDArray, of a vector as a matrix of one row."""
+    return np.atleast_2d(as_numpy_view(array))
+
+
 def _memory(array: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return the view of a viewable array of known shape, in a fifth of the time of `as_numpy_view`."""
     address = ctypes.c_void_p()

@@ -4,9 +4,8 @@ Each does in one pass over float32 arrays in cache what takes NumPy about ten. T
 `reference`.
 
 Shapes: matrices are packed (`gemm`). In a panel the N rows of a time step are contiguous, so that one loop covers a
-step: the step kernels get each matrix as (panels, rows * NR), the `offset` of the step's first float in a panel, and
-the step's `size` = N * NR floats. The first N rows of c and h are the state before the window: a step reads its state
-at `offset` and writes the new one at `offset + size`. Columns beyond H or V are padding.
+step: the step kernels get each matrix as (panels, steps, N * NR). The first N rows of c and h are the state before the
+window: step t reads its state at t and writes the new one at t + 1. Columns beyond H or V are padding.
 
 Guarantees: all kernels release the GIL. NaN propagates. The error of exp is at most 1.5e-7 of its value (within
 [-87, 88]), that of sigmoid 2e-7 and that of tanh 3e-7. A loop writes one or two arrays only, so that LLVM can check
