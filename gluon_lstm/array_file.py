@@ -34,7 +34,7 @@ MAX_JSON_DIGITS = 64  # maximum length of a JSON number; the state of a random g
 MAX_ARRAYS = 4096  # maximum number of arrays
 MAX_DIMENSIONS = 8  # maximum number of dimensions of an array
 MAX_ELEMENTS = 1 << 48  # maximum number of elements of an array; NumPy counts bytes in int64
-DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}  # safetensors dtype -> NumPy dtype
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I8": "|i1"}  # safetensors dtype -> NumPy dtype
 _NAME_OF_DTYPE = {numpy: name for name, numpy in DTYPES.items()}
 
 

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from gluon_lstm import array_file
-from gluon_lstm.array_file import ArraySpec, ModelError
+from gluon_lstm import array_file, quantization
+from gluon_lstm.array_file import ModelError
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.text.codec import Codec, check_specials
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
 
 BEST, LAST = "best.safetensors", "last.safetensors"  # file names in a run directory
+PRETRAINED = ("ja",)  # names of the models of this package
+PRETRAINED_FOLDER = Path(__file__).parent / "pretrained"
 # Maximum magnitude of a weight: larger ones can overflow a pre-activation in float32. Training stays below 1000.
 MAX_WEIGHT = np.float32(1e20)
 MAX_REASON_LENGTH = 200  # maximum length of an error quoted from a file, in characters
@@ -57,15 +59,18 @@ class Model:
         """Raise ValueError when `save` would refuse this model as too large. The answer does not depend on training."""
         array_file.check_metadata_size(self.file_metadata())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to `path`, atomically. Raises ValueError as `check_size`, and OSError."""
+    def save(self, path: str | os.PathLike[str], precision: str = "float32") -> None:
+        """Write the model to `path`, atomically. Raises ValueError as `check_size`, and OSError.
+
+        `precision`: float32, or float16 or int8 in about a half or a quarter of the bytes.
+        """
         names = self.config.shapes(len(self.vocabulary))
-        arrays = {name: np.asarray(self.arrays[name], np.float32) for name in names}
+        arrays = quantization.encode({name: self.arrays[name] for name in names}, precision)
         array_file.save(path, self.file_metadata(), arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """Return the model in the file `path`, or in the run directory `path` (best weights, else last).
+        """Return the model in the file, the run directory (best weights, else last) or of the name `path`.
 
         Raises ModelError unless the file is a valid model, OSError when it cannot be read.
         """
@@ -78,9 +83,9 @@ class Model:
                     f"{path}: its metadata is invalid ({_reason(error)}); give a file or run directory of `train`"
                 ) from error
             shapes = config.shapes(len(vocabulary))
-            if file.specs != {name: ArraySpec("F32", shape) for name, shape in shapes.items()}:
+            if file.specs not in [quantization.specs(shapes, precision) for precision in quantization.PRECISIONS]:
                 raise ModelError(f"{path}: its arrays do not have the shapes that its metadata requires")
-            arrays = file.arrays()
+            arrays = quantization.decode(file.arrays())
         if not all(array.min() >= -MAX_WEIGHT and array.max() <= MAX_WEIGHT for array in arrays.values()):
             raise ModelError(
                 f"{path}: a weight is not finite or larger than {MAX_WEIGHT:.0e} in magnitude; the training diverged,"
@@ -106,9 +111,20 @@ def _reason(error: Exception) -> str:
     return " ".join(reason[:MAX_REASON_LENGTH].split())
 
 
-def model_file(path: str | os.PathLike[str]) -> Path:
-    """Return `path` itself, or the file of the best (else the last) weights when `path` is a run directory."""
-    path = Path(path)
+def model_file(model: str | os.PathLike[str]) -> Path:
+    """Return the path of a model file: of a model of this package for its name, of the best (else the last) weights
+    for a run directory, else the path itself.
+
+    A file of your own with the name of a model of this package is `./ja`. Raises ModelError for a directory without
+    weights, and for a model that this installation lacks.
+    """
+    path = Path(model)
+    if str(model) in PRETRAINED:
+        path = PRETRAINED_FOLDER / f"{model}.safetensors"
+        if not path.is_file():
+            raise ModelError(
+                f"{model}: this installation lacks the file of the model ({path}); install gluon-lstm again"
+            )
     if not path.is_dir():
         return path
     for name in (BEST, LAST):

@@ -24,6 +24,7 @@ ARROWS = {
     "system": set(),
     "blas": {"system"},
     "array_file": {"files"},
+    "quantization": {"array_file"},
     "signals": set(),
     "options": set(),
     "compat": set(),
@@ -31,11 +32,12 @@ ARROWS = {
     "config": set(),
     "text": set(),
     "context": set(),
-    "model": {"text", "config"},
+    "model": {"text", "config", "quantization"},
     "lstm": {"config", "context", "numerics"},
     "sampling": {"text", "model", "config", "numerics"},
+    "pretrained": {"text", "model", "config"},
     "report": {"text", "model", "sampling", "lstm.reference"},
-    "training": {"text", "model", "lstm", "sampling", "context", "config", "numerics"},
+    "training": {"text", "model", "lstm", "sampling", "pretrained", "context", "config", "numerics"},
     "digits": {"lstm", "training", "config", "numerics"},
     "demos": {"lstm", "training", "sampling", "model", "text", "config", "numerics"},
 }
@@ -43,7 +45,9 @@ EVERYONE = {*ARROWS} - SHARED
 ARROWS |= {"": EVERYONE, "cli": EVERYONE, "__main__": {"cli"}}
 
 # Rooms and single modules that run without MXNet.
-WITHOUT_MXNET = {"text", "model", "sampling", "report", "config", "numerics", *SHARED} - {"compat"}
+WITHOUT_MXNET = {"text", "model", "pretrained", "quantization", "sampling", "report", "config", "numerics", *SHARED} - {
+    "compat"
+}
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing",
     "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir",

@@ -18,7 +18,7 @@ GROUPS = (
 )  # fmt: skip
 # help of the argument MODEL
 EXAMPLES_HEADING = "examples:"
-MODEL = "a .safetensors file, or the run directory of a training run"
+MODEL = "a .safetensors file, the run directory of a training run, or a name: see `gluon-lstm models`"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -74,7 +74,7 @@ def explanation(module: ModuleType) -> str:
 
 def option_string(name: str) -> str:
     """Return the option string of a field: `max_vocab` -> --max-vocab."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def add_options(
@@ -113,7 +113,7 @@ def add_options(
             arguments["choices"] = list(declared.choices)
         else:
             arguments.update(type=kind, metavar=declared.metavar or each.name.upper())
-        action = target.add_argument(option_string(each.name), **arguments)
+        action = target.add_argument(option_string(each.name), dest=each.name, **arguments)
         vars(action).update(text=declared.help, defaults=listed)  # for docs/cli.md
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ class Corpus:
     validation_chars: int  # code points of the validation set, plus one for each of its posts
     cleaning: dict[str, int]  # counts of the Cleaner; empty for raw text
     summaries: list[SourceSummary] = field(default_factory=list)  # what was read, by file or archive; not for raw text
+    files: TokenizedFiles | None = None  # owner of the memory map, where that is a temporary file
 
     @property
     def train(self) -> np.ndarray:
@@ -71,32 +73,89 @@ def prepare(
     Raises TextError for a file that cannot be read or is empty, ValueError for invalid settings, and OSError for a
     folder that cannot be read or written.
     """
+    return tokenize_files(paths, settings, options, notice, progress).corpus()
+
+
+def tokenize_files(
+    paths: Paths,
+    settings: TextSettings,
+    options: CorpusOptions | None = None,
+    notice: Notice = ignore,
+    progress: Progress = silent,
+) -> TokenizedFiles:
+    """Return the tokens of files, from the cache if possible, before a vocabulary is chosen. Errors: see `prepare`."""
     options = options or CorpusOptions()
     contents = fingerprint(paths, options.reading)
-    text_key = key_of(contents, settings.to_json(), text_library_versions())
-    ids_key = key_of(text_key, options.validation, options.min_count, options.max_vocab)
+    key = key_of(contents, settings.to_json(), text_library_versions())
     cache = open_cache(options.cache)
-
     source = FileSource(paths, options.reading, notice)
 
-    def build_tokens(folder: Path) -> None:
+    def build(folder: Path) -> None:
         _write_tokens(folder, source, settings, options.processes, progress)
 
-    def build_ids(folder: Path) -> None:
-        stored, stream = get_or_build(cache, f"tokens-{text_key}", build_tokens, _read_tokens)
-        _write_ids(folder, stored, stream, settings, options, notice)
-
     try:
-        corpus = get_or_build(cache, f"ids-{ids_key}", build_ids, lambda folder: _open(folder, settings, contents))
+        stored, stream = get_or_build(cache, f"tokens-{key}", build, _read_tokens)
     except BaseException:
         if options.cache is None:
             shutil.rmtree(cache, ignore_errors=True)
         raise
-    if options.cache is None:
-        weakref.finalize(corpus, shutil.rmtree, cache, ignore_errors=True)
-    for summary in corpus.summaries:
-        notice(summary.line())
-    return corpus
+    return TokenizedFiles(settings, options, cache, contents, key, stored, stream, notice)
+
+
+class TokenizedFiles:
+    """Token stage of a corpus: all tokens as numbers in a memory map, `counts` of the training set."""
+
+    def __init__(
+        self,
+        settings: TextSettings,
+        options: CorpusOptions,
+        cache: Path,
+        contents: str,
+        key: str,
+        stored: dict[str, Any],
+        stream: np.ndarray,
+        notice: Notice,
+    ) -> None:
+        self.settings, self.options, self._cache, self._contents, self._key = settings, options, cache, contents, key
+        self._stored, self._stream, self._notice = stored, stream, notice
+        self._split = _split(stream, stored["posts"], options.validation)
+        if options.cache is None:
+            weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Occurrences of each token in the training set, ends of posts left out."""
+        tokens = self._stored["tokens"]
+        counts = counts_of(self._stream[: self._split], len(tokens) + 1)
+        return {token: int(n) for token, n in zip(tokens, counts[1:]) if n}
+
+    def corpus(self, more_tokens: Sequence[str] = ()) -> Corpus:
+        """Return the corpus with the vocabulary of the training set and, after its tokens, `more_tokens`.
+
+        A token of `more_tokens` has a use before training only if a model has it: see `pretrained.transfer`. Raises
+        OSError as `prepare`.
+        """
+        key = key_of(self._key, self.options.validation, self.options.min_count, self.options.max_vocab, *more_tokens)
+        corpus = get_or_build(
+            self._cache, f"ids-{key}", lambda folder: self._write_ids(folder, more_tokens), self._read_corpus
+        )
+        for summary in corpus.summaries:
+            self._notice(summary.line())
+        return corpus
+
+    def _write_ids(self, folder: Path, more_tokens: Sequence[str]) -> None:
+        vocabulary = _vocabulary(self.counts, self.settings, self.options).extended(
+            more_tokens, self.options.max_vocab or DEFAULT_MAX_VOCAB
+        )
+        codec = Codec(self.settings, vocabulary)
+        if self.options.max_vocab is None and len(vocabulary) == DEFAULT_MAX_VOCAB:
+            self._notice(
+                f"the vocabulary has the {DEFAULT_MAX_VOCAB:,} most frequent tokens; change this with `max_vocab`"
+            )
+        _write_ids(folder, self._stored, self._stream, self._split, codec)
+
+    def _read_corpus(self, folder: Path) -> Corpus:
+        return _open(folder, self.settings, self._contents, self)
 
 
 def _write_tokens(
@@ -134,21 +193,9 @@ def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
     return stored, stream
 
 
-def _write_ids(
-    folder: Path,
-    stored: dict[str, Any],
-    stream: np.ndarray,
-    settings: TextSettings,
-    options: CorpusOptions,
-    notice: Notice,
-) -> None:
-    """Build the id stage: split, vocabulary of the training set, ids of both sets."""
+def _write_ids(folder: Path, stored: dict[str, Any], stream: np.ndarray, split: int, codec: Codec) -> None:
+    """Build the id stage: ids of the training set `stream[:split]` and of the validation set."""
     tokens: list[str] = stored["tokens"]
-    split = _split(stream, stored["posts"], options.validation)
-    codec = Codec(settings, _vocabulary(counts_of(stream[:split], len(tokens) + 1), tokens, settings, options))
-    if options.max_vocab is None and len(codec.vocabulary) == DEFAULT_MAX_VOCAB:
-        notice(f"the vocabulary has the {DEFAULT_MAX_VOCAB:,} most frequent tokens; change this with `max_vocab`")
-
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])
     flat = np.array([id for ids in spelled for id in ids], dtype=np.int32)
@@ -188,10 +235,10 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
     return start
 
 
-def _vocabulary(counts: np.ndarray, tokens: list[str], settings: TextSettings, options: CorpusOptions) -> Vocabulary:
-    """Return the vocabulary for the counts (1 + number of tokens,) of the training set."""
+def _vocabulary(counts: Mapping[str, int], settings: TextSettings, options: CorpusOptions) -> Vocabulary:
+    """Return the vocabulary for the token counts of the training set."""
     tokenizer = TOKENIZER_CLASSES[settings.effective_tokenizer]
-    in_training = {token: int(n) for token, n in zip(tokens, counts[1:]) if n}
+    in_training = dict(counts)
     if tokenizer.boundary:
         in_training.pop(tokenizer.boundary, None)
     characters: dict[str, int] | None = None
@@ -211,7 +258,7 @@ def _gather_ranges(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -
     return flat[np.repeat(offsets - before, lengths) + np.arange(int(lengths.sum()))]
 
 
-def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
+def _open(folder: Path, settings: TextSettings, contents: str, files: TokenizedFiles) -> Corpus:
     """Return the corpus of the id stage. Raises errors as `_read_tokens` does."""
     stored = metadata(folder)
     codec = Codec(settings, Vocabulary(stored["vocabulary"], stored["num_specials"]))
@@ -231,4 +278,5 @@ def _open(folder: Path, settings: TextSettings, contents: str) -> Corpus:
         validation_chars=stored["validation_chars"],
         cleaning=stored["cleaning"],
         summaries=[SourceSummary.from_json(values) for values in stored["summaries"]],
+        files=files,
     )

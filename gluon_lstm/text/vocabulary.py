@@ -62,6 +62,11 @@ class Vocabulary:
         kept.update(_most_frequent(words, limit - len(kept)))
         return cls([*specials, *(token for token, _ in _most_frequent(kept.items(), limit))], len(specials))
 
+    def extended(self, tokens: Iterable[str], max_vocab: int) -> Vocabulary:
+        """Return this vocabulary with further `tokens` after its own, as many as `max_vocab` allows."""
+        new = [token for token in tokens if token not in self]
+        return Vocabulary([*self.tokens, *new[: max(max_vocab - len(self), 0)]], self.num_specials)
+
     def __len__(self) -> int:
         return len(self.tokens)
 

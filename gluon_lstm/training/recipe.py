@@ -13,6 +13,7 @@ LAYOUTS = ("contiguous", "notebook")
 OPTIMIZERS = ("adam", "sgd")
 INITIALIZERS = ("standard", "notes")
 IMPLEMENTATIONS = ("fast", "scratch")
+AUTO, NO_BASE = "auto", "none"  # values of `from_` besides a model: the default model where it serves; random weights
 MAX_RATE = 1e18  # MXNet parses it, also as a product of two
 
 # Groups of options, in the order of the help.
@@ -30,6 +31,7 @@ class Recipe:
     """
 
     name: str = "standard"
+    from_: str = option(AUTO, "model whose weights are the start: ja, a file or run directory, or none", "MODEL", MODEL)
     variant: str = option("standard", "cell", group=MODEL, choices=tuple(VARIANTS))
     layers: int = option(1, "stacked cells", "L", MODEL, minimum=1)
     hidden: int = option(256, "hidden units per layer", "H", MODEL, minimum=1)
@@ -116,6 +118,7 @@ STANDARD = Recipe()
 # hyperparameters of notes 003
 NOTES = Recipe(
     name="notes",
+    from_=NO_BASE,
     init="notes",
     optimizer="sgd",
     learning_rate=2.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,9 +30,11 @@ class Run:
     Raises ValueError for a text too short to train on, and for a vocabulary too large for a model file.
     """
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, ctx: Any = None) -> None:
+    def __init__(
+        self, corpus: Corpus, recipe: Recipe, ctx: Any = None, arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         self.corpus, self.recipe = corpus, recipe
-        self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, counts=corpus.counts)
+        self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, arrays, corpus.counts)
         self.batches = Batches(corpus.train, recipe, corpus.codec.end_of_post)
         self.limits = Limits.of(recipe, self.batches.steps_per_epoch)
         self.model_view().check_size()

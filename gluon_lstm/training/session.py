@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from gluon_lstm.context import describe
 from gluon_lstm.model import Model
@@ -33,9 +35,13 @@ def train(
     progress: Progress = silent,
     schedule: Schedule | None = None,
     resume: bool = False,
+    arrays: Mapping[str, np.ndarray] | None = None,
 ) -> Model:
-    """Train a model, write the run to the directory `out`, and return the model. See `Run` and `fit` for errors."""
-    run = Run(corpus, recipe, ctx)
+    """Train a model, write the run to the directory `out`, and return the model. See `Run` and `fit` for errors.
+
+    `arrays`: initial weights; None: as in the recipe.
+    """
+    run = Run(corpus, recipe, ctx, arrays)
     fit(run, RunDirectory(out, notice), prefix, progress, schedule, resume)
     return run.model()
 

@@ -1,0 +1,43 @@
+"""Models of this package: what each was made of, its licence, its figures. docs/pretrained.md has more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gluon_lstm.model import PRETRAINED, Model, ModelError, model_file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model. `reason`: why it cannot be used here, None if it can; then all other fields have values."""
+
+    name: str
+    reason: str | None = None
+    bytes: int = 0
+    architecture: str = ""
+    vocabulary: int = 0
+    tokenizer: str = ""
+    card: dict[str, Any] | None = None  # made_of (list of str), licence, bits_per_character (text -> figure)
+
+
+def entries() -> Iterator[Entry]:
+    """Yield the models of this package, also one whose file is missing or damaged."""
+    for name in PRETRAINED:
+        try:
+            path = model_file(name)
+            model = Model.load(path)
+        except (ModelError, OSError) as error:
+            yield Entry(name, reason=str(error))
+            continue
+        config = model.config
+        layers = f"{config.layers} layer{'s' * (config.layers > 1)} of {config.hidden:,} units"
+        yield Entry(
+            name,
+            bytes=path.stat().st_size,
+            architecture=f"{config.variant} cell, {layers}",
+            vocabulary=len(model.vocabulary),
+            tokenizer=model.codec.settings.tokenizer,
+            card=model.metadata["card"],
+        )

@@ -1,0 +1,94 @@
+"""Base of a run: the model whose weights are its start, and what follows from it for text and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gluon_lstm.model import Model
+from gluon_lstm.pretrained.transfer import check_text, transfer, usable_tokens
+from gluon_lstm.progress import Notice
+from gluon_lstm.text.scripts import is_japanese
+from gluon_lstm.text.settings import TextSettings
+from gluon_lstm.text.vocabulary import Vocabulary
+from gluon_lstm.training.recipe import AUTO, NO_BASE, Recipe, recipe_of
+
+DEFAULT_BASE = "ja"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model to start from. `name`: as the user calls it, without folders, which could name a person."""
+
+    name: str
+    model: Model
+
+    @classmethod
+    def load(cls, path: str, settings: TextSettings, given: Mapping[str, Any]) -> Base:
+        """Return the model `path`. Raises ValueError if it contradicts text settings or given options, and OSError."""
+        base = cls(Path(path).name, Model.load(path))
+        check_text(base.model, settings, base.name)
+        base.check(given)
+        return base
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raise ValueError for a given option of the recipe that contradicts the model."""
+        for option, value in asdict(self.model.config).items():
+            if given.get(option, value) != value:
+                raise ValueError(
+                    f"`{option}` {given[option]}: the model {self.name} has {value}; leave the option out, or use"
+                    f" `from_` {NO_BASE}"
+                )
+        if "init" in given:
+            raise ValueError(
+                f"`init` {given['init']}: the weights are those of {self.name}; leave the option out, or use `from_`"
+                f" {NO_BASE}"
+            )
+
+    def more_tokens(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """Return the tokens that the vocabulary of a text with these token counts gets besides its own."""
+        return usable_tokens(self.model.vocabulary, counts)
+
+    def recipe(self, recipe: Recipe, given: Mapping[str, Any], tokens: int) -> Recipe:
+        """Return the recipe of a run on `tokens` tokens: the size of the model, and values for fine-tuning."""
+        values = {**asdict(self.model.config), **fine_tuning(tokens), **given, "raw": recipe.raw, "from_": self.name}
+        return recipe_of(recipe.name, **values)
+
+    def arrays(self, vocabulary: Vocabulary, notice: Notice) -> Mapping[str, np.ndarray]:
+        """Return the initial weights for a vocabulary, and report what is taken over."""
+        found = transfer(self.model, vocabulary)
+        notice(
+            f"starts from {self.name}: its cell, and the weights of {found.known:,} tokens;"
+            f" {found.new:,} tokens that it does not know begin at the mean"
+        )
+        return found.arrays
+
+
+def given_base(recipe: Recipe, settings: TextSettings, given: Mapping[str, Any]) -> Base | None:
+    """Return the model that the recipe names, None if it names none. Raises the errors of `Base.load`."""
+    return None if recipe.from_ in (AUTO, NO_BASE) else Base.load(recipe.from_, settings, given)
+
+
+def default_base(
+    recipe: Recipe, settings: TextSettings, given: Mapping[str, Any], counts: Mapping[str, int], notice: Notice
+) -> Base | None:
+    """Return the default model where it serves a text with these token counts: for posts in Japanese, as characters.
+
+    Given options that contradict it, and an installation without it, are reported.
+    """
+    if recipe.from_ != AUTO or settings.raw or settings.tokenizer != "char" or not is_japanese(counts):
+        return None
+    try:
+        return Base.load(DEFAULT_BASE, settings, given)
+    except ValueError as error:
+        notice(f"starts from random weights: {error}")
+        return None
+
+
+def fine_tuning(tokens: int) -> dict[str, Any]:
+    """Return the hyperparameters that continue a trained model on `tokens` tokens."""
+    return {"learning_rate": 1e-3}
