@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from gluon_lstm.model import Model
 from gluon_lstm.pretrained.transfer import check_text, transfer, usable_tokens
 from gluon_lstm.progress import Notice
+from gluon_lstm.text.corpus import Corpus, TokenizedFiles
 from gluon_lstm.text.scripts import is_japanese
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -48,10 +49,6 @@ class Base:
                 f"`init` {given['init']}: the weights are those of {self.name}; leave the option out, or use `from_`"
                 f" {NO_BASE}"
             )
-
-    def more_tokens(self, counts: Mapping[str, int]) -> Sequence[str]:
-        """Return the tokens that the vocabulary of a text with these token counts gets besides its own."""
-        return usable_tokens(self.model.vocabulary, counts)
 
     def recipe(self, recipe: Recipe, given: Mapping[str, Any], tokens: int) -> Recipe:
         """Return the recipe of a run on `tokens` tokens: the size of the model, and values for fine-tuning."""
@@ -92,3 +89,16 @@ def default_base(
 def fine_tuning(tokens: int) -> dict[str, Any]:
     """Return the hyperparameters that continue a trained model on `tokens` tokens."""
     return {"learning_rate": 1e-3}
+
+
+def prepare_run(
+    files: TokenizedFiles, base: Base | None, recipe: Recipe, given: Mapping[str, Any], notice: Notice
+) -> tuple[Corpus, Recipe, Mapping[str, np.ndarray] | None]:
+    """Return corpus, recipe and initial weights of a run on `files` from `base`; without it the weights are None.
+
+    `given`: the options of the recipe that the user chose; they stay as they are.
+    """
+    if base is None:
+        return files.corpus(), replace(recipe, from_=NO_BASE), None
+    corpus = files.corpus(usable_tokens(base.model.vocabulary, files.counts))
+    return corpus, base.recipe(recipe, given, len(corpus.train)), base.arrays(corpus.codec.vocabulary, notice)

@@ -21,7 +21,7 @@ from gluon_lstm.text.sources.files import files_to_read
 from gluon_lstm.text.sources.reading import ReadingOptions
 from gluon_lstm.text.tokenizers.registry import accepts_raw
 from gluon_lstm.text.user_dictionary import DictionaryOptions
-from gluon_lstm.training.recipe import NO_BASE, SAMPLES, Recipe, recipe_of
+from gluon_lstm.training.recipe import SAMPLES, Recipe, recipe_of
 
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
@@ -89,7 +89,7 @@ def train(
     compiling = precompile.start() if chosen.implementation != "scratch" else None
     try:
         from gluon_lstm.text.corpus import tokenize_files  # NumPy, after the command line has set its threads
-        from gluon_lstm.training.base import default_base, given_base
+        from gluon_lstm.training.base import default_base, given_base, prepare_run
         from gluon_lstm.training.run_dir import check_free
 
         inputs = [file.path for file in files_to_read(paths, reading)]
@@ -102,12 +102,7 @@ def train(
         base = given_base(chosen, settings, given_recipe)
         files = tokenize_files(paths, settings, corpus_options, notice, progress)
         base = base or default_base(chosen, settings, given_recipe, files.counts, notice)
-        corpus = files.corpus(base.more_tokens(files.counts) if base else ())
-        if base:
-            chosen = base.recipe(chosen, given_recipe, sum(files.counts.values()))
-            arrays = base.arrays(corpus.codec.vocabulary, notice)
-        else:
-            chosen, arrays = replace(chosen, from_=NO_BASE), None
+        corpus, chosen, arrays = prepare_run(files, base, chosen, given_recipe, notice)
         with paused_gc():
             ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process
             import_module("gluon_lstm.lstm.fast.jit")  # Numba

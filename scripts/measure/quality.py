@@ -1,12 +1,13 @@
 """Validation bits per character by time and by tokens, of this package and of PyTorch.
 
-    python scripts/measure/quality.py FILE (--minutes M | --tokens N) [--hidden H] [--raw] [--json FILE]
-        [--picture FILE]
+    python scripts/measure/quality.py FILE (--minutes M | --tokens N) [--hidden H] [--raw] [--from MODEL]
+        [--json FILE] [--picture FILE]
 
-Ours is a whole run of `gluon_lstm.training` with its default recipe. The PyTorch model is tuned too, trained on the
-same ids, and evaluated with the same definition of bits per character. They train in turns of some seconds
-(`bench_process`), so both are affected by the same machine. Time is that of updates only. PPMd, a compressor without
-training, is a reference.
+Ours is a whole run of `gluon_lstm.training` with its default recipe, from random weights and, with --from, from a model
+too. The PyTorch model is tuned too, trained on the same ids, and evaluated with the same definition of bits per
+character. They train in turns of some seconds (`bench_process`), so all are affected by the same machine. Time is that
+of updates only. References are PPMd, a compressor without training, and a Markov chain of words of order 2 (markovify),
+which gives most posts no probability: its bits are those of the posts that have one.
 """
 
 from __future__ import annotations
@@ -34,24 +35,41 @@ PEAK_LEARNING_RATE, DROPOUT = 4e-3, 0.3  # of PyTorch
 WARMUP = 0.02  # share of the budget until the peak learning rate
 CHUNK_TOKENS = 1024  # of the validation set, evaluated at once
 PPMD_ORDER, PPMD_MEMORY = 10, 256 << 20
+MARKOV_ORDER = 2
 TABLE_ROWS = 10  # about
 Points = Sequence[Mapping[str, float]]  # with the keys seconds, tokens and bpc
 
 
 def load_corpus(path: str, raw: bool, cache: str) -> Any:
     """Return the corpus that all programs use, cached after the first call."""
-    from gluon_lstm.text.corpus import prepare
+    return tokenized(path, raw, cache).corpus()
+
+
+def tokenized(path: str, raw: bool, cache: str) -> Any:
+    """Return the tokens of the text, before a vocabulary is chosen."""
+    from gluon_lstm.text.corpus import tokenize_files
     from gluon_lstm.text.settings import CorpusOptions, TextSettings
 
-    return prepare([path], TextSettings("char", raw), CorpusOptions(cache=Path(cache)))
+    return tokenize_files([path], TextSettings("char", raw), CorpusOptions(cache=Path(cache)))
 
 
 class OurRun:
     """A run of this package in a thread, paused between two updates, where its clock is stopped."""
 
-    def __init__(self, name: str, text: Mapping[str, Any], hidden: int, limit: Mapping[str, float], out: str) -> None:
-        corpus = load_corpus(**text)
+    def __init__(
+        self,
+        name: str,
+        text: Mapping[str, Any],
+        limit: Mapping[str, float],
+        out: str,
+        start: str = "none",
+        **model: int,
+    ) -> None:
+        """`start`: none, or the model to start from; `model`: hidden units for none."""
+        files = tokenized(**text)
 
+        from gluon_lstm.progress import ignore
+        from gluon_lstm.training.base import given_base, prepare_run
         from gluon_lstm.training.recipe import STANDARD, recipe_of
         from gluon_lstm.training.run import Run
         from gluon_lstm.training.run_dir import RunDirectory
@@ -60,7 +78,11 @@ class OurRun:
             stop = {"minutes": limit["minutes"]}
         else:
             stop = {"steps": max(math.ceil(limit["tokens"] / STANDARD.batch_size / STANDARD.seq_len), 1)}
-        self.run = Run(corpus, recipe_of("standard", hidden=hidden, **stop))
+        given = {**stop, **model, "raw": text["raw"], "from_": start}
+        recipe = recipe_of("standard", **given)
+        base = given_base(recipe, files.settings, given)
+        corpus, recipe, arrays = prepare_run(files, base, recipe, given, ignore)
+        self.run = Run(corpus, recipe, arrays=arrays)
         self.run_dir = RunDirectory(Path(out))
         self.until, self.reported, self.over = 0.0, 0, False
         self.error: BaseException | None = None
@@ -224,6 +246,35 @@ def ppmd_bits(train: str, validation: str) -> float:
     return 8 * (size(train + validation) - size(train)) / len(validation)
 
 
+def markov_bits(train: str, validation: str) -> tuple[float, float]:
+    """Return (share of the posts with a probability, bits per character of these) of markovify's chain of order 2.
+
+    Its states are pairs of Janome's words. Raises MissingLibrary.
+    """
+    try:
+        from markovify.chain import BEGIN, END, Chain
+    except ImportError as error:
+        raise MissingLibrary(str(error)) from error
+
+    from gluon_lstm.text.tokenizers.registry import make_tokenizer
+
+    words = make_tokenizer("janome")
+    model = Chain([words.tokenize(post) for post in train.splitlines()], MARKOV_ORDER).model
+    posts = validation.splitlines()
+    bits, characters, found = 0.0, 0, 0
+    for post in posts:
+        state, cost = (BEGIN,) * MARKOV_ORDER, 0.0
+        for word in (*words.tokenize(post), END):
+            following = model.get(state, {})
+            if word not in following:
+                break
+            cost -= math.log2(following[word] / sum(following.values()))
+            state = (*state[1:], word)
+        else:
+            found, bits, characters = found + 1, bits + cost, characters + len(post) + 1
+    return found / len(posts), bits / characters if characters else math.inf
+
+
 def interpolate(points: Points, key: str, at: float) -> dict[str, float] | None:
     """Return seconds, tokens and bpc at the value `at` of `key` by linear interpolation; None outside the curve."""
     for before, after in zip(points, points[1:]):
@@ -254,7 +305,7 @@ def _round_step(least: float) -> float:
     return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
 
 
-def final_table(curves: Mapping[str, Points], ppmd: float | None) -> str:
+def final_table(curves: Mapping[str, Points], ppmd: float | None, markov: tuple[float, float] | None = None) -> str:
     """Return a table of the last and the best value of each curve."""
     rows = []
     for name, points in curves.items():
@@ -264,6 +315,9 @@ def final_table(curves: Mapping[str, Points], ppmd: float | None) -> str:
             rows.append([name, f"{last['seconds'] / 60:.2f}", f"{last['tokens']:,}", *bits])
     if ppmd is not None:
         rows.append([f"PPMd, order {PPMD_ORDER}", "", "", f"{ppmd:.3f}", f"{ppmd:.3f}"])
+    if markov is not None:
+        share, bits = markov
+        rows.append([f"Markov chain of words, {share:.1%} of the posts", "", "", f"{bits:.3f}", f"{bits:.3f}"])
     return markdown_table(["at the end", "minutes", "tokens", "bits per character", "best"], rows)
 
 
@@ -310,9 +364,16 @@ def start_runs(
 ) -> dict[str, BenchProcess]:
     """Start the programs whose libraries are installed."""
     limit = {"minutes": args.minutes} if args.minutes else {"tokens": args.tokens}
-    shared = {"text": text, "hidden": args.hidden, "limit": limit}
-    runs = {"ours": BenchProcess("quality:OurRun", setup=LIMIT_BLAS_THREADS, name="ours", out=out, **shared)}
-    stack.enter_context(runs["ours"])
+    shared = {"text": text, "limit": limit}
+    ours: dict[str, Any] = {"ours": {"hidden": args.hidden}}
+    if args.start:
+        ours[f"from {args.start.name}"] = {"start": str(args.start)}
+    runs = {}
+    for k, (name, own) in enumerate(ours.items()):
+        settings = {"name": name, "out": f"{out}-{k}", **own, **shared}
+        runs[name] = BenchProcess("quality:OurRun", setup=LIMIT_BLAS_THREADS, **settings)
+        stack.enter_context(runs[name])
+    shared["hidden"] = args.hidden
     if args.without != "pytorch":
         try:
             omp = {"OMP_NUM_THREADS": str(available_cores())}
@@ -344,11 +405,21 @@ def run(args: argparse.Namespace) -> None:
         except MissingLibrary as error:
             result["ppmd"] = None
             print(f"PPMd: skipped ({error})", file=sys.stderr)
+        try:
+            result["markov"] = None if args.raw else markov_bits(*split_text(str(args.file), corpus))
+            if result["markov"]:
+                share, bits = result["markov"]
+                print(
+                    f"Markov chain of words: a probability for {share:.1%} of the posts; {bits:.4f} bits per character"
+                )
+        except MissingLibrary as error:
+            result["markov"] = None
+            print(f"Markov chain: skipped ({error})", file=sys.stderr)
         curves = train_in_turns(start_runs(args, text, str(Path(folder, "run")), stack), args.turn)
     result["curves"] = curves
     print("", comparison_table(curves, "seconds", 60, "minutes"), sep="\n")
     print("", comparison_table(curves, "tokens", 1e6, "million tokens"), sep="\n")
-    print("", final_table(curves, result["ppmd"]), sep="\n")
+    print("", final_table(curves, result["ppmd"], result["markov"]), sep="\n")
     if args.json:
         with atomic_write(args.json) as file:
             json.dump(result, file, ensure_ascii=False, indent=1)
@@ -372,6 +443,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     budget.add_argument("--minutes", type=positive(float), metavar="M", help="training time of each program")
     budget.add_argument("--tokens", type=positive(int), metavar="N", help="training tokens of each program")
     parser.add_argument("--hidden", type=positive(int), default=256, metavar="H", help="hidden units (default: 256)")
+    parser.add_argument(
+        "--from", dest="start", type=Path, metavar="MODEL", help="also train from this model, ja for example"
+    )
     parser.add_argument("--raw", action="store_true", help="one stream of characters, without posts and cleaning")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="plot the curves (PNG)")

@@ -137,6 +137,15 @@ def test_ppmd_bits(quality):
     assert quality.ppmd_bits(train, unseen) > 10
 
 
+def test_markov_bits(quality):
+    """After 今日, は and も each have half: one bit a post; a post with an unseen word has no probability."""
+    pytest.importorskip("markovify")
+    train = "今日は寒い\n今日も寒い\n" * 10
+    assert quality.markov_bits(train, "今日は寒い\n") == (1.0, pytest.approx(1 / 6))
+    assert quality.markov_bits(train, "今日は寒い\n今日は暑い\n") == (0.5, pytest.approx(1 / 6))
+    assert quality.markov_bits(train, "暑い\n") == (0.0, math.inf)
+
+
 @pytest.mark.parametrize("raw", [True, False])
 def test_split_text_has_as_many_characters_as_the_corpus(quality, tmp_path, raw):
     file = tmp_path / "posts.txt"
