@@ -15,7 +15,7 @@ import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Leaves that every room may import; "": the package itself, for its version.
-SHARED = {"files", "progress", "system", "blas", "array_file", "signals", "options", "compat", ""}
+SHARED = {"files", "progress", "system", "blas", "array_file", "quantization", "signals", "options", "compat", ""}
 
 # room -> the rooms (or single modules of a room) that it may import, besides itself and (unless a leaf) SHARED
 ARROWS = {
@@ -24,7 +24,7 @@ ARROWS = {
     "system": set(),
     "blas": {"system"},
     "array_file": {"files"},
-    "quantization": {"array_file"},
+    "quantization": set(),
     "signals": set(),
     "options": set(),
     "compat": set(),
@@ -32,7 +32,7 @@ ARROWS = {
     "config": set(),
     "text": set(),
     "context": set(),
-    "model": {"text", "config", "quantization"},
+    "model": {"text", "config"},
     "lstm": {"config", "context", "numerics"},
     "sampling": {"text", "model", "config", "numerics"},
     "pretrained": {"text", "model", "config"},
@@ -45,9 +45,7 @@ EVERYONE = {*ARROWS} - SHARED
 ARROWS |= {"": EVERYONE, "cli": EVERYONE, "__main__": {"cli"}}
 
 # Rooms and single modules that run without MXNet.
-WITHOUT_MXNET = {"text", "model", "pretrained", "quantization", "sampling", "report", "config", "numerics", *SHARED} - {
-    "compat"
-}
+WITHOUT_MXNET = {"text", "model", "pretrained", "sampling", "report", "config", "numerics", *SHARED} - {"compat"}
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing",
     "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir",

@@ -4,6 +4,10 @@ The run directory gets last.safetensors and, with a validation set, best.safeten
 history.jsonl, samples.txt, curve.png and state.safetensors. Of several limits the first reached ends the run; a
 validation result that has long stopped improving ends it too.
 
+Training on Japanese posts starts from the weights of ja, a model that already knows Japanese (gluon-lstm models), and
+says so; --from none starts from random weights, --from MODEL from any model. Cell, layers and size are those of the
+model, and the defaults of learning rate and dropout change: see docs/pretrained.md.
+
 With --resume the same command continues a run after any interruption. Ctrl-C and SIGTERM finish the update and save
 (exit codes 130 and 143); a second one exits at once. With --steps or --epochs the weights are then equal to the last
 bit. Limits are totals and may grow.
@@ -29,6 +33,7 @@ EXAMPLES = (
     "gluon-lstm train posts.txt --out runs/mine --minutes 20",
     "gluon-lstm train twitter-archive.zip --out runs/words --tokenizer janome",
     "gluon-lstm train posts.txt --out runs/mine --minutes 40 --resume",
+    "gluon-lstm train new_posts.txt --out runs/newer --from runs/mine",
 )
 
 

@@ -102,60 +102,72 @@ def tokenize_files(
     return TokenizedFiles(settings, options, cache, contents, key, stored, stream, notice)
 
 
+@dataclass(frozen=True, eq=False)
 class TokenizedFiles:
-    """Token stage of a corpus: all tokens as numbers in a memory map, `counts` of the training set."""
+    """Token stage of a corpus: all tokens as numbers in a memory map, before a vocabulary is chosen."""
 
-    def __init__(
-        self,
-        settings: TextSettings,
-        options: CorpusOptions,
-        cache: Path,
-        contents: str,
-        key: str,
-        stored: dict[str, Any],
-        stream: np.ndarray,
-        notice: Notice,
-    ) -> None:
-        self.settings, self.options, self._cache, self._contents, self._key = settings, options, cache, contents, key
-        self._stored, self._stream, self._notice = stored, stream, notice
-        self._split = _split(stream, stored["posts"], options.validation)
-        if options.cache is None:
-            weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
+    settings: TextSettings
+    options: CorpusOptions
+    cache: Path  # where the id stage is built; without a cache a temporary folder, removed with this object
+    fingerprint: str  # digest of the file contents
+    key: str  # cache key of this stage
+    stored: dict[str, Any]  # its metadata: the spelling of the tokens, counts, summaries
+    stream: np.ndarray  # uint32, the numbers of the tokens
+    notice: Notice = ignore
+
+    def __post_init__(self) -> None:
+        if self.options.cache is None:
+            weakref.finalize(self, shutil.rmtree, self.cache, ignore_errors=True)
+
+    @cached_property
+    def split(self) -> int:
+        """Start of the validation set in `stream`."""
+        return _split(self.stream, self.stored["posts"], self.options.validation)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Occurrences of each token in the training set, ends of posts left out."""
-        tokens = self._stored["tokens"]
-        counts = counts_of(self._stream[: self._split], len(tokens) + 1)
-        return {token: int(n) for token, n in zip(tokens, counts[1:]) if n}
+        """Occurrences of each token in the training set, without ends of posts and boundaries of words."""
+        tokens = self.stored["tokens"]
+        counts = counts_of(self.stream[: self.split], len(tokens) + 1)
+        boundary = TOKENIZER_CLASSES[self.settings.effective_tokenizer].boundary
+        return {token: int(n) for token, n in zip(tokens, counts[1:]) if n and token != boundary}
 
     def corpus(self, more_tokens: Sequence[str] = ()) -> Corpus:
-        """Return the corpus with the vocabulary of the training set and, after its tokens, `more_tokens`.
+        """Return the corpus; its vocabulary are the tokens of the training set and, after them, `more_tokens`.
 
-        A token of `more_tokens` has a use before training only if a model has it: see `pretrained.transfer`. Raises
-        OSError as `prepare`.
+        Raises OSError for a cache folder that cannot be read or written.
         """
-        key = key_of(self._key, self.options.validation, self.options.min_count, self.options.max_vocab, *more_tokens)
+        options = self.options
+        key = key_of(self.key, options.validation, options.min_count, options.max_vocab, *more_tokens)
         corpus = get_or_build(
-            self._cache, f"ids-{key}", lambda folder: self._write_ids(folder, more_tokens), self._read_corpus
+            self.cache, f"ids-{key}", lambda folder: _write_ids(folder, self, more_tokens), self._open
         )
         for summary in corpus.summaries:
-            self._notice(summary.line())
+            self.notice(summary.line())
         return corpus
 
-    def _write_ids(self, folder: Path, more_tokens: Sequence[str]) -> None:
-        vocabulary = _vocabulary(self.counts, self.settings, self.options).extended(
-            more_tokens, self.options.max_vocab or DEFAULT_MAX_VOCAB
+    def _open(self, folder: Path) -> Corpus:
+        """Return the corpus of the id stage. Raises errors as `_read_tokens` does."""
+        stored = metadata(folder)
+        codec = Codec(self.settings, Vocabulary(stored["vocabulary"], stored["num_specials"]))
+        ids = np.memmap(folder / "array", dtype=np.int32, mode="r")
+        check_ids(ids, len(codec.vocabulary))
+        named = ("split", "posts", "characters", "validation_chars")
+        check_counts(*(stored[name] for name in named), *stored["cleaning"].values())
+        if stored["split"] > len(ids):
+            raise ValueError("the training set is longer than the text")
+        return Corpus(
+            ids=ids,
+            split=stored["split"],
+            codec=codec,
+            fingerprint=self.fingerprint,
+            posts=stored["posts"],
+            characters=stored["characters"],
+            validation_chars=stored["validation_chars"],
+            cleaning=stored["cleaning"],
+            summaries=[SourceSummary.from_json(values) for values in stored["summaries"]],
+            files=self,
         )
-        codec = Codec(self.settings, vocabulary)
-        if self.options.max_vocab is None and len(vocabulary) == DEFAULT_MAX_VOCAB:
-            self._notice(
-                f"the vocabulary has the {DEFAULT_MAX_VOCAB:,} most frequent tokens; change this with `max_vocab`"
-            )
-        _write_ids(folder, self._stored, self._stream, self._split, codec)
-
-    def _read_corpus(self, folder: Path) -> Corpus:
-        return _open(folder, self.settings, self._contents, self)
 
 
 def _write_tokens(
@@ -193,9 +205,15 @@ def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
     return stored, stream
 
 
-def _write_ids(folder: Path, stored: dict[str, Any], stream: np.ndarray, split: int, codec: Codec) -> None:
-    """Build the id stage: ids of the training set `stream[:split]` and of the validation set."""
+def _write_ids(folder: Path, files: TokenizedFiles, more_tokens: Sequence[str]) -> None:
+    """Build the id stage: vocabulary of the training set, ids of both sets."""
+    stored, stream, split = files.stored, files.stream, files.split
     tokens: list[str] = stored["tokens"]
+    vocabulary = _vocabulary(files.counts, more_tokens, files.settings, files.options)
+    codec = Codec(files.settings, vocabulary)
+    if files.options.max_vocab is None and len(vocabulary) == DEFAULT_MAX_VOCAB:
+        files.notice(f"the vocabulary has the {DEFAULT_MAX_VOCAB:,} most frequent tokens; change this with `max_vocab`")
+
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])
     flat = np.array([id for ids in spelled for id in ids], dtype=np.int32)
@@ -235,48 +253,24 @@ def _split(stream: np.ndarray, posts: int, validation: float) -> int:
     return start
 
 
-def _vocabulary(counts: Mapping[str, int], settings: TextSettings, options: CorpusOptions) -> Vocabulary:
-    """Return the vocabulary for the token counts of the training set."""
+def _vocabulary(
+    counts: Mapping[str, int], more_tokens: Sequence[str], settings: TextSettings, options: CorpusOptions
+) -> Vocabulary:
+    """Return the vocabulary for the token counts of the training set, and `more_tokens`."""
     tokenizer = TOKENIZER_CLASSES[settings.effective_tokenizer]
-    in_training = dict(counts)
-    if tokenizer.boundary:
-        in_training.pop(tokenizer.boundary, None)
     characters: dict[str, int] | None = None
     if tokenizer.has_words:
         characters = defaultdict(int)
-        for word, n in in_training.items():
+        for word, n in counts.items():
             for character in graphemes(word):
                 characters[character] += n
     min_count = options.min_count or tokenizer.default_min_count
     max_vocab = options.max_vocab or DEFAULT_MAX_VOCAB
-    return Vocabulary.from_counts(in_training, settings.special_tokens, min_count, max_vocab, characters)
+    vocabulary = Vocabulary.from_counts(counts, settings.special_tokens, min_count, max_vocab, characters)
+    return vocabulary.extended(more_tokens, max_vocab)
 
 
 def _gather_ranges(flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the concatenation of flat[offset : offset + length] for each pair (offset, length)."""
     before = np.cumsum(lengths) - lengths
     return flat[np.repeat(offsets - before, lengths) + np.arange(int(lengths.sum()))]
-
-
-def _open(folder: Path, settings: TextSettings, contents: str, files: TokenizedFiles) -> Corpus:
-    """Return the corpus of the id stage. Raises errors as `_read_tokens` does."""
-    stored = metadata(folder)
-    codec = Codec(settings, Vocabulary(stored["vocabulary"], stored["num_specials"]))
-    ids = np.memmap(folder / "array", dtype=np.int32, mode="r")
-    check_ids(ids, len(codec.vocabulary))
-    named = ("split", "posts", "characters", "validation_chars")
-    check_counts(*(stored[name] for name in named), *stored["cleaning"].values())
-    if stored["split"] > len(ids):
-        raise ValueError("the training set is longer than the text")
-    return Corpus(
-        ids=ids,
-        split=stored["split"],
-        codec=codec,
-        fingerprint=contents,
-        posts=stored["posts"],
-        characters=stored["characters"],
-        validation_chars=stored["validation_chars"],
-        cleaning=stored["cleaning"],
-        summaries=[SourceSummary.from_json(values) for values in stored["summaries"]],
-        files=files,
-    )

@@ -31,7 +31,10 @@ class Recipe:
     """
 
     name: str = "standard"
-    from_: str = option(AUTO, "model whose weights are the start: ja, a file or run directory, or none", "MODEL", MODEL)
+    from_: str = option(
+        AUTO, "model whose weights are the start: its name, file or run directory; none; auto: ja where it serves",
+        "MODEL", MODEL,
+    )  # fmt: skip
     variant: str = option("standard", "cell", group=MODEL, choices=tuple(VARIANTS))
     layers: int = option(1, "stacked cells", "L", MODEL, minimum=1)
     hidden: int = option(256, "hidden units per layer", "H", MODEL, minimum=1)

@@ -220,3 +220,12 @@ def test_history_of_earlier_runs_can_be_continued(kana, tmp_path, capsys):
     trained(kana, out, "--from", "none", "--hidden", "3", "--steps", "3", "--resume")
     assert json.loads((out / "history.jsonl").read_text().splitlines()[-1])["step"] == 3
     assert (out / BEST).exists()
+
+
+def test_the_boundary_of_words_is_no_text(tmp_path, kana):
+    """Its spelling, <word>, brings no Latin letter of a base into a vocabulary."""
+    settings = TextSettings("janome-chars")
+    base_model(settings, [*KANA, "a", "b"]).save(tmp_path / "base.safetensors")
+    arguments = ("--tokenizer", "janome-chars", "--from", str(tmp_path / "base.safetensors"))
+    tokens = initial_weights(kana, tmp_path / "run", *arguments).vocabulary.tokens
+    assert {script(token) for token in tokens[3:]} == {"HIRAGANA"}
