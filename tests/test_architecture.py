@@ -24,7 +24,7 @@ ARROWS = {
     "system": set(),
     "blas": {"system"},
     "array_file": {"files"},
-    "quantization": set(),
+    "quantization": {"array_file"},
     "signals": set(),
     "options": set(),
     "compat": set(),
