@@ -130,6 +130,19 @@ def package(out: Path, file: Path) -> None:
     print(f"{file}: {file.stat().st_size:,} bytes, {tokens:,} tokens")
 
 
+def report_memorized(out: Path, file: Path) -> None:
+    """Print how much of what the model in `file` writes stands in the text that it was made of."""
+    from pretraining.memorized import memorized
+
+    from gluon_lstm.sampling.language_model import LanguageModel
+    from gluon_lstm.text.cleaning import Cleaner
+
+    lm = LanguageModel.load(file)
+    with open(out / "mixture.txt", encoding="utf-8") as mixture:
+        lines = list(Cleaner(lm.model.codec.settings.cleaning).clean_posts(line.rstrip("\n") for line in mixture))
+    print(json.dumps(memorized(lm, lines), ensure_ascii=False, indent=1))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--books", type=Path, required=True)
@@ -145,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     disable_malloc_trim()
     limit_blas_threads()
     if args.package:
-        package(args.out, PRETRAINED_FOLDER / "ja.safetensors")
+        file = PRETRAINED_FOLDER / "ja.safetensors"
+        package(args.out, file)
+        report_memorized(args.out, file)
         return 0
     if not (args.resume and (args.out / "mixture.txt").exists()):
         prepare_text(args.books, args.posts, args.offensive, args.out, round(args.tokens), args.share)

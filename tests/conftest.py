@@ -65,7 +65,9 @@ def posts_of_letters():
 @pytest.fixture
 def script(monkeypatch):
     """script(name): import a module of scripts/ as when it is run."""
-    monkeypatch.syspath_prepend(str(SCRIPTS / "measure"))
+    for folder in (SCRIPTS, SCRIPTS / "measure"):
+        monkeypatch.syspath_prepend(str(folder))
     yield importlib.import_module
     for path in SCRIPTS.rglob("*.py"):
-        sys.modules.pop(path.stem, None)
+        for name in (path.stem, f"{path.parent.name}.{path.stem}"):
+            sys.modules.pop(name, None)

@@ -1,0 +1,156 @@
+"""The text that the model `ja` is made of: what is left out, what is held out, and how it is mixed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from helpers import CORPORA
+
+COLOPHON = """
+
+底本：「ある全集」ある書店
+　　　1971（昭和46）年4月5日初版
+入力：ある人
+青空文庫作成ファイル：
+このファイルは、インターネットの図書館、青空文庫（http://www.aozora.gr.jp/）で作られました。入力、校正、制作にあたったのは、ボランティアの皆さんです。
+"""
+NOTATION = """
+-------------------------------------------------------
+【テキスト中に現れる記号について】
+
+《》：ルビ
+（例）吾輩《わがはい》
+-------------------------------------------------------
+"""
+MODERN = "　私はきのう町へ行って、本を買った。それから話した。\n「うん、そうだった」\n　とてもよかったと思っている。\n"
+OLD = "　私はきのふ町へ行つて、本を買つた。それから友だちといふものと話した。\n「さうだつた」\n　よかつたと思ふ。\n"
+
+
+@pytest.fixture
+def pretrain(script):
+    return script("pretrain")
+
+
+@pytest.fixture
+def aozora(script):
+    return script("pretraining.aozora")
+
+
+@pytest.fixture
+def mixture(script):
+    return script("pretraining.mixture")
+
+
+def write_work(folder: Path, number: int, body: str, colophon: str = COLOPHON, author: str = "ある作家") -> None:
+    path = folder / "cards" / "000001" / "files" / f"{number}_ruby" / f"{number}.txt"
+    path.parent.mkdir(parents=True)
+    text = f"ある題\n{author}\n{NOTATION}\n{body}{colophon}"
+    path.write_bytes(text.replace("\n", "\r\n").encode("cp932"))
+
+
+def test_only_works_in_the_public_domain_and_modern_orthography_are_used(aozora, tmp_path):
+    write_work(tmp_path, 1, MODERN)
+    write_work(tmp_path, 2, OLD)
+    write_work(tmp_path, 3, MODERN, colophon="")
+    write_work(tmp_path, 4, MODERN, COLOPHON + "この作品は、クリエイティブ・コモンズの下に提供されています。\n")
+    write_work(tmp_path, 5, MODERN, COLOPHON + "この翻訳の著作権は訳者にあります。\n")
+    write_work(tmp_path, 6, "Only English, and nothing else.\n")
+    shelf = aozora.Shelf(tmp_path)
+    (work,) = shelf.works()
+    assert (work.title, work.author) == ("ある題", "ある作家")
+    assert work.paragraphs == [line.strip("　") for line in MODERN.splitlines()]
+    assert sorted(shelf.left_out.values()) == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("吾輩《わがはい》は猫である", "吾輩は猫である"),
+        ("その｜三毛猫《みけねこ》だ", "その三毛猫だ"),
+        ("［＃３字下げ］はじめ［＃「はじめ」は中見出し］", "はじめ"),
+        ("※［＃「てへん＋劣」、第3水準1-84-77］は", "挘は"),
+        ("※［＃「口＋喜」、第3水準1-15-18］と", "嘻と"),
+        (
+            "※［＃「石＋（雨／龍）」、U+791F、34-11］という",
+            None,
+        ),  # no code point of JIS X 0213: the paragraph is left out
+        ("＊", None),
+        ("　　「はい」", "「はい」"),
+    ],
+)
+def test_a_paragraph_without_ruby_and_notes(aozora, line, expected):
+    assert aozora.paragraphs(f"{line}\n") == ([expected] if expected else [])
+
+
+@pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the folder of corpora beside the project")
+def test_a_real_work_leaves_no_mark_of_notation(aozora):
+    text = (CORPORA / "soseki_neko_aozora_sjis_crlf.txt").read_bytes().decode("cp932").replace("\r\n", "\n")
+    heading, body, colophon = aozora._parts(text)
+    assert "吾輩は猫である" in heading and aozora.VOLUNTEERS in colophon and aozora.is_modern(body)
+    found = aozora.paragraphs(body)
+    assert found[0] == "吾輩は猫である。名前はまだ無い。" or "吾輩は猫である" in "".join(found[:3])
+    assert not any(mark in paragraph for paragraph in found for mark in "《》｜※［］〓")
+    assert sum(map(len, found)) > 0.9 * len("".join(body.split())) - body.count("《") * 6
+
+
+def test_posts_of_the_test_data_never_enter(mixture, tmp_path):
+    """Neither the skipped posts nor their repetitions, in other white space or another file; nor offensive ones."""
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("\n".join(["試験 一", "試験二", "甲", "試験一", "乙", "甲", "だめな丙"]) + "\n", encoding="utf-8")
+    second.write_text("\n".join(["試験二", "丁", "乙"]) + "\n", encoding="utf-8")
+    split = mixture.informal_posts([first, second], 2, ["だめ"], 1, random.Random(1))
+    assert sorted([*split.train, *split.held_out]) == sorted(["甲", "乙", "丁"])
+    assert len(split.held_out) == 1
+
+
+def test_repeated_paragraphs_are_used_once(mixture):
+    seen: set[str] = set()
+    long = "これは二十文字よりも長い段落で、二度は使われません。"
+    assert mixture.unique_paragraphs([long, "はい", long, "はい"], seen) == [long, "はい", "はい"]
+    assert mixture.unique_paragraphs([long, "はい"], seen) == ["はい"]
+
+
+def test_mixture_has_the_share_of_posts_and_more_of_them_towards_its_end(mixture):
+    works = [[f"本{n}の段落{k}" for k in range(200)] for n in range(40)]
+    posts = [f"投稿{k}" for k in range(100)]
+    lines = mixture.mixed(works, posts, 40_000, 0.25, random.Random(1))
+    tokens = Counter()
+    for line in lines:
+        tokens[line[0]] += len(line) + 1
+    assert sum(tokens.values()) == pytest.approx(40_000, rel=0.01)
+    assert tokens["投"] / sum(tokens.values()) == pytest.approx(0.25, abs=0.01)
+    half = len(lines) // 2
+    assert sum(line[0] == "投" for line in lines[half:]) > 1.5 * sum(line[0] == "投" for line in lines[:half])
+    assert max(Counter(line for line in lines if line[0] == "本").values()) == 1  # no paragraph of a book twice
+    repeats = Counter(line for line in lines if line[0] == "投")
+    assert max(repeats.values()) - min(repeats.values()) <= 1  # all posts equally often
+
+
+def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, capsys):
+    rng = random.Random(1)
+    books, posts, words, out = (tmp_path / name for name in ("books", "posts.txt", "words.txt", "out"))
+    sentences = [MODERN.replace("本", f"{rng.choice('赤青白黒')}い本{k}") for k in range(40)]
+    write_work(books, 1, "".join(sentences[:30]))
+    write_work(books, 2, "".join(sentences[30:]), author="夏目漱石")
+    posts.write_text("".join(f"今日は{k}だよ{rng.choice('なねぞ')}\n" for k in range(60)), encoding="utf-8")
+    words.write_text("だめ\n", encoding="utf-8")
+    for name, value in {"SKIPPED_POSTS": 10, "HELD_OUT_POSTS": 10, "HELD_OUT_PARAGRAPHS": 5}.items():
+        monkeypatch.setattr(pretrain, name, value)
+    monkeypatch.setitem(pretrain.SETTINGS, "hidden", 8)
+    monkeypatch.setitem(pretrain.SETTINGS, "batch_size", 4)
+    monkeypatch.setattr(pretrain, "PRETRAINED_FOLDER", tmp_path)
+    arguments = ["--books", str(books), "--posts", str(posts), "--offensive", str(words), "--out", str(out)]
+    assert pretrain.main([*arguments, "--tokens", "4000"]) == 0
+    assert "夏目漱石" not in (out / "works.tsv").read_text(encoding="utf-8")
+    mixture = (out / "mixture.txt").read_text(encoding="utf-8").splitlines()
+    held_out = (out / "held_out_posts.txt").read_text(encoding="utf-8").splitlines()
+    assert mixture[-10:] == held_out and not set(held_out) & set(mixture[:-10])
+    assert pretrain.main([*arguments, "--package"]) == 0
+    assert "longest_stretch" in capsys.readouterr().out
+    from gluon_lstm.model import Model
+
+    model = Model.load(tmp_path / "ja.safetensors")
+    assert model.config.hidden == 8 and model.metadata["card"]["tokens"] > 2000
