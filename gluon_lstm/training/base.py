@@ -51,8 +51,14 @@ class Base:
             )
 
     def recipe(self, recipe: Recipe, given: Mapping[str, Any], tokens: int) -> Recipe:
-        """Return the recipe of a run on `tokens` tokens: the size of the model, and values for fine-tuning."""
-        values = {**asdict(self.model.config), **fine_tuning(tokens), **given, "raw": recipe.raw, "from_": self.name}
+        """Return the recipe of a run on `tokens` tokens: the size of the model, and values for fine-tuning.
+
+        A number of updates replaces the number of epochs; minutes do not.
+        """
+        tuned = fine_tuning(tokens)
+        if "steps" in given:
+            del tuned["epochs"]
+        values = {**asdict(self.model.config), **tuned, **given, "raw": recipe.raw, "from_": self.name}
         return recipe_of(recipe.name, **values)
 
     def arrays(self, vocabulary: Vocabulary, notice: Notice) -> Mapping[str, np.ndarray]:
@@ -87,8 +93,19 @@ def default_base(
 
 
 def fine_tuning(tokens: int) -> dict[str, Any]:
-    """Return the hyperparameters that continue a trained model on `tokens` tokens."""
-    return {"learning_rate": 1e-3}
+    """Return the hyperparameters that continue a trained model on `tokens` tokens, as measured in docs/pretrained.md.
+
+    The text is read few times: a model that already knows the language begins to memorize after some epochs.
+    """
+    return {
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "dropout": 0.4,
+        "input_dropout": 0.1,
+        "recurrent_dropout": 0.1,
+        "patience": 0.5,
+    }
 
 
 def prepare_run(
