@@ -248,13 +248,14 @@ def test_array_entries_that_contradict_the_data_are_refused(path):
 
     model_refusal(path, with_entry(shape=[columns * rows]))
     for reason, entries in {
-        "other dtypes": [{"dtype": type} for type in ("F16", "BF16", "I8", "U64", "BOOL", "O", "", None, 5, [], {})],
+        "other dtypes": [{"dtype": type} for type in ("BF16", "F8_E4M3", "I16", "U8", "U64", "BOOL", "O", "", None, 5, [], {})],
         "invalid shapes": [
             {"shape": shape}
             for shape in (None, 3, "ab", {}, [-rows, -columns], [True, 2], [2.0], ["2"], [[2]], [1] * 9, [0, 2**62])
         ],
         "longer or shorter than their shapes": [
             {"shape": [rows, columns + 1]}, {"shape": []}, {"shape": [0]}, {"shape": [2**24, 2**24]}, {"dtype": "F64"},
+            {"dtype": "F16"}, {"dtype": "I8"},
             {"data_offsets": [begin, end + 4]}, {"data_offsets": [end, begin]}, {"data_offsets": [0, 10**60]},
         ],
         "invalid data_offsets": [

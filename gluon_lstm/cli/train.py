@@ -30,7 +30,6 @@ from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
 EXAMPLES = (
-    "gluon-lstm train posts.txt --out runs/mine --minutes 20",
     "gluon-lstm train twitter-archive.zip --out runs/words --tokenizer janome",
     "gluon-lstm train posts.txt --out runs/mine --minutes 40 --resume",
     "gluon-lstm train new_posts.txt --out runs/newer --from runs/mine",

@@ -512,7 +512,7 @@ def test_generate_rejects_invalid_option(error_of, trained, arguments):
     ],
 )
 def test_train_rejects_invalid_option(error_of, posts, tmp_path, arguments):
-    line = error_of("train", posts, "--out", tmp_path / "run", "--no-cache", *TINY, *arguments)
+    line = error_of("train", posts, "--out", tmp_path / "run", "--no-cache", "--from", "none", *TINY, *arguments)
     assert arguments[0] in line
 
 
