@@ -6,7 +6,6 @@ both vocabularies keep theirs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,13 +30,18 @@ def check_text(base: Model, settings: TextSettings, name: str) -> None:
     """Raise ValueError unless a model can be continued on text with these settings: same tokenizer, same `raw`."""
     theirs = base.codec.settings
     if theirs.raw != settings.raw:
-        here, there = ("one stream of characters", "posts")[:: 1 if settings.raw else -1]
-        raise ValueError(f"`from_` {name}: the model reads {there}, this run reads {here}; use the same `raw`")
+        raise ValueError(
+            f"`from_` {name}: the model reads {_unit(theirs)}, this run {_unit(settings)}; use the same `raw`"
+        )
     if theirs.tokenizer != settings.tokenizer:
         raise ValueError(
             f"`from_` {name}: the model has the tokenizer {theirs.tokenizer}, this run {settings.tokenizer}; use"
             f" `tokenizer` {theirs.tokenizer}, or another model"
         )
+
+
+def _unit(settings: TextSettings) -> str:
+    return "one stream of characters" if settings.raw else "posts"
 
 
 def usable_tokens(base: Vocabulary, counts: Mapping[str, int]) -> list[str]:
@@ -61,18 +65,9 @@ def transfer(base: Model, vocabulary: Vocabulary) -> Transfer:
     sources = np.array([-1 if id is None else id for id in ids])
     arrays = dict(base.arrays)
     for name in token_arrays(base):
-        axis = 1 if name == "Why" else 0
-        array = np.take(base.arrays[name], sources, axis)
-        new = (
-            base.arrays[name].mean(axis, keepdims=True)
-            if os.environ.get("NEW") != "unk"
-            else np.take(base.arrays[name], [0], axis)
-        )
-        if axis:
-            array[:, ~known] = new
-        else:
-            array[~known] = new
-        arrays[name] = array
+        axis = 1 if name == "Why" else 0  # that of the tokens
+        arrays[name] = np.take(base.arrays[name], sources, axis)
+        np.moveaxis(arrays[name], axis, 0)[~known] = base.arrays[name].mean(axis)
     return Transfer(arrays, int(known.sum()), int((~known).sum()))
 
 

@@ -16,7 +16,7 @@ from gluon_lstm.text.corpus import Corpus, TokenizedFiles
 from gluon_lstm.text.scripts import is_japanese
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
-from gluon_lstm.training.recipe import AUTO, NO_BASE, Recipe, recipe_of
+from gluon_lstm.training.recipe import AUTO, NO_BASE, STANDARD, Recipe, recipe_of
 
 DEFAULT_BASE = "ja"
 
@@ -51,13 +51,14 @@ class Base:
             )
 
     def recipe(self, recipe: Recipe, given: Mapping[str, Any], tokens: int) -> Recipe:
-        """Return the recipe of a run on `tokens` tokens: the size of the model, and values for fine-tuning.
+        """Return the recipe of a run on `tokens` tokens: the size of the model and, for the standard recipe, values
+        for fine-tuning.
 
         A number of updates replaces the number of epochs; minutes do not.
         """
-        tuned = fine_tuning(tokens)
+        tuned = fine_tuning(tokens) if recipe.name == STANDARD.name else {}
         if "steps" in given:
-            del tuned["epochs"]
+            tuned.pop("epochs", None)
         values = {**asdict(self.model.config), **tuned, **given, "raw": recipe.raw, "from_": self.name}
         return recipe_of(recipe.name, **values)
 
