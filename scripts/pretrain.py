@@ -32,15 +32,12 @@ from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 HELD_OUT_AUTHORS = ("夏目漱石", "宮沢賢治", "宮澤賢治")  # whose works this project measures on
 HELD_OUT_POSTS, HELD_OUT_PARAGRAPHS = 600, 400
 SKIPPED_POSTS = 3000  # of the first file of posts: test data of this project
-POST_SHARE = 0.22  # of the tokens
-SEED = 1
+POST_SHARE = 0.055  # of the tokens
+HIDDEN = 512
 SETTINGS = {
-    "from_": "none",
-    "hidden": 512,
     "max_vocab": 4000,
     "batch_size": 64,
-    "learning_rate": 3e-3,
-    "dropout": 0.1,
+    "dropout": 0.0,
     "input_dropout": 0.0,
     "recurrent_dropout": 0.0,
     "patience": 0,
@@ -50,9 +47,14 @@ SETTINGS = {
 }
 
 
-def prepare_text(books: Path, posts: Sequence[Path], offensive: Path, out: Path, tokens: int, share: float) -> None:
-    """Write mixture.txt, works.tsv, held_out_books.txt, held_out_posts.txt and text.json to `out`."""
-    rng = random.Random(SEED)
+def prepare_text(
+    books: Path, posts: Sequence[Path], offensive: Path, out: Path, tokens: int, share: float, seed: int
+) -> None:
+    """Write mixture.txt, works.tsv, held_out_books.txt, held_out_posts.txt and text.json to `out`.
+
+    What is held out does not depend on `seed`.
+    """
+    rng = random.Random(1)
     words = [word.strip() for word in offensive.read_text(encoding="utf-8").splitlines() if word.strip()]
     informal = informal_posts(posts, SKIPPED_POSTS, words, HELD_OUT_POSTS, rng)
     shelf, seen = Shelf(books), set()
@@ -64,7 +66,7 @@ def prepare_text(books: Path, posts: Sequence[Path], offensive: Path, out: Path,
         elif paragraphs:
             works.append(paragraphs)
             used.append(f"{work.path}\t{work.title}\t{work.author}\n")
-    lines = mixed(works, informal.train, tokens, share, rng)
+    lines = mixed(works, informal.train, tokens, share, random.Random(seed))
     start = rng.randrange(len(held_out) - HELD_OUT_PARAGRAPHS)
     held_out = held_out[start : start + HELD_OUT_PARAGRAPHS]
     counts = {
@@ -90,13 +92,14 @@ def prepare_text(books: Path, posts: Sequence[Path], offensive: Path, out: Path,
     notice(json.dumps(counts, ensure_ascii=False))
 
 
-def pretrain(out: Path, resume: bool) -> None:
-    """Train on the text in `out`; its last lines are the validation set."""
+def pretrain(out: Path, start: str, learning_rate: float, seed: int, resume: bool) -> None:
+    """Train on the text in `out` from the model `start`, or "none"; the last lines are the validation set."""
     from gluon_lstm.training.from_files import train
 
     counts = json.loads((out / "text.json").read_text(encoding="utf-8"))
     validation = (counts["held out"] + 0.5) / (counts["lines"] + counts["held out"])
-    options = {**SETTINGS, "validation": validation, "resume": resume, "cache": out / "cache"}
+    options = {**SETTINGS, "validation": validation, "resume": resume, "cache": out / "cache", "seed": seed}
+    options |= {"from_": start, "learning_rate": learning_rate, **({"hidden": HIDDEN} if start == "none" else {})}
     train([out / "mixture.txt"], out / "run", notice=notice, progress=progress, **options)
 
 
@@ -151,6 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokens", type=float, default=55e6)
     parser.add_argument("--share", type=float, default=POST_SHARE)
+    parser.add_argument("--from", dest="start", default="none", help="model of an earlier run (default: none)")
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the choice and order of the text")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--package", action="store_true")
     args = parser.parse_args(argv)
@@ -163,8 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_memorized(args.out, file)
         return 0
     if not (args.resume and (args.out / "mixture.txt").exists()):
-        prepare_text(args.books, args.posts, args.offensive, args.out, round(args.tokens), args.share)
-    pretrain(args.out, args.resume)
+        prepare_text(args.books, args.posts, args.offensive, args.out, round(args.tokens), args.share, args.seed)
+    pretrain(args.out, args.start, args.learning_rate, args.seed, args.resume)
     return 0
 
 

@@ -139,7 +139,7 @@ def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, 
     words.write_text("だめ\n", encoding="utf-8")
     for name, value in {"SKIPPED_POSTS": 10, "HELD_OUT_POSTS": 10, "HELD_OUT_PARAGRAPHS": 5}.items():
         monkeypatch.setattr(pretrain, name, value)
-    monkeypatch.setitem(pretrain.SETTINGS, "hidden", 8)
+    monkeypatch.setattr(pretrain, "HIDDEN", 8)
     monkeypatch.setitem(pretrain.SETTINGS, "batch_size", 4)
     monkeypatch.setattr(pretrain, "PRETRAINED_FOLDER", tmp_path)
     arguments = ["--books", str(books), "--posts", str(posts), "--offensive", str(words), "--out", str(out)]
