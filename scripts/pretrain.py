@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pretraining.aozora import Shelf
 from pretraining.mixture import informal_posts, mixed, unique_paragraphs
@@ -28,6 +29,9 @@ from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import atomic_write
 from gluon_lstm.model import PRETRAINED_FOLDER
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
+
+if TYPE_CHECKING:
+    from gluon_lstm.model import Model
 
 HELD_OUT_AUTHORS = ("夏目漱石", "宮沢賢治", "宮澤賢治")  # whose works this project measures on
 HELD_OUT_POSTS, HELD_OUT_PARAGRAPHS = 600, 400
@@ -94,13 +98,24 @@ def prepare_text(
 
 def pretrain(out: Path, start: str, learning_rate: float, seed: int, resume: bool) -> None:
     """Train on the text in `out` from the model `start`, or "none"; the last lines are the validation set."""
+    from gluon_lstm.model import Model
     from gluon_lstm.training.from_files import train
 
     counts = json.loads((out / "text.json").read_text(encoding="utf-8"))
+    if start != "none" and not resume:
+        counts["tokens of earlier runs"] = tokens_of(Model.load(start))
+        with atomic_write(out / "text.json", "w") as file:
+            json.dump(counts, file, ensure_ascii=False, indent=1)
     validation = (counts["held out"] + 0.5) / (counts["lines"] + counts["held out"])
     options = {**SETTINGS, "validation": validation, "resume": resume, "cache": out / "cache", "seed": seed}
     options |= {"from_": start, "learning_rate": learning_rate, **({"hidden": HIDDEN} if start == "none" else {})}
     train([out / "mixture.txt"], out / "run", notice=notice, progress=progress, **options)
+
+
+def tokens_of(model: Model) -> int:
+    """Return the tokens that a model was trained on in its last run."""
+    recipe = model.metadata["recipe"]
+    return model.metadata["steps"] * recipe["batch_size"] * recipe["seq_len"]
 
 
 def package(out: Path, file: Path) -> None:
@@ -119,7 +134,7 @@ def package(out: Path, file: Path) -> None:
             for kind in ("books", "posts")
         }
         print(f"{precision}: {found[precision]} bits per character")
-    tokens = model.metadata["steps"] * SETTINGS["batch_size"] * model.metadata["recipe"]["seq_len"]
+    tokens = text.get("tokens of earlier runs", 0) + tokens_of(model)
     card = {
         "made_of": [
             f"Aozora Bunko: {text['works']:,} works in the public domain in Japan, in modern orthography",

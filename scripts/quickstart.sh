@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a clean clone to generated posts: creates .venv, trains for two minutes on data/posts_ja.txt, and generates posts
+# From a clean clone to generated posts: creates .venv, trains for one minute on data/posts_ja.txt, and generates posts
 # that begin with こんにち. PYTHON=/path/to/python3.12 selects the Python.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
@@ -18,7 +18,7 @@ while [ -e "$out" ]; do
     out=runs/quickstart-$n
 done
 
-"$venv/bin/python" -m gluon_lstm train data/posts_ja.txt --out "$out" --minutes 2 </dev/null
+"$venv/bin/python" -m gluon_lstm train data/posts_ja.txt --out "$out" --minutes 1 </dev/null
 "$venv/bin/python" -m gluon_lstm generate "$out" --prefix こんにち --posts 5 --seed 1 </dev/null
 
 quoted_root=$(printf '%s' "$root" | sed "s/'/'\\\\''/g")

@@ -102,9 +102,9 @@ def fine_tuning(tokens: int) -> dict[str, Any]:
         "epochs": 6,
         "batch_size": 16,
         "learning_rate": 2e-3,
-        "dropout": 0.4,
+        "dropout": 0.3,
         "input_dropout": 0.1,
-        "recurrent_dropout": 0.1,
+        "recurrent_dropout": 0.0,
         "patience": 0.5,
     }
 
