@@ -92,6 +92,16 @@ class ModelConfig:
         return {**shapes, "Why": (H, V), "by": (V,)}
 
     @property
+    def embedding_names(self) -> list[str]:
+        """The names of the input weights of layer 1, whose rows the ids select: Wxg, Wxi, ..."""
+        return [f"Wx{k}" for k in self.cell.gates]
+
+    @property
+    def size(self) -> str:
+        """The size in words: 1 layer of 256 units."""
+        return f"{self.layers} layer{'s' * (self.layers > 1)} of {self.hidden:,} units"
+
+    @property
     def recurrent_names(self) -> list[str]:
         """The names of the recurrent weights (H, H) of all layers: Whg, Whi, ... Whg_2, ..."""
         return [array_name(f"Wh{k}", layer) for layer in range(1, self.layers + 1) for k in self.cell.gates]

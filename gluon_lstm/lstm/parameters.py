@@ -55,7 +55,7 @@ class Parameters:
     @property
     def embedding_names(self) -> list[str]:
         """The names of the input weights of layer 1, whose rows the ids select: Wxg, Wxi, ..."""
-        return [f"Wx{k}" for k in self.config.cell.gates]
+        return self.config.embedding_names
 
     @property
     def layers(self) -> list[Layer]:

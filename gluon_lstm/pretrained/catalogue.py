@@ -31,12 +31,10 @@ def entries() -> Iterator[Entry]:
         except (ModelError, OSError) as error:
             yield Entry(name, reason=str(error))
             continue
-        config = model.config
-        layers = f"{config.layers} layer{'s' * (config.layers > 1)} of {config.hidden:,} units"
         yield Entry(
             name,
             bytes=path.stat().st_size,
-            architecture=f"{config.variant} cell, {layers}",
+            architecture=f"{model.config.variant} cell, {model.config.size}",
             vocabulary=len(model.vocabulary),
             tokenizer=model.codec.settings.tokenizer,
             card=model.metadata["card"],

@@ -64,13 +64,8 @@ def transfer(base: Model, vocabulary: Vocabulary) -> Transfer:
     known = np.array([id is not None for id in ids])
     sources = np.array([-1 if id is None else id for id in ids])
     arrays = dict(base.arrays)
-    for name in token_arrays(base):
+    for name in (*base.config.embedding_names, "Why", "by"):
         axis = 1 if name == "Why" else 0  # that of the tokens
         arrays[name] = np.take(base.arrays[name], sources, axis)
         np.moveaxis(arrays[name], axis, 0)[~known] = base.arrays[name].mean(axis)
     return Transfer(arrays, int(known.sum()), int((~known).sum()))
-
-
-def token_arrays(model: Model) -> list[str]:
-    """Return the names of the arrays with a row or column for each token."""
-    return [*(f"Wx{k}" for k in model.config.cell.gates), "Why", "by"]

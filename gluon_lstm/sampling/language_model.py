@@ -85,9 +85,8 @@ class LanguageModel:
     def __repr__(self) -> str:
         config, codec = self.model.config, self.model.codec
         cell = config.variant.upper() if config.variant == "rnn" else f"{config.variant} LSTM"
-        layers = f"{config.layers} layer{'s' * (config.layers > 1)} of {config.hidden:,} units"
         text = "raw" if codec.settings.raw else codec.settings.tokenizer
-        return f"{type(self).__name__}({cell}, {layers}, vocabulary of {len(codec.vocabulary):,} tokens ({text}))"
+        return f"{type(self).__name__}({cell}, {config.size}, vocabulary of {len(codec.vocabulary):,} tokens ({text}))"
 
     @_with_sampling_options
     def generate(

@@ -19,6 +19,17 @@ from gluon_lstm.text.vocabulary import Vocabulary
 from gluon_lstm.training.recipe import AUTO, NO_BASE, STANDARD, Recipe, recipe_of
 
 DEFAULT_BASE = "ja"
+# Hyperparameters that continue a trained model, as measured in docs/pretrained.md. The text is read few times: a model
+# that already knows the language begins to memorize after some epochs.
+FINE_TUNING = {
+    "epochs": 6,
+    "batch_size": 16,
+    "learning_rate": 2e-3,
+    "dropout": 0.3,
+    "input_dropout": 0.1,
+    "recurrent_dropout": 0.0,
+    "patience": 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -50,13 +61,12 @@ class Base:
                 f" {NO_BASE}"
             )
 
-    def recipe(self, recipe: Recipe, given: Mapping[str, Any], tokens: int) -> Recipe:
-        """Return the recipe of a run on `tokens` tokens: the size of the model and, for the standard recipe, values
-        for fine-tuning.
+    def recipe(self, recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of a run: the size of the model and, for the standard recipe, values for fine-tuning.
 
         A number of updates replaces the number of epochs; minutes do not.
         """
-        tuned = fine_tuning(tokens) if recipe.name == STANDARD.name else {}
+        tuned = dict(FINE_TUNING) if recipe.name == STANDARD.name else {}
         if "steps" in given:
             tuned.pop("epochs", None)
         values = {**asdict(self.model.config), **tuned, **given, "raw": recipe.raw, "from_": self.name}
@@ -77,36 +87,19 @@ def given_base(recipe: Recipe, settings: TextSettings, given: Mapping[str, Any])
     return None if recipe.from_ in (AUTO, NO_BASE) else Base.load(recipe.from_, settings, given)
 
 
-def default_base(
-    recipe: Recipe, settings: TextSettings, given: Mapping[str, Any], counts: Mapping[str, int], notice: Notice
-) -> Base | None:
-    """Return the default model where it serves a text with these token counts: for posts in Japanese, as characters.
+def default_base(recipe: Recipe, files: TokenizedFiles, given: Mapping[str, Any], notice: Notice) -> Base | None:
+    """Return the default model where it serves a text: for posts in Japanese, as characters.
 
     Given options that contradict it, and an installation without it, are reported.
     """
-    if recipe.from_ != AUTO or settings.raw or settings.tokenizer != "char" or not is_japanese(counts):
+    settings = files.settings
+    if recipe.from_ != AUTO or settings.raw or settings.tokenizer != "char" or not is_japanese(files.counts):
         return None
     try:
         return Base.load(DEFAULT_BASE, settings, given)
     except ValueError as error:
         notice(f"starts from random weights: {error}")
         return None
-
-
-def fine_tuning(tokens: int) -> dict[str, Any]:
-    """Return the hyperparameters that continue a trained model on `tokens` tokens, as measured in docs/pretrained.md.
-
-    The text is read few times: a model that already knows the language begins to memorize after some epochs.
-    """
-    return {
-        "epochs": 6,
-        "batch_size": 16,
-        "learning_rate": 2e-3,
-        "dropout": 0.3,
-        "input_dropout": 0.1,
-        "recurrent_dropout": 0.0,
-        "patience": 0.5,
-    }
 
 
 def prepare_run(
@@ -119,4 +112,4 @@ def prepare_run(
     if base is None:
         return files.corpus(), replace(recipe, from_=NO_BASE), None
     corpus = files.corpus(usable_tokens(base.model.vocabulary, files.counts))
-    return corpus, base.recipe(recipe, given, len(corpus.train)), base.arrays(corpus.codec.vocabulary, notice)
+    return corpus, base.recipe(recipe, given), base.arrays(corpus.codec.vocabulary, notice)

@@ -101,7 +101,7 @@ def train(
             _choose_device(run.ctx)  # refused before the text is read
         base = given_base(chosen, settings, given_recipe)
         files = tokenize_files(paths, settings, corpus_options, notice, progress)
-        base = base or default_base(chosen, settings, given_recipe, files.counts, notice)
+        base = base or default_base(chosen, files, given_recipe, notice)
         corpus, chosen, arrays = prepare_run(files, base, chosen, given_recipe, notice)
         with paused_gc():
             ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process

@@ -1,6 +1,6 @@
 """Validation bits per character with and without the model `ja`, by the size of the text.
 
-    python scripts/measure/pretrained.py TEXT[:POSTS]... --minutes M [--raw] [--json FILE] [--picture FILE]
+    python scripts/measure/pretrained.py TEXT[:POSTS]... --minutes M [--json FILE] [--picture FILE]
 
 TEXT:POSTS are the first POSTS lines of a text. Each text is trained on twice with the default recipe: from random
 weights (`--from none`) and from `ja`. Time is that of updates only.
@@ -28,7 +28,7 @@ Points = list[tuple[float, float]]  # (seconds, bits per character)
 
 
 def curve(text: Path, start: str, minutes: float, folder: Path) -> Points:
-    """Train on a text and return the validations of the run, and of ja those before the first update too."""
+    """Train on a text and return the validations of the run."""
     from gluon_lstm.training.from_files import train
     from gluon_lstm.training.history import HISTORY, read
 

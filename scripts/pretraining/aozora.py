@@ -79,7 +79,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _author(text: str) -> str:
-    """Return the last line of the heading: title, subtitle, author, translator."""
+    """Return the lines of the heading after the title: subtitle, author, translator."""
     heading = text.split("\n\n", 1)[0].split("\n")
     return " / ".join(heading[1:]) if len(heading) > 1 else ""
 

@@ -39,11 +39,8 @@ def informal_posts(
     The first `skipped` posts of the first file, and every repetition of one of them, are left out: they are test data.
     """
     lines = [file.read_text(encoding="utf-8").splitlines() for file in files]
-    test, posts = (
-        set(map(plain, lines[0][:skipped])),
-        [*lines[0][skipped:], *(post for more in lines[1:] for post in more)],
-    )
-    seen = set(test)
+    seen = set(map(plain, lines[0][:skipped]))
+    posts = [*lines[0][skipped:], *(post for more in lines[1:] for post in more)]
     kept = []
     for post in posts:
         if plain(post) in seen or any(word in post.lower() for word in offensive):

@@ -17,7 +17,7 @@ from gluon_lstm.model import BEST, LAST, Model
 from gluon_lstm.sampling.evaluation import evaluate_posts
 from gluon_lstm.text.scripts import is_japanese, script
 from gluon_lstm.text.settings import TextSettings
-from gluon_lstm.training.base import Base, fine_tuning
+from gluon_lstm.training.base import FINE_TUNING, Base
 from gluon_lstm.training.recipe import STANDARD
 
 KANA = "あいうえおかきくけこ"
@@ -236,8 +236,8 @@ def test_the_boundary_of_words_is_no_text(tmp_path, kana):
 @pytest.mark.parametrize(
     "given, epochs",
     [
-        ({}, fine_tuning(10_000)["epochs"]),
-        ({"minutes": 2.0}, fine_tuning(10_000)["epochs"]),
+        ({}, FINE_TUNING["epochs"]),
+        ({"minutes": 2.0}, FINE_TUNING["epochs"]),
         ({"steps": 9}, None),
         ({"epochs": 50}, 50),
         ({"steps": 9, "epochs": 50}, 50),
@@ -245,11 +245,11 @@ def test_the_boundary_of_words_is_no_text(tmp_path, kana):
 )
 def test_minutes_leave_the_number_of_epochs_as_a_limit(given, epochs):
     """A model that knows the language overfits a small text long before two minutes are over."""
-    recipe = Base("ja", base_model()).recipe(STANDARD, given, 10_000)
+    recipe = Base("ja", base_model()).recipe(STANDARD, given)
     assert (recipe.epochs, recipe.minutes, recipe.steps) == (epochs, given.get("minutes"), given.get("steps"))
     assert (recipe.hidden, recipe.from_) == (6, "ja")
 
 
 def test_given_options_win_over_those_of_fine_tuning():
-    recipe = Base("ja", base_model()).recipe(STANDARD, {"learning_rate": 0.5, "dropout": 0.0, "patience": 0}, 10_000)
+    recipe = Base("ja", base_model()).recipe(STANDARD, {"learning_rate": 0.5, "dropout": 0.0, "patience": 0})
     assert (recipe.learning_rate, recipe.dropout, recipe.patience) == (0.5, 0.0, None)
