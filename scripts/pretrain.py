@@ -27,7 +27,6 @@ from pretraining.mixture import informal_posts, mixed, unique_paragraphs
 from gluon_lstm.blas import choose_blas_kernels
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import atomic_write
-from gluon_lstm.model import PRETRAINED_FOLDER
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 
 if TYPE_CHECKING:
@@ -179,6 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     disable_malloc_trim()
     limit_blas_threads()
     if args.package:
+        from gluon_lstm.model import PRETRAINED_FOLDER  # NumPy, after its threads are set
+
         file = PRETRAINED_FOLDER / "ja.safetensors"
         package(args.out, file)
         report_memorized(args.out, file)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench_process import environment, environment_line, markdown_table
 
+from gluon_lstm.blas import choose_blas_kernels
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import atomic_write, write_png
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
@@ -81,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path)
     args = parser.parse_args(argv)
+    choose_blas_kernels()
     disable_malloc_trim()
     limit_blas_threads()
     results: dict[str, dict[str, Points]] = {}

@@ -141,7 +141,7 @@ def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, 
         monkeypatch.setattr(pretrain, name, value)
     monkeypatch.setattr(pretrain, "HIDDEN", 8)
     monkeypatch.setitem(pretrain.SETTINGS, "batch_size", 4)
-    monkeypatch.setattr(pretrain, "PRETRAINED_FOLDER", tmp_path)
+    monkeypatch.setattr("gluon_lstm.model.PRETRAINED_FOLDER", tmp_path)
     arguments = ["--books", str(books), "--posts", str(posts), "--offensive", str(words), "--out", str(out)]
     assert pretrain.main([*arguments, "--tokens", "4000"]) == 0
     assert "夏目漱石" not in (out / "works.tsv").read_text(encoding="utf-8")
