@@ -73,7 +73,7 @@ class Schedule:
 
     validate_every: float = 0.02  # fraction of the run
     validate_epochs: bool = True  # also validate at the end of an epoch
-    validation_cost: float = 0.05  # maximum tokens validated per token trained; both take about the same time
+    validation_cost: float = 0.1  # maximum tokens validated per token trained
     record_steps: int = 50  # maximum updates between records
     sample_every: float = 0.05  # fraction of the run
     checkpoint_minutes: float = 1.0  # of training

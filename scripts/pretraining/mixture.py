@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def blocks(lines: Sequence[str]) -> list[Sequence[str]]:
     return [lines[at : at + BLOCK] for at in range(0, len(lines), BLOCK)]
 
 
-def tokens_of(block: Iterable[str]) -> int:
+def tokens_in(block: Iterable[str]) -> int:
     """Return the characters of a block and its ends of post."""
     return sum(len(line) + 1 for line in block)
 
@@ -86,11 +86,16 @@ def mixed(
     return [line for _, block in placed for line in block]
 
 
-def _take(source: Iterable[Sequence[str]], left: float, placed: list[tuple[float, Sequence[str]]], place) -> float:
+def _take(
+    source: Iterable[Sequence[str]],
+    left: float,
+    placed: list[tuple[float, Sequence[str]]],
+    place: Callable[[], float],
+) -> float:
     """Append blocks with their places (0 to 1) until `left` tokens are used up; return what is left."""
     for block in source:
         if left <= 0:
             break
         placed.append((place(), block))
-        left -= tokens_of(block)
+        left -= tokens_in(block)
     return left

@@ -129,7 +129,18 @@ def test_mixture_has_the_share_of_posts_and_more_of_them_towards_its_end(mixture
     assert max(repeats.values()) - min(repeats.values()) <= 1  # all posts equally often
 
 
+def test_works_that_read_like_the_posts_come_first(script, aozora):
+    nearness = script("pretraining.nearness")
+    formal = ["それは国家の問題である。", "社会の発展と経済の関係を論ずるのである。"] * 20
+    casual = ["うん、そうだよね。", "えー、まじで。やばいよね。"] * 20
+    works = [aozora.Work(name, name, "", text) for name, text in (("formal", formal), ("casual", casual))]
+    posts = ["やばいよね", "まじでそうだよ", "うん、いいよね"] * 10
+    assert [work.title for work in nearness.nearest(works, posts, 1e9, random.Random(1))] == ["casual", "formal"]
+    assert [work.title for work in nearness.nearest(works, posts, 10, random.Random(1))] == ["casual"]
+
+
 def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, capsys):
+    """In two runs, the second from the weights of the first; the same command again does nothing."""
     rng = random.Random(1)
     books, posts, words, out = (tmp_path / name for name in ("books", "posts.txt", "words.txt", "out"))
     sentences = [MODERN.replace("本", f"{rng.choice('赤青白黒')}い本{k}") for k in range(40)]
@@ -137,22 +148,27 @@ def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, 
     write_work(books, 2, "".join(sentences[30:]), author="夏目漱石")
     posts.write_text("".join(f"今日は{k}だよ{rng.choice('なねぞ')}\n" for k in range(60)), encoding="utf-8")
     words.write_text("だめ\n", encoding="utf-8")
-    for name, value in {"SKIPPED_POSTS": 10, "HELD_OUT_POSTS": 10, "HELD_OUT_PARAGRAPHS": 5}.items():
+    runs = [pretrain.Run(3000, 0.2, float("inf"), 3e-3), pretrain.Run(2000, 0.1, 500, 2e-3)]
+    for name, value in {"SKIPPED_POSTS": 10, "HELD_OUT_POSTS": 10, "HELD_OUT_PARAGRAPHS": 5, "RUNS": runs}.items():
         monkeypatch.setattr(pretrain, name, value)
     monkeypatch.setattr(pretrain, "HIDDEN", 8)
     monkeypatch.setitem(pretrain.SETTINGS, "batch_size", 4)
     monkeypatch.setattr("gluon_lstm.model.PRETRAINED_FOLDER", tmp_path)
-    arguments = ["--books", str(books), "--posts", str(posts), "--offensive", str(words), "--out", str(out)]
-    assert pretrain.main([*arguments, "--tokens", "4000"]) == 0
-    assert "夏目漱石" not in (out / "works.tsv").read_text(encoding="utf-8")
-    mixture = (out / "mixture.txt").read_text(encoding="utf-8").splitlines()
-    held_out = (out / "held_out_posts.txt").read_text(encoding="utf-8").splitlines()
-    assert mixture[-10:] == held_out and not set(held_out) & set(mixture[:-10])
-    assert pretrain.main([*arguments, "--package"]) == 0
+    make = ["train", "--books", str(books), "--posts", str(posts), "--offensive", str(words), "--out", str(out)]
+    assert pretrain.main(make) == 0
+    held_out = (out / "2" / "held_out_posts.txt").read_text(encoding="utf-8").splitlines()
+    for run in ("1", "2"):
+        assert "夏目漱石" not in (out / run / "works.tsv").read_text(encoding="utf-8")
+        mixture = (out / run / "mixture.txt").read_text(encoding="utf-8").splitlines()
+        assert mixture[-10:] == held_out and not set(held_out) & set(mixture[:-10])
+    models = [(out / run / "run" / "last.safetensors").read_bytes() for run in ("1", "2")]
+    assert pretrain.main(make) == 0
+    assert models == [(out / run / "run" / "last.safetensors").read_bytes() for run in ("1", "2")]
+    assert pretrain.main(["package", "--out", str(out)]) == 0
     assert "longest_stretch" in capsys.readouterr().out
     from gluon_lstm.model import Model
 
     model = Model.load(tmp_path / "ja.safetensors")
-    recipe = model.metadata["recipe"]
-    tokens = model.metadata["steps"] * recipe["batch_size"] * recipe["seq_len"]
-    assert model.config.hidden == 8 and model.metadata["card"]["tokens"] == tokens > 1000
+    read = [pretrain.tokens_read(Model.load(out / run / "run" / "last.safetensors")) for run in ("1", "2")]
+    assert model.config.hidden == 8 and model.metadata["recipe"]["from_"] == "last.safetensors"
+    assert model.metadata["card"]["tokens"] == sum(read) > 4000

@@ -45,8 +45,8 @@ def test_end_of_run_validates_records_and_samples():
 
 def test_validation_at_epoch_end_or_interval_if_affordable():
     assert due(ends_epoch=True) == due(fraction_since_validation=0.02) == Due(True, True, False, False)
-    assert due(ends_epoch=True, tokens_since_validation=1999) == NOTHING._replace(record=True)
-    assert due(fraction_since_validation=0.02, tokens_since_validation=1999) == NOTHING
+    assert due(ends_epoch=True, tokens_since_validation=999) == NOTHING._replace(record=True)
+    assert due(fraction_since_validation=0.02, tokens_since_validation=999) == NOTHING
     assert due(Schedule(validate_epochs=False), ends_epoch=True) == NOTHING._replace(record=True)
 
 
