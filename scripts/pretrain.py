@@ -2,12 +2,16 @@
 
     python scripts/pretrain.py train --books DIR --posts FILE... --offensive FILE --out DIR
     python scripts/pretrain.py package --out DIR
+    python scripts/pretrain.py books --books DIR --characters N --out FILE
 
 DIR of the books is a clone of aozorahack/aozorabunko_text. FILE of the posts are posts of
-1never/open2ch-dialogue-corpus, one a line; the offensive words are its data/ng_words.txt. `train` makes the runs of
-RUNS in turn, each from the weights of the one before, in DIR/1, DIR/2, ...: the text (mixture.txt), the works it is
-from (works.tsv), held-out text of both kinds, and the run (run/). The same command continues after an interruption.
-`package` writes gluon_lstm/pretrained/ja.safetensors from the last checkpoint, at any time, and prints its figures.
+1never/open2ch-dialogue-corpus, one a line; the offensive words are its data/ng_words.txt.
+
+- `train` makes the runs of RUNS in turn, each from the weights of the one before, in DIR/1, DIR/2, ...: the text
+  (mixture.txt), the works it is from (works.tsv), held-out text of both kinds, and the run (run/). The same command
+  continues after an interruption.
+- `package` writes gluon_lstm/pretrained/ja.safetensors from the last checkpoint, at any time, and prints its figures.
+- `books` writes whole works as one text, to train a model of --raw on.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pretraining.aozora import Shelf
+from pretraining.aozora import Shelf, Work
 from pretraining.mixture import informal_posts, mixed, unique_paragraphs
 from pretraining.nearness import nearest
 
@@ -68,6 +72,11 @@ SETTINGS = {
 }
 
 
+def is_held_out(work: Work) -> bool:
+    """Return whether a work is by an author on whom this project measures."""
+    return any(author in work.author for author in HELD_OUT_AUTHORS)
+
+
 def prepare_text(
     books: Path, posts: Sequence[Path], offensive: Path, run: Run, rng: random.Random, folder: Path
 ) -> None:
@@ -82,17 +91,17 @@ def prepare_text(
     works, held_out = [], []
     for work in shelf.works():
         paragraphs = unique_paragraphs(work.paragraphs, seen)
-        if any(author in work.author for author in HELD_OUT_AUTHORS):
+        if is_held_out(work):
             held_out += paragraphs
         elif paragraphs:
-            works.append(replace(work, paragraphs=paragraphs))
+            works.append(replace(work, lines=paragraphs))
     start = always.randrange(len(held_out) - HELD_OUT_PARAGRAPHS)
     held_out = held_out[start : start + HELD_OUT_PARAGRAPHS]
     works = nearest(works, informal.train, run.nearest, always)
-    lines = mixed([work.paragraphs for work in works], informal.train, run.tokens, run.post_share, rng)
+    lines = mixed([work.lines for work in works], informal.train, run.tokens, run.post_share, rng)
     counts = {
         "works": len(works),
-        "characters of the works": sum(len(paragraph) for work in works for paragraph in work.paragraphs),
+        "characters of the works": sum(len(line) for work in works for line in work.lines),
         "works left out": dict(shelf.left_out),
         "posts": len(informal.train),
         "characters of the posts": sum(map(len, informal.train)),
@@ -143,6 +152,20 @@ def make_runs(books: Path, posts: Sequence[Path], offensive: Path, out: Path) ->
             prepare_text(books, posts, offensive, run, random.Random(seed), folder)
         pretrain(folder, run, seed, start)
         start = str(folder / "run" / LAST)
+
+
+def write_books(books: Path, characters: int, file: Path) -> None:
+    """Write whole works in random order to `file`, about `characters` characters: text for a base of `--raw` models."""
+    works = [work for work in Shelf(books).works() if not is_held_out(work)]
+    random.Random(1).shuffle(works)
+    left = characters
+    with atomic_write(file, "w") as output:
+        for work in works:
+            if left <= 0:
+                break
+            text = "".join(f"{line}\n" for line in work.lines)
+            output.write(text)
+            left -= len(text)
 
 
 def tokens_read(model: Model) -> int:
@@ -205,13 +228,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     training.add_argument("--books", type=Path, required=True)
     training.add_argument("--posts", type=Path, nargs="+", required=True)
     training.add_argument("--offensive", type=Path, required=True)
+    raw = commands.add_parser("books", help="write works as one text, for models of raw text")
+    raw.add_argument("--books", type=Path, required=True)
+    raw.add_argument("--characters", type=float, required=True)
     packaging = commands.add_parser("package", help="write ja.safetensors and print its figures")
-    for command in (training, packaging):
+    for command in (training, raw, packaging):
         command.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
     choose_blas_kernels()
     disable_malloc_trim()
     limit_blas_threads()
+    if args.command == "books":
+        write_books(args.books, round(args.characters), args.out)
+        return 0
     if args.command == "train":
         try:
             make_runs(args.books, args.posts, args.offensive, args.out)

@@ -1,4 +1,4 @@
-"""Works of Aozora Bunko: which may be read, and their paragraphs without ruby and editor's notes."""
+"""Works of Aozora Bunko: which may be read, and their lines without ruby and editor's notes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,18 @@ MIN_HIRAGANA = 0.3  # of the characters
 
 @dataclass(frozen=True)
 class Work:
-    """One work: its file, title and author, and its paragraphs."""
+    """One work: its file, title and author, and its lines without ruby and notes."""
 
     path: str
     title: str
     author: str
-    paragraphs: list[str]
+    lines: list[str]
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The lines without indentation; those without hiragana, as empty lines and rules, left out."""
+        lines = (line.strip(" \t　") for line in self.lines)
+        return [line for line in lines if HIRAGANA.search(line)]
 
 
 @dataclass
@@ -66,7 +72,7 @@ class Shelf:
                 self.left_out["in historical orthography, or hardly Japanese"] += 1
             else:
                 lines = text.split("\n", 2)
-                yield Work(str(file.relative_to(self.folder)), lines[0], _author(text), paragraphs(body))
+                yield Work(str(file.relative_to(self.folder)), lines[0], _author(text), lines_of(body))
 
 
 def _parts(text: str) -> tuple[str, str, str]:
@@ -97,11 +103,10 @@ def is_modern(body: str) -> bool:
     )
 
 
-def paragraphs(body: str) -> list[str]:
-    """Return the paragraphs of a work without ruby, notes and indentation; those with a missing character left out."""
+def lines_of(body: str) -> list[str]:
+    """Return the lines of a work without ruby and notes; those with a missing character left out."""
     text = RUBY.sub("", UNKNOWN_GAIJI.sub("〓", GAIJI.sub(_gaiji, body)))
-    lines = (NOTE.sub("", line).strip(" \t　") for line in text.split("\n"))
-    return [line for line in lines if line and HIRAGANA.search(line) and not re.search("[〓\ufffd]", line)]
+    return [NOTE.sub("", line) for line in text.split("\n") if not re.search("[〓\ufffd]", line)]
 
 
 def _gaiji(match: re.Match[str]) -> str:

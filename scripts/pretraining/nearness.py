@@ -10,19 +10,19 @@ import numpy as np
 from pretraining.aozora import Work
 
 SMOOTHING = 20.0  # weight of a character's own frequency against its counts after the one before it
-SAMPLE = 5  # paragraphs of each work in the model of the books
+SAMPLE = 5  # lines of each work in the model of the books
 CHARACTERS = 5500  # the commonest of both kinds; all others are one
 END, OTHER = 0, 1
 
 
 def nearest(works: Sequence[Work], posts: Sequence[str], characters: float, rng: random.Random) -> list[Work]:
     """Return the works that read most like the posts, nearest first, up to `characters` characters together."""
-    sample = [line for work in works for line in rng.sample(work.paragraphs, min(len(work.paragraphs), SAMPLE))]
+    sample = [line for work in works for line in rng.sample(work.lines, min(len(work.lines), SAMPLE))]
     table = _table((*posts, *sample))
     difference = _bigrams(_ids(sample, table)) - _bigrams(_ids(posts, table))  # log2 of books over posts
 
     def bits(work: Work) -> float:
-        ids = _ids(work.paragraphs, table)
+        ids = _ids(work.lines, table)
         return float(difference[ids[:-1], ids[1:]].mean())
 
     kept, used = [], 0
@@ -30,7 +30,7 @@ def nearest(works: Sequence[Work], posts: Sequence[str], characters: float, rng:
         if used >= characters:
             break
         kept.append(work)
-        used += sum(map(len, work.paragraphs))
+        used += sum(map(len, work.lines))
     return kept
 
 

@@ -82,7 +82,8 @@ def test_only_works_in_the_public_domain_and_modern_orthography_are_used(aozora,
     ],
 )
 def test_a_paragraph_without_ruby_and_notes(aozora, line, expected):
-    assert aozora.paragraphs(f"{line}\n") == ([expected] if expected else [])
+    work = aozora.Work("", "", "", aozora.lines_of(f"{line}\n"))
+    assert work.paragraphs == ([expected] if expected else [])
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the folder of corpora beside the project")
@@ -90,7 +91,7 @@ def test_a_real_work_leaves_no_mark_of_notation(aozora):
     text = (CORPORA / "soseki_neko_aozora_sjis_crlf.txt").read_bytes().decode("cp932").replace("\r\n", "\n")
     heading, body, colophon = aozora._parts(text)
     assert "吾輩は猫である" in heading and aozora.VOLUNTEERS in colophon and aozora.is_modern(body)
-    found = aozora.paragraphs(body)
+    found = aozora.Work("", "", "", aozora.lines_of(body)).paragraphs
     assert found[0] == "吾輩は猫である。名前はまだ無い。" or "吾輩は猫である" in "".join(found[:3])
     assert not any(mark in paragraph for paragraph in found for mark in "《》｜※［］〓")
     assert sum(map(len, found)) > 0.9 * len("".join(body.split())) - body.count("《") * 6
@@ -137,6 +138,14 @@ def test_works_that_read_like_the_posts_come_first(script, aozora):
     posts = ["やばいよね", "まじでそうだよ", "うん、いいよね"] * 10
     assert [work.title for work in nearness.nearest(works, posts, 1e9, random.Random(1))] == ["casual", "formal"]
     assert [work.title for work in nearness.nearest(works, posts, 10, random.Random(1))] == ["casual"]
+
+
+def test_books_as_one_text_keep_their_lines(pretrain, tmp_path):
+    write_work(tmp_path, 1, "　一\n" + MODERN)
+    write_work(tmp_path, 2, MODERN, author="夏目漱石")
+    out = tmp_path / "books.txt"
+    assert pretrain.main(["books", "--books", str(tmp_path), "--characters", "1e6", "--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8").strip("\n") == ("　一\n" + MODERN).strip("\n")
 
 
 def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, capsys):
