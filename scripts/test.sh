@@ -5,7 +5,16 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
 
-ensure_venv "[test]" 265
+ensure_venv "[test]" 310
+
+# Pages are tested in a Chromium that is there; continuous integration installs Debian's, and fails without one.
+if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    if [ -n "${CI-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null
+    else
+        echo "No chromium: the tests of pages in a browser are left out (on Debian: apt-get install chromium)"
+    fi
+fi
 
 cd "$root"
 "$venv/bin/python" -m ruff check --quiet .

@@ -37,7 +37,8 @@ ARROWS = {
     "sampling": {"text", "model", "config", "numerics"},
     "pretrained": {"text", "model", "config"},
     "report": {"text", "model", "sampling", "lstm.reference"},
-    "training": {"text", "model", "lstm", "sampling", "pretrained", "context", "config", "numerics"},
+    "pages": {"text", "model", "sampling", "config", "numerics", "lstm.reference"},
+    "training": {"text", "model", "lstm", "sampling", "pages", "pretrained", "context", "config", "numerics"},
     "digits": {"lstm", "training", "config", "numerics"},
     "demos": {"lstm", "training", "sampling", "model", "text", "config", "numerics"},
 }
@@ -45,7 +46,9 @@ EVERYONE = {*ARROWS} - SHARED
 ARROWS |= {"": EVERYONE, "cli": EVERYONE, "__main__": {"cli"}}
 
 # Rooms and single modules that run without MXNet.
-WITHOUT_MXNET = {"text", "model", "pretrained", "sampling", "report", "config", "numerics", *SHARED} - {"compat"}
+WITHOUT_MXNET = {"text", "model", "pretrained", "sampling", "report", "pages", "config", "numerics", *SHARED} - {
+    "compat"
+}
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing",
     "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir",

@@ -27,9 +27,9 @@ from gluon_lstm import array_file
 from gluon_lstm.cli.main import main
 from gluon_lstm.config import VARIANTS, ModelConfig
 from gluon_lstm.model import LAST, MAX_WEIGHT, Model, ModelError
-from gluon_lstm.report.memorization import memorization
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
 from gluon_lstm.sampling.inference_cell import InferenceCell
+from gluon_lstm.sampling.memorization import memorization
 from gluon_lstm.sampling.sampler import NOT_FINITE, SamplingOptions, sample_batch
 from gluon_lstm.sampling.scoring import score
 from gluon_lstm.text.codec import Codec

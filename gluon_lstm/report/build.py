@@ -19,9 +19,9 @@ from gluon_lstm.report._dependencies import check_libraries
 from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
 from gluon_lstm.report.cooccurrence import strongest_pairs
 from gluon_lstm.report.findings import activity_findings, keyness_findings, memorization_findings, word_findings
-from gluon_lstm.report.memorization import memorization
 from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
+from gluon_lstm.sampling.memorization import memorization
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.sources.files import files_to_read
 from gluon_lstm.text.sources.reading import Paths

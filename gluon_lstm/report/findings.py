@@ -10,9 +10,9 @@ import numpy as np
 
 from gluon_lstm.report.analysis import Analysis
 from gluon_lstm.report.keyness import keywords
-from gluon_lstm.report.memorization import NGRAM_SIZES, Memorization
 from gluon_lstm.report.summary import summarize
 from gluon_lstm.report.words import CONTENT_WORDS, WordTable
+from gluon_lstm.sampling.memorization import NGRAM_SIZES, Memorization
 
 
 def word_findings(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gluon_lstm.report.memorization import n_gram_shares
 from gluon_lstm.sampling.language_model import LanguageModel
+from gluon_lstm.sampling.memorization import n_gram_shares
 
 SAMPLES = 500
 

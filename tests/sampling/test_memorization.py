@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.model import ModelError
-from gluon_lstm.report.memorization import NGRAM_SIZES, longest_overlap, memorization, n_gram_shares
+from gluon_lstm.sampling.memorization import NGRAM_SIZES, longest_overlap, memorization, n_gram_shares
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.sources.reading import ReadingOptions, TextError
 

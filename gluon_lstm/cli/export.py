@@ -1,0 +1,64 @@
+"""gluon-lstm export: a model in one HTML file, which writes in any browser without a network
+
+The page holds the vocabulary and the weights, not the posts. What the vocabulary gives away is listed before the file
+is written. A model can repeat parts of the posts that it was trained on: --posts counts how often.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.terminal import progress
+
+EXAMPLES = (
+    "gluon-lstm export runs/mine --html bot.html --name ぼくのbot",
+    "gluon-lstm export runs/mine --html bot.html --posts posts.txt",
+    "gluon-lstm export ja --html ja.html",
+)
+MAX_LISTED = 12  # tokens of a kind that are listed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from gluon_lstm.pages.options import BotOptions
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("--html", type=Path, required=True, metavar="FILE", help="the page to write")
+    parser.add_argument(
+        "--posts", nargs="+", metavar="FILE", help="posts of the training: measure bits per character, and copies"
+    )
+    add_options(parser, BotOptions)
+    add_options(parser, ReadingOptions)
+
+
+def run(args: argparse.Namespace) -> int:
+    from gluon_lstm.model import Model
+    from gluon_lstm.pages.bot import export
+    from gluon_lstm.pages.options import BotOptions
+    from gluon_lstm.pages.privacy import revealing_tokens
+    from gluon_lstm.text.sources.reading import ReadingOptions
+
+    model = Model.load(args.model)
+    options = BotOptions(**given_options(args, BotOptions))
+    reading = ReadingOptions(**given_options(args, ReadingOptions))
+    revealing = revealing_tokens(model)
+    print(f"the page gives away the vocabulary: {len(model.vocabulary):,} tokens")
+    for kind, tokens in revealing.items():
+        more = f" and {len(tokens) - MAX_LISTED:,} more" if len(tokens) > MAX_LISTED else ""
+        print(f"  {len(tokens):,} that look like {kind}: {' '.join(tokens[:MAX_LISTED])}{more}")
+    if not revealing:
+        print("  none of them looks like a name, an address or a number")
+    if args.posts:
+        from gluon_lstm.pages.quality import measure
+
+        found = measure(model, args.posts, reading, options.precision, args.notice, progress)
+        figures = ", ".join(f"{precision} {bpc:.4f}" for precision, bpc in found.bits_per_character.items())
+        print(f"bits per character on these posts: {figures}")
+        print(f"{found.copies:,} of {found.samples:,} samples are copies: verbatim in one post as a whole")
+    else:
+        print("not measured: bits per character of the stored weights, and copies of posts; give --posts FILE")
+    size = export(model, args.html, options)
+    print(f"{args.html}: {size / 1e6:.1f} MB, weights as {options.precision}; open it in a browser")
+    return 0

@@ -1,0 +1,57 @@
+"""One HTML file from a template, style sheets, scripts and data of this package.
+
+The page contains all that it needs. Its content-security policy allows its own style and script, by their SHA-256, and
+nothing else: no request leaves the page, and text of a model that looks like HTML or a script stays text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+def render(template: str, styles: Sequence[str], scripts: Sequence[str], language: str | None, **values: Any) -> str:
+    """Return the page of the template with these style sheets and scripts, all files of this folder.
+
+    `language` None: the page follows the browser. `values` are escaped, except Markup.
+    """
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_read(template)).render(
+        language=language or "",
+        policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:;"
+        " base-uri 'none'; form-action 'none'",
+        style=Markup(style),
+        script=Markup(script),
+        **values,
+    )
+
+
+def labels(page: str) -> dict[str, dict[str, str]]:
+    """Return language -> name -> label of a page."""
+    return json.loads(_read("labels.json"))[page]
+
+
+def json_block(value: Any) -> Any:
+    """Return a value as JSON for a `<script type="application/json">`: no `<` can end it."""
+    from markupsafe import Markup
+
+    return Markup(json.dumps(value, ensure_ascii=True).replace("<", "\\u003c"))
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _source(text: str) -> str:
+    """Return the source expression of an inline style or script in a content-security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
