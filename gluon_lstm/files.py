@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+RUN_PAGE = "index.html"  # the page of a training run
 RUN_FILES = (
-    "state.safetensors", "best.safetensors", "last.safetensors", "history.jsonl", "samples.txt", "curve.png",
+    "state.safetensors", "best.safetensors", "last.safetensors", "history.jsonl", "samples.txt", "curve.png", RUN_PAGE,
 )  # fmt: skip
 REPORT_FILES = (
     "report.html", "report.json", "words.csv", "wordcloud.png", "words.png", "network.png", "activity.png",

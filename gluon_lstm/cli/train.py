@@ -1,7 +1,8 @@
 """gluon-lstm train: train an LSTM on files of posts
 
 The run directory gets last.safetensors and, with a validation set, best.safetensors (each of them is a model),
-history.jsonl, samples.txt, curve.png and state.safetensors. Of several limits the first reached ends the run; a
+history.jsonl, samples.txt, curve.png, index.html (the run as a page, which follows it in a browser) and
+state.safetensors. Of several limits the first reached ends the run; a
 validation result that has long stopped improving ends it too.
 
 Training on Japanese posts starts from the weights of ja, a model that already knows Japanese (gluon-lstm models), and
@@ -26,6 +27,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
+from gluon_lstm.files import RUN_PAGE
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         notice(f"continue with: {resume_command(args.command_line)}")  # not args.notice, which can change a command
         raise
+    notice(f"{args.out / RUN_PAGE}: the run as a page, for a browser")
     notice(f"{args.out}: write with: {generate_command(args.out, options.get('prefix', RunOptions.prefix))}")
     return 0
 

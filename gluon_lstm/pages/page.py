@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,10 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], languag
 
     `language` None: the page follows the browser. `values` are escaped, except Markup.
     """
-    from jinja2 import Environment
     from markupsafe import Markup
 
     style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_read(template)).render(
+    return _template(template).render(
         language=language or "",
         policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:;"
         " base-uri 'none'; form-action 'none'",
@@ -48,6 +47,16 @@ def json_block(value: Any) -> Any:
     return Markup(json.dumps(value, ensure_ascii=True).replace("<", "\\u003c"))
 
 
+@cache
+def _template(name: str) -> Any:
+    """Return the compiled template of a file; values are escaped."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_read(name))
+
+
+@cache
 def _read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gluon_lstm.pages.run import TRAINING
 from gluon_lstm.progress import Advance
 from gluon_lstm.sampling.prefix import Prefix
 from gluon_lstm.sampling.scoring import Score
 from gluon_lstm.training import evaluate, recovery, run_log
 from gluon_lstm.training.run import Run
 from gluon_lstm.training.run_dir import RunDirectory
+from gluon_lstm.training.run_view import run_view
 from gluon_lstm.training.schedule import Schedule
 from gluon_lstm.training.trainer import TrainingError
 
@@ -25,6 +27,7 @@ class Loop:
     run_dir: RunDirectory
     prefix: Prefix
     schedule: Schedule
+    baselines: Mapping[str, float]
     clock: Callable[[], float]
 
     def train(self, advance: Advance, check_signals: Callable[[], None]) -> None:
@@ -81,6 +84,8 @@ class Loop:
             self.run_dir.sample(f"{heading}\n{text}\n\n")
             self.run_dir.notice(text)
             run.state.sampled_at = run.elapsed
+        if due.validation:
+            self.run_dir.try_show(lambda: run_view(run, self.run_dir, self.baselines, TRAINING))
         if due.checkpoint:
             recovery.save(run, self.run_dir)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,11 +11,15 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from gluon_lstm.files import RUN_PAGE
 from gluon_lstm.model import BEST, LAST, Model
+from gluon_lstm.pages import run as run_page
+from gluon_lstm.pages.run import RunView
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.training import checkpoint, history
 from gluon_lstm.training.checkpoint import Checkpoint
@@ -23,6 +28,7 @@ from gluon_lstm.training.schedule import Elapsed
 
 STATE, HISTORY, SAMPLES, CURVE = "state.safetensors", "history.jsonl", "samples.txt", "curve.png"
 LOCK = ".lock"
+PAGE_SHARE = 0.01  # maximum share of the time that the page of the run takes
 
 
 def check_free(out: Path, resume: bool = False) -> None:
@@ -60,6 +66,7 @@ class RunDirectory:
         self.samples = LogFile(out / SAMPLES)
         self._unsaved_best: Model | None = None  # best weights whose write failed
         self._saved: Future[None] | None = None  # checkpoint that a thread writes
+        self._shown_at, self._show_seconds = -math.inf, 0.0  # last time that the page was written, and how long it took
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -82,7 +89,7 @@ class RunDirectory:
         except NotImplementedError:  # some network file systems
             self.notice(f"{self.out}: this file system has no locks; make sure that no second run writes to it")
         try:
-            for name in (STATE, BEST, LAST, CURVE):
+            for name in (STATE, BEST, LAST, CURVE, RUN_PAGE):
                 for leftover in self.out.glob(f".{name}.*.tmp"):
                     leftover.unlink()
             yield
@@ -111,6 +118,14 @@ class RunDirectory:
             self._unsaved_best = None
         else:
             self._unsaved_best = replace(best, arrays={name: array.copy() for name, array in best.arrays.items()})
+
+    def try_show(self, view: Callable[[], RunView]) -> None:
+        """Write the page of the run, but only so often that it takes less than PAGE_SHARE of the time."""
+        started = perf_counter()
+        if started - self._shown_at > self._show_seconds / PAGE_SHARE:
+            self._try(RUN_PAGE, lambda: self.show(view()))
+            self._shown_at = perf_counter()
+            self._show_seconds = self._shown_at - started
 
     def try_save(self, state: Checkpoint, model: Model) -> None:
         """Save a checkpoint like `save`, but only report OSError."""
@@ -172,6 +187,10 @@ class RunDirectory:
             return float(metadata["val_bpc"]), Elapsed(int(metadata["steps"]), float(metadata["seconds"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def show(self, view: RunView) -> None:
+        """Write the page of the run. Raises OSError."""
+        run_page.write(view, self.out / RUN_PAGE)
 
     def draw(self, baselines: dict[str, float]) -> None:
         """Plot the history to curve.png. Raises OSError."""

@@ -12,6 +12,7 @@ from gluon_lstm.training.batches import Batches
 from gluon_lstm.training.history import Record
 from gluon_lstm.training.recipe import Recipe
 
+SAMPLE_MARK = "== "  # begins the heading of a sample in samples.txt
 NO_VALIDATION = "the text is too short for a validation set"
 OUT_OF_PATIENCE = "validation has stopped improving: training ends, and the best weights are kept"
 
@@ -62,7 +63,7 @@ def measurement(record: Record, tokens_per_second: float) -> str:
 
 def sample_heading(step: int, epoch: int, moving_loss: float | None) -> str:
     """Return the line above a sample in samples.txt."""
-    return f"== step {step}, epoch {epoch}, loss {moving_loss:.4f}"
+    return f"{SAMPLE_MARK}step {step}, epoch {epoch}, loss {moving_loss:.4f}"
 
 
 def resumed(steps: int, seconds: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gluon_lstm.context import describe
 from gluon_lstm.model import Model
+from gluon_lstm.pages.run import COMPLETE, STOPPED
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.prefix import Prefix
 from gluon_lstm.signals import Interrupted, defer_signals
@@ -21,6 +22,7 @@ from gluon_lstm.training.loop import Loop
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.run import Run
 from gluon_lstm.training.run_dir import RunDirectory
+from gluon_lstm.training.run_view import run_view
 from gluon_lstm.training.schedule import Schedule
 from gluon_lstm.training.trainer import TrainingError
 
@@ -58,19 +60,21 @@ def fit(
     """Train until a limit is reached; with `resume` continue the run in the directory, if there is one.
 
     Writes best.safetensors (lowest validation loss, if there is a validation set), last.safetensors, state.safetensors
-    (to resume from), history.jsonl, samples.txt and curve.png. Results do not depend on the clock, except with the
-    limit `minutes`.
+    (to resume from), history.jsonl, samples.txt, curve.png and index.html. Results do not depend on the clock, except
+    with the limit `minutes`.
 
     An interrupt (Interrupted, a KeyboardInterrupt) between two updates saves the run before it is raised to the caller.
     Raises TrainingError if training diverges more often than `rollbacks`, ValueError if the directory holds another
     run, OSError if the run cannot be saved.
     """
-    loop = Loop(run, run_dir, Prefix(prefix, run.corpus.codec, run_dir.notice), schedule or Schedule(), clock)
     losses = baselines(run.corpus) if len(run.corpus.validation) else {}
+    read = Prefix(prefix, run.corpus.codec, run_dir.notice)
+    loop = Loop(run, run_dir, read, schedule or Schedule(), losses, clock)
     with run_dir.locked():
         recovery.start_or_resume(run, run_dir, resume)
         if run.is_over:
             run_dir.wait()
+            run_dir.show(run_view(run, run_dir, losses, COMPLETE))
             run_dir.draw(losses)  # the last file of a run: an interruption may have prevented it
             run_dir.notice(run_log.complete(run_dir.out, run.steps))
             return
@@ -96,6 +100,8 @@ def log_opening(run: Run, notice: Notice, losses: dict[str, float]) -> None:
 
 
 def finish(run: Run, run_dir: RunDirectory, losses: dict[str, float]) -> None:
-    """Save the last checkpoint and plot the curve. Raises OSError."""
+    """Save the last checkpoint, write the page and plot the curve. Raises OSError."""
     run_dir.save(run.checkpoint(), run.model_view())
+    status = COMPLETE if run.is_over else STOPPED
+    run_dir.show(run_view(run, run_dir, losses, status))
     run_dir.draw(losses)

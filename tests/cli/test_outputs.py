@@ -14,7 +14,7 @@ from helpers import SCRIPTS, posts_file, save
 
 from gluon_lstm.cli.main import main, parser
 from gluon_lstm.cli.train import generate_command, resume_command
-from gluon_lstm.files import CACHE_FILES, OUTPUT_KINDS, REPORT_FILES, RUN_FILES
+from gluon_lstm.files import CACHE_FILES, OUTPUT_KINDS, REPORT_FILES, RUN_FILES, RUN_PAGE
 from gluon_lstm.model import BEST, LAST, Model
 from gluon_lstm.signals import Interrupted
 from gluon_lstm.text.sources.files import files_to_read, fingerprint
@@ -125,7 +125,7 @@ def test_printed_commands_continue_a_run_inside_its_posts_and_generate(folder, c
 def test_names_are_those_of_the_files_written(folder):
     assert main(["train", "posts.txt", "--out", "run", "--steps", "2", *TINY]) == 0
     assert {path.name for path in (folder / "run").iterdir()} - {".lock"} == set(RUN_FILES)
-    names = {run_dir.STATE, BEST, LAST, run_dir.HISTORY, run_dir.SAMPLES, run_dir.CURVE}
+    names = {run_dir.STATE, BEST, LAST, run_dir.HISTORY, run_dir.SAMPLES, run_dir.CURVE, RUN_PAGE}
     assert names == set(RUN_FILES)
     assert main(["train", "posts.txt", "--out", "cached", "--steps", "2", *TINY[:-1], "--cache", "cache"]) == 0
     for entry in (folder / "cache").iterdir():

@@ -282,7 +282,7 @@ def test_no_best_weights_without_validation(posts, corpus_of, tmp_path, curve):
     out = tmp_path / "out"
     run, records = trained(corpus_of(posts, validation=0.0), SMALL, out)
     assert sorted(path.name for path in out.iterdir()) == [
-        ".lock", "curve.png", "history.jsonl", "last.safetensors", "samples.txt", "state.safetensors"
+        ".lock", "curve.png", "history.jsonl", "index.html", "last.safetensors", "samples.txt", "state.safetensors"
     ]  # fmt: skip
     assert all(r.val_loss is r.val_bpc is r.val_perplexity is None for r in records)
     for name, array in Model.load(out).arrays.items():

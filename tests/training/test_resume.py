@@ -18,6 +18,7 @@ from gluon_lstm.model import Model
 from gluon_lstm.text.corpus import prepare
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
 from gluon_lstm.training import history
+from gluon_lstm.training import run_dir as run_directory
 from gluon_lstm.training.history import read
 from gluon_lstm.training.recipe import NOTES, STANDARD
 from gluon_lstm.training.run import Run
@@ -346,6 +347,7 @@ def test_failed_writes_keep_last_checkpoint(corpus, same_runs, tmp_path, monkeyp
     """Every call of fsync, rename, truncate and open fails in turn; without faults the run then completes."""
     recipe = replace(SMALL, steps=12, sample_every=4)
     schedule = Steps(checkpoints=range(0, 100, 5))
+    monkeypatch.setattr(run_directory, "PAGE_SHARE", math.inf)  # the page is written after each validation
     trained(corpus, recipe, tmp_path / "whole", schedule=schedule)
     counted = Faults(0, 0, errno.ENOSPC)
     assert run_with(counted, corpus, recipe, tmp_path / "counted", monkeypatch, schedule=schedule)
