@@ -42,18 +42,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its text, and the learning rate from which it falls to 0."""
+    """One run: its text, and the learning rate from which it falls to 0, with the multipliers for `Wx` and `Why`."""
 
     tokens: int
     post_share: float  # of the tokens
     nearest: float  # characters of the works nearest to the posts that it draws from
     learning_rate: float
+    input_lr_scale: float
+    output_lr_scale: float
 
 
 RUNS = (
-    Run(24_800_000, post_share=0.10, nearest=inf, learning_rate=3e-3),
-    Run(26_000_000, post_share=0.055, nearest=inf, learning_rate=2e-3),
-    Run(40_000_000, post_share=0.018, nearest=70e6, learning_rate=2e-3),
+    Run(24_800_000, 0.10, inf, 3e-3, 10, 6),
+    Run(26_000_000, 0.055, inf, 2e-3, 10, 6),
+    Run(40_000_000, 0.018, 70e6, 1.5e-3, 3, 2),
 )
 HELD_OUT_AUTHORS = ("夏目漱石", "宮沢賢治", "宮澤賢治")  # whose works this project measures on
 HELD_OUT_POSTS, HELD_OUT_PARAGRAPHS = 600, 400
@@ -132,6 +134,8 @@ def pretrain(folder: Path, run: Run, seed: int, start: str) -> None:
         **SETTINGS,
         "from_": start,
         "learning_rate": run.learning_rate,
+        "input_lr_scale": run.input_lr_scale,
+        "output_lr_scale": run.output_lr_scale,
         "seed": seed,
         "validation": (counts["held out"] + 0.5) / (counts["lines"] + counts["held out"]),
         "cache": folder / "cache",

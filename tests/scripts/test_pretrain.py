@@ -157,7 +157,7 @@ def test_a_small_model_is_made_from_end_to_end(pretrain, tmp_path, monkeypatch, 
     write_work(books, 2, "".join(sentences[30:]), author="夏目漱石")
     posts.write_text("".join(f"今日は{k}だよ{rng.choice('なねぞ')}\n" for k in range(60)), encoding="utf-8")
     words.write_text("だめ\n", encoding="utf-8")
-    runs = [pretrain.Run(3000, 0.2, float("inf"), 3e-3), pretrain.Run(2000, 0.1, 500, 2e-3)]
+    runs = [pretrain.Run(3000, 0.2, float("inf"), 3e-3, 10, 6), pretrain.Run(2000, 0.1, 500, 2e-3, 3, 2)]
     for name, value in {"SKIPPED_POSTS": 10, "HELD_OUT_POSTS": 10, "HELD_OUT_PARAGRAPHS": 5, "RUNS": runs}.items():
         monkeypatch.setattr(pretrain, name, value)
     monkeypatch.setattr(pretrain, "HIDDEN", 8)
