@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.pages.options import LANGUAGES
+
 FOLDER = Path(__file__).parent
 
 
@@ -36,9 +38,13 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], languag
     )
 
 
-def labels(page: str) -> dict[str, dict[str, str]]:
-    """Return language -> name -> label of a page."""
-    return json.loads(_read("labels.json"))[page]
+def labels(*pages: str) -> dict[str, dict[str, str]]:
+    """Return language -> name -> label of one page, or of several together."""
+    found = json.loads(_read("labels.json"))
+    return {
+        language: {name: label for page in pages for name, label in found[page][language].items()}
+        for language in LANGUAGES
+    }
 
 
 def json_block(value: Any) -> Any:
