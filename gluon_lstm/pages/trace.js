@@ -13,7 +13,9 @@ class Trace {
     this.H = hidden;
     this.layers = layers.map((layer) => {
       const values = Object.fromEntries(Object.entries(layer).map(([name, array]) => [name, unpack(array)]));
-      return values.h ? values : { ...values, ...this.states(values, steps) };
+      if (values.h) return values;
+      values.f = values.f.map((code) => (code < 0 ? code + 1 : code)); // as trace.f_code of Python stores it
+      return { ...values, ...this.states(values, steps) };
     });
     this.T = this.layers[0].h.length / hidden;
     this.quantities = this.layers[0].c ? [..."chgifo"] : ["h"];

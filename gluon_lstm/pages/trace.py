@@ -16,6 +16,7 @@ from gluon_lstm.lstm import reference
 
 STATES = ("c", "h")
 DTYPES = {"F16": "<f2", "F32": "<f4", "I32": "<i4"}  # names as in safetensors files
+SMALLEST = 2.0**-24  # smallest positive float16
 MAX_SHIFT = 1e-3  # maximum change of a gate that keeps the rounded c near c
 
 
@@ -40,19 +41,29 @@ def rounded(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what a page needs of one layer of `read`, as float16 (T, N, H): g, i, f and o; of the simple RNN h.
 
     With gates that are only rounded, c = f * c + i * g would accumulate their errors. Here f and then g are changed by
-    at most MAX_SHIFT, so that the c of the page stays near the true one.
+    at most MAX_SHIFT, so that the c of the page stays near the true one. f is stored as `f_code` does.
     """
     if "c" not in values:
         return {"h": values["h"].astype(np.float16)}
     gates = {k: values[k].astype(np.float16) for k in "gifo"}
     c = np.zeros_like(values["c"][0])
     for t, wanted in enumerate(values["c"]):
-        g, f = values["g"][t], values["f"][t]
-        i_page = np.float64(gates["i"][t])
-        gates["f"][t] = f = np.float16(f + _shift(wanted - f * c - i_page * g, c))
-        gates["g"][t] = g = np.float16(g + _shift(wanted - f * c - i_page * g, i_page))
-        c = np.float64(f) * c + i_page * np.float64(g)
+        i, g, f = np.float64(gates["i"][t]), values["g"][t], values["f"][t]
+        gates["f"][t] = f_code(np.clip(f + _shift(wanted - f * c - i * g, c), 0, 1))
+        f = f_value(gates["f"][t])
+        gates["g"][t] = g + _shift(wanted - f * c - i * g, i)
+        c = f * c + i * np.float64(gates["g"][t])
     return gates
+
+
+def f_code(f: np.ndarray) -> np.ndarray:
+    """Return forget gates as float16: above 1/2 as f - 1, of which float16 keeps more digits where f is near 1."""
+    return np.where(f > 0.5, np.minimum(f - 1, -SMALLEST), f).astype(np.float16)
+
+
+def f_value(code: np.ndarray) -> np.ndarray:
+    """Return the forget gates of `f_code` in float64."""
+    return np.where(code < 0, np.float64(code) + 1, np.float64(code))
 
 
 def _shift(error: np.ndarray, factor: np.ndarray) -> np.ndarray:
