@@ -51,7 +51,7 @@ def rounded(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         i, g, f = np.float64(gates["i"][t]), values["g"][t], values["f"][t]
         gates["f"][t] = f_code(np.clip(f + _shift(wanted - f * c - i * g, c), 0, 1))
         f = f_value(gates["f"][t])
-        gates["g"][t] = g + _shift(wanted - f * c - i * g, i)
+        gates["g"][t] = np.clip(g + _shift(wanted - f * c - i * g, i), -1, 1)
         c = f * c + i * np.float64(gates["g"][t])
     return gates
 

@@ -154,8 +154,8 @@ class View {
     const bar = element("span", { className: "bar" });
     bar.style.width = `${100 * value}%`;
     const shown = value < 0.001 ? value.toExponential(0) : number(value);
-    return element("li", { className: came ? "came" : "" },
-      came ? "▸" : " ", element("bdi", { title: name }, name), bar, element("data", { value }, shown));
+    const mark = element("span", {}, came ? "▸" : ""), written = element("bdi", { title: name }, name);
+    return element("li", { className: came ? "came" : "" }, mark, written, bar, element("data", { value }, shown));
   }
 
   // Sorts the rows of the heat map; a correlation puts the largest ones first, with their sign.
