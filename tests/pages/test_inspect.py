@@ -135,6 +135,13 @@ def test_rounded_gates_give_c_where_plain_rounding_does_not():
         assert abs(stored[k] - gates[k]).max() < TOLERANCE and abs(stored[k]).max() <= 1
 
 
+def test_stored_forget_gates_keep_their_digits_near_0_and_1():
+    """Within half a unit of the last place of f or of 1 - f; never 0 for 1."""
+    f = np.concatenate([np.linspace(0, 1, 10_001), 1 - np.logspace(-16, -1, 100), np.logspace(-16, -1, 100)])
+    error = abs(trace.f_value(trace.f_code(f)) - f)
+    assert (error <= np.maximum(np.minimum(f, 1 - f) * 2.0**-11, 2.0**-24)).all()
+
+
 def test_full_size_page_is_below_12_megabytes(tmp_path):
     """2,000 characters, one layer of 512 units."""
     model = MODELS["char"]
@@ -180,6 +187,35 @@ def test_correlations_are_pearsons(opened, tmp_path):
     text = read_text(PostSource(POSTS), model.codec, 2000)
     at_tokens = np.append(0, character_features(*text)["distance"])[tokens_of(text, model.codec).ends]
     np.testing.assert_allclose(distance, np.corrcoef(at_tokens, h.T)[0, 1:], atol=TOLERANCE)
+
+
+def test_heat_map_and_lists_put_the_right_cells_first(opened, tmp_path):
+    """By variance, by correlation with a cell, a selected part and a feature; the best cell of a feature."""
+    model = MODELS["char"]
+    ids = ids_of(model)
+    c = states_of(model, ids)[-1]["c"]
+    text = read_text(PostSource(POSTS), model.codec, 2000)
+    kanji = np.append(0, character_features(*text)["kanji"])[tokens_of(text, model.codec).ends]
+    selected = (np.arange(len(ids)) >= 3) & (np.arange(len(ids)) < 8)
+    with opened(write_page(tmp_path / "page.html", model)) as page:
+        page.evaluate("views[0].choose({ cell: 5, quantity: 'c' }), setStretch(views[0], [3, 8])")
+        for order, keys in {
+            "variance": c.var(axis=0),
+            "cell": np.corrcoef(c.T)[5],
+            "stretch": np.corrcoef(selected, c.T)[0, 1:],
+            "kanji": np.corrcoef(kanji, c.T)[0, 1:],
+        }.items():
+            page.select_option("[data-part=order]", order)
+            sorted_keys = keys[page.evaluate("views[0].order")]
+            assert (np.diff(sorted_keys) < 1e-2).all() and sorted_keys[0] > keys.max() - 1e-2
+        values = trace.read(ids[:, None], model.arrays, model.config)[0]
+        best = max(abs(np.corrcoef(kanji, values[k][:, 0].T)[0, 1:]).max() for k in values)
+        row = page.locator("[data-part=features] tr").nth(3)
+        assert row.inner_text().startswith("kanji")
+        quantity, cell, r = row.locator("button").first.inner_text().replace("−", "-").split()
+        assert abs(float(r)) == pytest.approx(best, abs=0.01)
+        row.locator("button").first.click()
+        assert page.evaluate("[views[0].quantity, `${views[0].cell}`]") == [quantity, cell]
 
 
 # ---- what is on in a selected part
@@ -237,6 +273,15 @@ def test_selection_with_the_mouse_marks_the_part_and_names_it(opened, tmp_path):
 
 
 # ---- the page
+
+
+def test_a_character_that_is_pointed_at_is_shown(opened, tmp_path):
+    with opened(write_page(tmp_path / "page.html", MODELS["char"])) as page:
+        page.locator("[data-part=text] span").nth(4).hover()
+        assert page.text_content("[data-part=place]").startswith("After 猫")
+        assert page.locator(".here").all_inner_texts() == ["猫"]
+        (came,) = page.locator("[data-part=next] li.came bdi").all_inner_texts()
+        assert came == "が"
 
 
 def test_two_models_share_the_place_and_the_selected_part(opened, tmp_path):
