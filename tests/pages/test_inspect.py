@@ -92,6 +92,8 @@ def test_page_shows_the_numbers_of_the_printed_equations(name, opened, tmp_path)
         shown = [float(each) for each in page.locator("[data-part=next] data").all_inner_texts()]
         likeliest = np.sort(next_probabilities(model, layers[-1]["h"][t]))[::-1][:10]
         np.testing.assert_allclose(shown[: len(likeliest)], likeliest, atol=TOLERANCE)
+        came = float(page.locator("[data-part=next] li.came data").inner_text())
+        assert came == pytest.approx(next_probabilities(model, layers[-1]["h"][t])[ids[t + 1]], abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -155,17 +157,17 @@ def test_full_size_page_is_below_12_megabytes(tmp_path):
 
 
 def test_features_are_those_that_a_reader_names():
-    text = "猫は「a b」が\n#晴れ！ 空の\n"
+    text = "猫は「a b」が\n#晴れ！ 空から\n"
     ends = np.array([character == "\n" for character in text])
     found = {name: values.astype(int).tolist() for name, values in character_features(text, ends).items()}
     assert found == {
-        "distance": [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 0],
-        "quote":    [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        "kana":     [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0],
-        "kanji":    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0],
-        "ascii":    [0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-        "hashtag":  [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0],
-        "particle": [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0],
+        "distance": [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0],
+        "quote":    [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        "kana":     [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0],
+        "kanji":    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0],
+        "ascii":    [0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        "hashtag":  [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0],
+        "particle": [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0],
     }  # fmt: skip
 
 
@@ -290,12 +292,19 @@ def test_two_models_share_the_place_and_the_selected_part(opened, tmp_path):
     with opened(path) as page:
         texts = page.evaluate("views.map((view) => view.model.texts)")
         assert texts == [["", *"今日は猫がいい", "\n"], ["", "今日", "は", "猫", "が", "いい", "\n"]]
-        page.evaluate("setPlace(views[0], 2), setStretch(views[0], [4, 7])")
+        page.evaluate("setPlace(views[0], 2), setStretch(views[0], [4, 6])")
         assert page.evaluate("views.map((view) => view.t)") == [2, 1]
-        assert page.evaluate("views.map((view) => view.stretch)") == [[4, 7], [3, 6]]
+        assert page.evaluate("views.map((view) => view.stretch)") == [[4, 6], [3, 5]]
         page.evaluate("setPlace(views[1], 5)")
         assert page.evaluate("views.map((view) => view.t)") == [6, 5]
-        assert page.locator("[data-part=worse]:visible").count() == 2
+        first, second = page.evaluate("views.map((view) => Array.from(view.bits))")
+        shared = {"は": first[3] - second[2], "猫": first[4] - second[3], "が": first[5] - second[4]}
+        shared["⏎"] = first[8] - second[6]
+        for number, sign in enumerate((1, -1)):
+            listed = page.locator("[data-part=differences]").nth(number).locator("button").all_inner_texts()
+            found = {token: float(amount) for token, amount in map(str.split, listed)}
+            more = {token: sign * bits for token, bits in shared.items() if sign * bits > 0}
+            assert found == pytest.approx(more, abs=0.01)
 
 
 @pytest.mark.parametrize("width, scheme", [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")])
