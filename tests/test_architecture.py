@@ -39,7 +39,7 @@ ARROWS = {
     "report": {"text", "model", "sampling", "lstm.reference"},
     "pages": {"text", "model", "sampling", "config", "numerics", "lstm.reference"},
     "training": {"text", "model", "lstm", "sampling", "pages", "pretrained", "context", "config", "numerics"},
-    "digits": {"lstm", "training", "config", "numerics"},
+    "digits": {"lstm", "training", "pages", "config", "numerics"},
     "demos": {"lstm", "training", "sampling", "model", "text", "config", "numerics"},
 }
 EVERYONE = {*ARROWS} - SHARED

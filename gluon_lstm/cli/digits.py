@@ -1,8 +1,9 @@
 """gluon-lstm digits: learn to read 8x8 digits row by row (notes 002)
 
 The cell as a classifier: the 8x8 digits of scikit-learn (1,437 for training, 360 for validation), each read as eight
-rows of eight pixels. DIR gets history.jsonl, curve.png, confusion.png and misread.png. The last line printed is the
-validation accuracy. It needs: pip install -c constraints.txt ".[report]"
+rows of eight pixels. DIR gets history.jsonl, curve.png, confusion.png and misread.png; with --inspect also a page that
+shows the answer after each row. The last line printed is the validation accuracy. It needs: pip install -c
+constraints.txt ".[report]"
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from gluon_lstm.cli.options import add_options, given_options
 from gluon_lstm.cli.terminal import progress
 
 EXAMPLES = (
-    "gluon-lstm digits --out runs/digits",
+    "gluon-lstm digits --out runs/digits --inspect",
     "gluon-lstm digits --out runs/digits-notes --recipe notes",
     "gluon-lstm digits --out runs/digits-rnn --variant rnn --epochs 50",
 )
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", choices=["standard", "notes"], default="standard", help="source of all defaults (default: standard)"
     )
+    parser.add_argument("--inspect", action="store_true", help="also write inspect.html: which row decided")
     add_options(parser, Recipe, notes=NOTES)
 
 
@@ -39,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.run_dir import check_free
 
     check_free(args.out)
-    accuracy = run(recipe, args.out, args.notice, progress)
-    args.notice(f"{args.out}: history.jsonl, curve.png, confusion.png, misread.png")
+    accuracy = run(recipe, args.out, args.notice, progress, args.inspect)
+    page = ", inspect.html" if args.inspect else ""
+    args.notice(f"{args.out}: history.jsonl, curve.png, confusion.png, misread.png{page}")
     print(f"validation accuracy {accuracy:.4f}")
     return 0

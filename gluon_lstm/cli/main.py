@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gluon_lstm import __version__
 from gluon_lstm.blas import blas_kernels, choose_blas_kernels, poor_kernels
-from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, export, generate, models, report, train
+from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, export, generate, inspect, models, report, train
 from gluon_lstm.cli.options import EXAMPLES_HEADING, Parser, explanation, summary, with_option_names
 from gluon_lstm.cli.terminal import escape_output, notice
 from gluon_lstm.signals import raise_on_signal
@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": generate,
     "evaluate": evaluate,
     "export": export,
+    "inspect": inspect,
     "models": models,
     "report": report,
     "clean": clean,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gluon_lstm.digits import images, plots
+from gluon_lstm.digits.inspect import PAGE, digits_page
 from gluon_lstm.digits.recipe import Recipe
 from gluon_lstm.digits.training import predict, train
 from gluon_lstm.files import atomic_write
@@ -16,11 +17,14 @@ from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.run_dir import CURVE, HISTORY
 
 
-def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress = silent) -> float:
+def run(
+    recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress = silent, inspect: bool = False
+) -> float:
     """Train by `recipe` and return the validation accuracy after the last epoch.
 
-    After training, write history.jsonl (one Record a line), curve.png, confusion.png and misread.png into `out`. Raises
-    ImportError without scikit-learn, ValueError as `train`, and OSError when `out` cannot be written.
+    After training, write history.jsonl (one Record a line), curve.png, confusion.png and misread.png into `out`, and
+    with `inspect` inspect.html, the page of the validation images. Raises ImportError without scikit-learn, ValueError
+    as `train`, and OSError when `out` cannot be written.
     """
     training, validation = images.load()
     out.mkdir(parents=True, exist_ok=True)
@@ -31,4 +35,7 @@ def run(recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress =
     plots.save_curves(records, out / CURVE)
     plots.save_confusion(plots.confusion_matrix(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
     plots.save_misclassified(validation, logp, out / plots.MISREAD)
+    if inspect:
+        with atomic_write(out / PAGE) as file:
+            file.write(digits_page(validation, W.to_numpy(), recipe))
     return records[-1].validation_accuracy

@@ -3,21 +3,7 @@
 
 const SLICE = 12; // milliseconds of writing between two frames: the page stays responsive
 const MAX_SEED = 2 ** 32;
-const $ = (id) => document.getElementById(id);
-const labels = JSON.parse($("labels").textContent);
 let writer = null, running = 0;
-
-function label(language) {
-  document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-label]"))
-    element.textContent = labels[language][element.dataset.label];
-  const other = language === "ja" ? "en" : "ja";
-  $("language").textContent = labels[other].name;
-  $("language").lang = other;
-  if (running) $("write").textContent = labels[language].stop;
-}
-
-const text = (key) => labels[document.documentElement.lang][key];
 
 function settings() {
   const amount = Math.max(1, Math.floor(+$("amount").value) || 1), posts = $("unit").value === "posts";
@@ -65,11 +51,6 @@ function write() {
   slice();
 }
 
-function decode(base64) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
   running ? stop() : write();
@@ -91,10 +72,10 @@ $("copy").addEventListener("click", async () => {
   }
 });
 document.addEventListener("keydown", (event) => event.key === "Escape" && stop());
-$("language").addEventListener("click", () => label($("language").lang));
+document.addEventListener("labelled", () => running && ($("write").textContent = text("stop")));
 for (const input of document.querySelectorAll("input[type=range]")) {
   const show = () => (input.nextElementSibling.textContent = input.value);
   input.addEventListener("input", show);
   show();
 }
-label(document.documentElement.lang || (navigator.language.startsWith("ja") ? "ja" : "en"));
+startLabels();

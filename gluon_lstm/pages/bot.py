@@ -15,7 +15,7 @@ from gluon_lstm.pages.page import json_block, labels, render
 from gluon_lstm.text.codec import Codec
 
 POSTS, RAW_LENGTH = 5, 400  # amount of text that the page proposes
-SCRIPTS = ("random.js", "model.js", "lstm.js", "writer.js", "bot.js")
+SCRIPTS = ("page.js", "random.js", "model.js", "lstm.js", "writer.js", "bot.js")
 
 
 def bot_page(model: Model, options: BotOptions) -> str:

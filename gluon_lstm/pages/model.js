@@ -28,6 +28,7 @@ function readModel(bytes) {
 const DECODERS = {
   F32: (buffer) => new Float32Array(buffer),
   F16: (buffer) => Float32Array.from(new Uint16Array(buffer), float16),
+  I32: (buffer) => new Int32Array(buffer),
   I8: (buffer) => new Int8Array(buffer),
 };
 

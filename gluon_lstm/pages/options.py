@@ -19,3 +19,14 @@ class BotOptions:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Options of the page of gates. `language` None: that of the reader's browser. Raises ValueError."""
+
+    length: int = option(2000, "characters of the text in the page", "N", minimum=1)
+    language: str | None = option(None, "language of the page (default: the browser's)", choices=LANGUAGES)
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.pages.options import LANGUAGES
+
 FOLDER = Path(__file__).parent
 
 
@@ -35,9 +37,13 @@ def render(template: str, styles: Sequence[str], scripts: Sequence[str], languag
     )
 
 
-def labels(page: str) -> dict[str, dict[str, str]]:
-    """Return language -> name -> label of a page."""
-    return json.loads(_read("labels.json"))[page]
+def labels(*pages: str) -> dict[str, dict[str, str]]:
+    """Return language -> name -> label of one page, or of several together."""
+    found = json.loads(_read("labels.json"))
+    return {
+        language: {name: label for page in pages for name, label in found[page][language].items()}
+        for language in LANGUAGES
+    }
 
 
 def json_block(value: Any) -> Any:

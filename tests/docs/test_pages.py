@@ -10,7 +10,7 @@ from helpers import DOCS, ROOT
 from test_architecture import ARROWS, SHARED
 
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "data" / "README.md", ROOT / "CONTRIBUTING.md"])
-BOTH = ["architecture", "gallery", "benchmarks"]  # pages in two languages with the same sections
+BOTH = ["architecture", "gallery", "benchmarks", "inspect"]  # pages in two languages with the same sections
 architecture = pytest.mark.parametrize("page", ["architecture.md", "architecture.ja.md"])
 
 
