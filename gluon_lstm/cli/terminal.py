@@ -6,6 +6,7 @@ standard error if they are terminals (see `escape`). Files and pipes receive the
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -85,6 +86,16 @@ def _escaping_stream(stream: Any) -> Any:
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="surrogatepass")
     return EscapingStream(stream) if stream.isatty() else stream
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON in one line, escaped to ASCII where standard output cannot encode a character of it."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # also lone surrogates
+        return json.dumps(value)
+    return line
 
 
 def _unescaped_stderr() -> TextIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import numpy as np
 
@@ -70,6 +71,25 @@ class TextGenerator:
     ) -> list[list[str]]:
         """Return the posts of each text of `generate_batch`, without newline; with `length` a text is one string."""
         return [writer.posts for writer in self._run_batches(prefix, rngs, length, posts)]
+
+    def endless_posts(self, prefix: Prefix, rngs: Sequence[np.random.Generator], posts: int) -> list[Iterator[str]]:
+        """Return an endless iterator of the posts of each text; the first `posts` of several texts are made in batches.
+
+        They begin with those of `generate_posts`.
+        """
+        writers = (
+            self._run_batches(prefix, rngs, None, posts) if len(rngs) > 1 else self._writers(prefix, rngs, None, 1)
+        )
+        return list(map(self._endless_posts, writers))
+
+    def _endless_posts(self, writer: TextWriter) -> Iterator[str]:
+        for number in count():
+            if number == len(writer.posts):
+                if not writer.active:
+                    writer.add_post()
+                for _ in self._steps([writer]):
+                    pass
+            yield writer.posts[number]
 
     def check_posts(self, posts: int | None) -> None:
         """Raise ValueError for `posts` of a raw model."""
