@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -13,7 +14,7 @@ from gluon_lstm.numerics import log_softmax
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.prefix import Prefix, Tokenization
-from gluon_lstm.sampling.sampler import SamplingOptions, recent_window, sample_batch
+from gluon_lstm.sampling.sampler import SamplingOptions, probabilities, recent_window, sample_batch
 from gluon_lstm.sampling.writer import Start, TextWriter, TokenTexts
 from gluon_lstm.system import available_cores
 
@@ -90,6 +91,42 @@ class TextGenerator:
                 for _ in self._steps([writer]):
                     pass
             yield writer.posts[number]
+
+    def next_texts(self, prefix: Prefix) -> dict[str | None, float]:
+        """Return the probability of each text that the next token adds to the prefix; None: the post ends.
+
+        Each tokenization of the prefix has the weight that generation gives it. An empty post does not end.
+        """
+        starts = [self._start(tokenization) for tokenization in prefix.tokenizations]
+        logp = np.array([start.logp for start in starts])
+        weights = np.exp(logp - np.logaddexp.reduce(logp))
+        totals: dict[str | None, float] = defaultdict(float)
+        for weight, start in zip(weights, starts):
+            if weight == 0:
+                continue
+            p = weight * self._next_probabilities(start, can_end=bool(prefix.text))
+            skipped = len(start.tokenization.partial_word)
+            for id in np.flatnonzero(p).tolist():
+                totals[None if id == self.token_texts.end else self.token_texts.texts[id][skipped:]] += float(p[id])
+        return dict(totals)
+
+    def _next_probabilities(self, start: Start, can_end: bool) -> np.ndarray:
+        """Return the distribution (V,) of the next id that adds text or ends the post, word boundaries passed over."""
+        end, boundary, ids = self.token_texts.end, self.token_texts.boundary, start.tokenization.ids
+        banned = [self.token_texts.unknown, *(() if start.excluded_ids is None else start.excluded_ids.tolist())]
+        if end is not None and not can_end:
+            banned.append(end)
+        state = self.cell.zero_state()
+        state.h[:, 0], state.c[:, 0] = start.h, start.c
+        p = probabilities(state.logits()[:, 0], self.options, banned, ids)
+        if boundary is None or p[boundary] == 0:
+            return p
+        state.step([boundary])
+        banned += [boundary, end]
+        after = probabilities(state.logits()[:, 0], self.options, banned, [*ids, boundary])
+        p += p[boundary] * after
+        p[boundary] = 0
+        return p
 
     def check_posts(self, posts: int | None) -> None:
         """Raise ValueError for `posts` of a raw model."""

@@ -50,3 +50,18 @@ class SelectionOptions:
     def active(self) -> bool:
         """Whether any post can be rejected."""
         return bool(self.fit_post or self.unique or self.not_in)
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """Options of a writing session. Raises ValueError for an invalid value."""
+
+    picker: bool = option(False, "choose token by token among the ten likeliest")
+    continuations: int = option(5, "continuations to choose from", "N", minimum=1, maximum=100)
+    length: int | None = option(
+        None, "maximum characters of a continuation (default: to the end of the post; raw models: 60)", "N", minimum=1
+    )
+    seed: int | None = option(None, "seed: the same lines are answered alike", "S", minimum=0)
+
+    def __post_init__(self) -> None:
+        check(self)
