@@ -54,9 +54,10 @@ def _answer_pipe(chat: Chat) -> None:
     """Answer the lines of standard input. Raises ValueError for the first invalid one."""
     for number, line in enumerate(input_lines(), 1):
         try:
-            _print(chat.answer(line))
+            answer = chat.answer(line)
         except (ValueError, OSError) as error:
             raise ValueError(f"line {number}: {error_message(error)}") from error
+        _print(answer)
         if chat.finished:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,8 +28,10 @@ class Selection:
         self._cleaner = None
         if options.unique or options.not_in:
             self._cleaner = Cleaner(replace(cleaning, duplicates="drop"))
-        if self._cleaner and options.not_in:
-            for _ in self._cleaner.clean_posts(read_posts(options.not_in, options.reading, notice)):
+        # An empty file has no posts; `read_posts` refuses it. The first run of a bot has no posts of earlier runs.
+        paths = [path for path in options.not_in if not os.path.isfile(path) or os.path.getsize(path)]
+        if self._cleaner and paths:
+            for _ in self._cleaner.clean_posts(read_posts(paths, options.reading, notice)):
                 pass  # the cleaner remembers it
 
     def rejection(self, post: str) -> str:

@@ -91,6 +91,18 @@ def test_an_empty_pipe_and_invalid_bytes(model, content):
     assert done.stderr.count(b"\n") == (1 if content else 0) and b"Traceback" not in done.stderr
 
 
+def test_a_reader_may_close_the_pipe(model):
+    command = [sys.executable, "-m", "gluon_lstm", "chat", str(model)]
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    child = subprocess.Popen(command, encoding="utf-8", env=environment(), **streams)
+    child.stdin.write("今日\n")
+    child.stdin.flush()
+    assert child.stdout.readline().startswith("  1  ")
+    child.stdout.close()
+    child.stdin.write("\n" * 99)
+    assert child.communicate(timeout=60)[1] == "" and child.returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments", [["--continuations", "0"], ["--length", "0"], ["--seed", "-1"], ["--temperature", "-1"]]
 )

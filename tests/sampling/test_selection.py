@@ -6,7 +6,7 @@ import json
 from itertools import cycle, islice
 
 import pytest
-from helpers import END, bigram_model, command_error, posts_file, random_model
+from helpers import END, bigram_model, command_error, posts_file, random_model, save
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,6 +135,19 @@ def test_reading_options_apply_to_the_files(tmp_path, capsys):
     assert main([*command, "--column", "said"]) == 0
     assert sorted(capsys.readouterr().out.split()) == list("エオカキクケコ")
     assert str(table) in command_error(capsys, *command)
+
+
+def test_output_of_earlier_runs_is_never_repeated(tmp_path, capsys):
+    """Each run appends its record to the file that it reads; in the first run the file is empty."""
+    TEN.save(tmp_path / "model")
+    posted = save(tmp_path / "posted.jsonl")
+    command = ["generate", str(tmp_path / "model"), "--not-in", str(posted), "--format", "jsonl"]
+    for _ in LETTERS:
+        assert main(command) == 0
+        with open(posted, "a", encoding="utf-8") as file:
+            file.write(capsys.readouterr().out)
+    assert sorted(json.loads(line)["text"] for line in posted.read_text("utf-8").splitlines()) == list(LETTERS)
+    assert "0 of 1 posts" in command_error(capsys, *command)
 
 
 @pytest.mark.parametrize(
