@@ -75,9 +75,14 @@ def test_the_same_seed_gives_the_same_posts_with_any_number_of_cores(cores, monk
     assert lm.generate(**{**arguments, "seed": 3}) != expected
 
 
+def test_a_post_of_280_fits():
+    selection = Selection(SelectionOptions(fit_post=True), CleaningOptions())
+    assert [bool(selection.rejection(post)) for post in ("あ" * 140, "あ" * 139 + "ab", "あ" * 140 + "a")] == [0, 0, 1]
+
+
 @given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=4), st.integers(1, 3))
 def test_select_takes_the_first_posts_of_each_text_that_are_new(texts, posts):
-    endless = [[f"{post}{turn}" for turn in range(9) for post in text] for text in texts]
+    endless = [[f"{post}{turn}" for turn in range(12) for post in text] for text in texts]
     selection = Selection(SelectionOptions(unique=True), CleaningOptions())
     assert list(selection.select(list(map(iter, endless)), posts)) == first_accepted(endless, posts, False, True)
 

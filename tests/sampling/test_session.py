@@ -139,10 +139,20 @@ def test_picker_uses_the_sampling_options():
 def test_a_word_boundary_is_not_offered_but_what_follows_it():
     model = bigram_model(
         CHARS_OF_WORDS, ["猫", "が", "は", "好"],
-        {END: {"猫": 1}, "猫": {"好": 0.25, BOUNDARY: 0.75}, BOUNDARY: {"が": 0.6, "は": 0.4}},
+        {END: {"猫": 1}, "猫": {"好": 0.25, BOUNDARY: 0.75}, BOUNDARY: {"が": 0.3, "は": 0.2, END: 0.5}},
     )  # fmt: skip
     found = picked(model, "猫")
     assert {text: round(p, 6) for text, p in found.items() if p > 1e-6} == {"が": 0.45, "は": 0.3, "好": 0.25}
+
+
+def test_the_end_of_a_text_may_be_a_word_or_the_beginning_of_one():
+    """今 is the word 今 in half of the posts, followed by は or the end, else the beginning of 今日."""
+    model = bigram_model(
+        JANOME, ["今", "今日", "は"], {END: {"今": 0.5, "今日": 0.5}, "今": {"は": 0.6, END: 0.4}}
+    )  # fmt: skip
+    found = picked(model, "今")
+    likely = {text: round(p, 6) for text, p in found.items() if p > 1e-6}
+    assert likely == {"は": 0.3, None: 0.2, "日": 0.5}
 
 
 @pytest.mark.parametrize(
