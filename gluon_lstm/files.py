@@ -47,6 +47,12 @@ def check_outputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[st
                 )
 
 
+def check_new(path: str | os.PathLike[str], remedy: str) -> None:
+    """Raise FileExistsError if `path` exists, with a sentence that says what to do; a directory passes."""
+    if os.path.lexists(path) and not os.path.isdir(path):  # a directory is refused by atomic_write
+        raise FileExistsError(errno.EEXIST, f"this file already exists; {remedy}", os.fspath(path))
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` for writing; rename it to `path` when the block ends without an exception.

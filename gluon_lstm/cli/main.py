@@ -9,9 +9,23 @@ from collections.abc import Sequence
 
 from gluon_lstm import __version__
 from gluon_lstm.blas import blas_kernels, choose_blas_kernels, poor_kernels
-from gluon_lstm.cli import agree, cache, clean, demo, digits, evaluate, export, generate, inspect, models, report, train
+from gluon_lstm.cli import (
+    agree,
+    cache,
+    chat,
+    clean,
+    demo,
+    digits,
+    evaluate,
+    export,
+    generate,
+    inspect,
+    models,
+    report,
+    train,
+)  # fmt: skip
 from gluon_lstm.cli.options import EXAMPLES_HEADING, Parser, explanation, summary, with_option_names
-from gluon_lstm.cli.terminal import escape_output, notice
+from gluon_lstm.cli.terminal import error_message, escape_output, notice
 from gluon_lstm.signals import raise_on_signal
 from gluon_lstm.system import available_cores, cpu_name, versions
 
@@ -20,6 +34,7 @@ from gluon_lstm.system import available_cores, cpu_name, versions
 COMMANDS = {
     "train": train,
     "generate": generate,
+    "chat": chat,
     "evaluate": evaluate,
     "export": export,
     "inspect": inspect,
@@ -85,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"gluon-lstm: {with_command_options(_message(error))}", file=sys.stderr)
+        print(f"gluon-lstm: {with_command_options(error_message(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except MemoryError as error:
         print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
@@ -107,10 +122,3 @@ def environment_lines() -> list[str]:
     ]
     poor = poor_kernels()
     return [*lines, f"warning: {poor}"] if poor else lines
-
-
-def _message(error: Exception) -> str:
-    """Return the message of an error; for an OSError, the file name and the reason."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)

@@ -6,6 +6,7 @@ standard error if they are terminals (see `escape`). Files and pipes receive the
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -87,9 +88,37 @@ def _escaping_stream(stream: Any) -> Any:
     return EscapingStream(stream) if stream.isatty() else stream
 
 
-def _unescaped_stderr() -> TextIO:
-    """Return standard error without escaping, for progress bars, which move the cursor."""
-    return sys.stderr.stream if isinstance(sys.stderr, EscapingStream) else sys.stderr
+def json_line(value: Any) -> str:
+    """Return a value as JSON in one line, escaped to ASCII where standard output cannot encode a character of it."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # also lone surrogates
+        return json.dumps(value)
+    return line
+
+
+def error_message(error: Exception) -> str:
+    """Return the message of an error; for an OSError, the file name and the reason."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def input_lines() -> Iterator[str]:
+    """Yield the lines of standard input without their ends. Raises ValueError for bytes that are not text."""
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="strict")
+    try:
+        yield from (line.rstrip("\r\n") for line in sys.stdin or ())
+    except UnicodeDecodeError as error:
+        encoding = error.encoding.upper()
+        raise ValueError(f"standard input is not {encoding} ({error.reason}); convert it to {encoding}") from error
+
+
+def unescaped(stream: TextIO) -> TextIO:
+    """Return a stream without escaping, for progress bars and prompts, which move the cursor."""
+    return stream.stream if isinstance(stream, EscapingStream) else stream
 
 
 def notice(line: str) -> None:
@@ -97,7 +126,7 @@ def notice(line: str) -> None:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        tqdm.write(escape(line), file=_unescaped_stderr())
+        tqdm.write(escape(line), file=unescaped(sys.stderr))
     else:
         print(line, file=sys.stderr, flush=True)
 
@@ -118,7 +147,7 @@ def _progress_bar(label: str, total: int | None, unit: str) -> Iterator[Advance]
     from tqdm import tqdm
 
     style = {"unit": f" {unit}", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-    with tqdm(desc=escape(label), total=total, file=_unescaped_stderr(), **style) as bar:
+    with tqdm(desc=escape(label), total=total, file=unescaped(sys.stderr), **style) as bar:
 
         def advance(n: int, total: int | None = None) -> None:
             if total is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from gluon_lstm.numerics import log_softmax
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.inference_cell import InferenceCell
 from gluon_lstm.sampling.prefix import Prefix, Tokenization
-from gluon_lstm.sampling.sampler import SamplingOptions, recent_window, sample_batch
+from gluon_lstm.sampling.sampler import SamplingOptions, probabilities, recent_window, sample_batch
 from gluon_lstm.sampling.writer import Start, TextWriter, TokenTexts
 from gluon_lstm.system import available_cores
 
@@ -70,6 +72,61 @@ class TextGenerator:
     ) -> list[list[str]]:
         """Return the posts of each text of `generate_batch`, without newline; with `length` a text is one string."""
         return [writer.posts for writer in self._run_batches(prefix, rngs, length, posts)]
+
+    def endless_posts(self, prefix: Prefix, rngs: Sequence[np.random.Generator], posts: int) -> list[Iterator[str]]:
+        """Return an endless iterator of the posts of each text; the first `posts` of several texts are made in batches.
+
+        They begin with those of `generate_posts`.
+        """
+        writers = (
+            self._run_batches(prefix, rngs, None, posts) if len(rngs) > 1 else self._writers(prefix, rngs, None, 1)
+        )
+        return list(map(self._endless_posts, writers))
+
+    def _endless_posts(self, writer: TextWriter) -> Iterator[str]:
+        for number in count():
+            if number == len(writer.posts):
+                if not writer.active:
+                    writer.add_post()
+                for _ in self._steps([writer]):
+                    pass
+            yield writer.posts[number]
+
+    def next_texts(self, prefix: Prefix) -> dict[str | None, float]:
+        """Return the probability of each text that the next token adds to the prefix; None: the post ends.
+
+        Each tokenization of the prefix has the weight that generation gives it. An empty post does not end.
+        """
+        starts = [self._start(tokenization) for tokenization in prefix.tokenizations]
+        logp = np.array([start.logp for start in starts])
+        weights = np.exp(logp - np.logaddexp.reduce(logp))
+        totals: dict[str | None, float] = defaultdict(float)
+        for weight, start in zip(weights, starts):
+            if weight == 0:
+                continue
+            p = weight * self._next_probabilities(start, can_end=bool(prefix.text))
+            skipped = len(start.tokenization.partial_word)
+            for id in np.flatnonzero(p).tolist():
+                totals[None if id == self.token_texts.end else self.token_texts.texts[id][skipped:]] += float(p[id])
+        return dict(totals)
+
+    def _next_probabilities(self, start: Start, can_end: bool) -> np.ndarray:
+        """Return the distribution (V,) of the next id that adds text or ends the post, word boundaries passed over."""
+        end, boundary, ids = self.token_texts.end, self.token_texts.boundary, start.tokenization.ids
+        banned = [self.token_texts.unknown, *(() if start.excluded_ids is None else start.excluded_ids.tolist())]
+        if end is not None and not can_end:
+            banned.append(end)
+        state = self.cell.zero_state()
+        state.h[:, 0], state.c[:, 0] = start.h, start.c
+        p = probabilities(state.logits()[:, 0], self.options, banned, ids)
+        if boundary is None or p[boundary] == 0:
+            return p
+        state.step([boundary])
+        banned += [boundary, end]
+        after = probabilities(state.logits()[:, 0], self.options, banned, [*ids, boundary])
+        p += p[boundary] * after
+        p[boundary] = 0
+        return p
 
     def check_posts(self, posts: int | None) -> None:
         """Raise ValueError for `posts` of a raw model."""

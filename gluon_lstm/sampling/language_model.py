@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import operator
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,11 +14,9 @@ from gluon_lstm.blas import poor_kernels
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.evaluation import evaluate_posts
-from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
 from gluon_lstm.sampling.options import SamplingOptions
+from gluon_lstm.sampling.request import TextRequest
 from gluon_lstm.sampling.scoring import Score
-
-MINIMA = {"posts": 1, "length": 1, "count": 1, "seed": 0}  # minimum of each integer argument
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -32,15 +29,16 @@ def warn_of_poor_kernels() -> None:
         warnings.warn(sentence, stacklevel=3)
 
 
-def _with_sampling_options(method: Method) -> Method:
-    """Show the fields of SamplingOptions, not `**options`, in the signature of a method (help, inspect)."""
+def _with_arguments(method: Method) -> Method:
+    """Show the arguments of TextRequest and all sampling options in the signature of a method (help, inspect)."""
     signature = inspect.signature(method)
-    kept = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    _, _, _, *arguments, _ = inspect.signature(TextRequest.__init__).parameters.values()  # self, model, notice, options
     options = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for field in fields(SamplingOptions)
     ]
-    method.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+    parameters = [signature.parameters["self"], *arguments, *options]
+    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return method
 
 
@@ -53,6 +51,8 @@ class LanguageModel:
         Architecture, text settings, vocabulary and weights.
     notice : callable, optional
         Called with one sentence for each character of a prefix that the model does not know.
+    path : str, optional
+        Where the model is stored; `records` names it.
 
     Examples
     --------
@@ -65,8 +65,9 @@ class LanguageModel:
     2.0
     """
 
-    def __init__(self, model: Model, notice: Notice = ignore) -> None:
+    def __init__(self, model: Model, notice: Notice = ignore, path: str | None = None) -> None:
         self.model = model
+        self.path = path
         self._notice = notice
 
     @classmethod
@@ -80,7 +81,7 @@ class LanguageModel:
         OSError
             The file cannot be read.
         """
-        return cls(Model.load(path), notice)
+        return cls(Model.load(path), notice, os.fspath(path))
 
     def __repr__(self) -> str:
         config, codec = self.model.config, self.model.codec
@@ -88,17 +89,8 @@ class LanguageModel:
         text = "raw" if codec.settings.raw else codec.settings.tokenizer
         return f"{type(self).__name__}({cell}, {config.size}, vocabulary of {len(codec.vocabulary):,} tokens ({text}))"
 
-    @_with_sampling_options
-    def generate(
-        self,
-        prefix: str = "",
-        *,
-        posts: int | None = None,
-        length: int | None = None,
-        count: int = 1,
-        seed: int | None = None,
-        **options: Any,
-    ) -> list[str]:
+    @_with_arguments
+    def generate(self, prefix: str = "", **arguments: Any) -> list[str]:
         """Generate posts, or texts of a given length: those that the command `generate` prints.
 
         Parameters
@@ -113,6 +105,14 @@ class LanguageModel:
             Independent texts, at least 1.
         seed : int, optional
             Seed of the random numbers, at least 0; text k uses `rng_for(seed, k)`. Default: a new seed.
+        fit_post : bool
+            Whole posts that fit X: a weighted length of at most 280.
+        unique : bool
+            No post twice, in all texts together.
+        not_in : list of paths
+            No post that stands in one of these files, after the cleaning of the model. Implies `unique`.
+        reading : ReadingOptions, optional
+            How these files are read.
         **options
             Fields of `SamplingOptions`: `temperature`, `top_k` and so on.
 
@@ -124,37 +124,32 @@ class LanguageModel:
         Raises
         ------
         ValueError
-            An argument is out of range, or `posts` and `length` are given together.
+            An argument is out of range, or `length` is given together with `posts`, `fit_post`, `unique` or `not_in`;
+            a file of `not_in` is invalid; 200 posts in a row do not fit or are repeated.
+        OSError
+            A file of `not_in` cannot be read.
         """
-        generator, seed = self._generator(prefix, posts, length, count, seed, options)
-        rngs = [rng_for(seed, k) for k in range(count)]
-        return [
-            post for text in generator.generate_posts(generator.prefix(prefix), rngs, length, posts) for post in text
-        ]
+        return list(self._request(prefix, arguments).texts())
 
-    @_with_sampling_options
-    def stream(
-        self,
-        prefix: str = "",
-        *,
-        posts: int | None = None,
-        length: int | None = None,
-        count: int = 1,
-        seed: int | None = None,
-        **options: Any,
-    ) -> Iterator[str]:
+    @_with_arguments
+    def stream(self, prefix: str = "", **arguments: Any) -> Iterator[str]:
         """Return an iterator of the text that the command `generate` prints, in pieces of a few characters.
 
-        Arguments and errors are those of `generate`; errors are raised by the call, not by the iterator. A newline ends
-        each post (or text of `length` characters), and an empty line separates the texts. More than one text is
-        generated as a batch, and each of the texts is one piece.
+        Arguments and errors are those of `generate`; errors are raised by the call, not by the iterator, except too
+        many rejected posts. A newline ends each post (or text of `length` characters), and an empty line separates the
+        texts. More than one text is generated as a batch, and each of the texts is one piece. With `fit_post`, `unique`
+        or `not_in` each post is one piece.
         """
-        generator, seed = self._generator(prefix, posts, length, count, seed, options)
-        read = generator.prefix(prefix)
-        if count == 1:
-            return generator.stream(read, rng_for(seed), length, posts)
-        texts = generator.generate_batch(read, [rng_for(seed, k) for k in range(count)], length, posts)
-        return (separator + text for separator, text in zip(["", *"\n" * (count - 1)], texts))
+        return self._request(prefix, arguments).pieces()
+
+    @_with_arguments
+    def records(self, prefix: str = "", **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Return an iterator of JSON objects: the posts or texts of `generate`, each with what generates it again.
+
+        The keys are `text`, `number` (from 1), `weighted_length`, the version of this package, the path of the model,
+        and all arguments: with these, `generate` returns the text under this number.
+        """
+        return self._request(prefix, arguments).records(self.path)
 
     def score(self, posts: Iterable[str]) -> Score:
         """Score posts as one stream, cleaned as the training text was: the result of `evaluate` on a file of them.
@@ -179,36 +174,8 @@ class LanguageModel:
             raise ValueError("`posts` is one string: use a list of strings")
         return evaluate_posts(self.model, map(_checked_post, posts))
 
-    def _generator(
-        self,
-        prefix: str,
-        posts: int | None,
-        length: int | None,
-        count: int,
-        seed: int | None,
-        options: dict[str, Any],
-    ) -> tuple[TextGenerator, int]:
-        """Return the generator of the options and the seed. Raises ValueError for an invalid argument."""
-        if not isinstance(prefix, str):
-            raise ValueError(f"`prefix` {prefix!r}: use a string")
-        for name, value in {"posts": posts, "length": length, "count": count, "seed": seed}.items():
-            if value is not None or name == "count":
-                _check_integer(name, value)
-        if posts is not None and length is not None:
-            raise ValueError(f"`posts` {posts} and `length` {length}: use one of them")
-        generator = TextGenerator(self.model, SamplingOptions(**options), self._notice)
-        generator.check_posts(posts)
-        return generator, fresh_seed() if seed is None else seed
-
-
-def _check_integer(name: str, value: Any) -> None:
-    """Raise ValueError for an argument that is not an integer or is below its minimum."""
-    try:
-        valid = operator.index(value) >= MINIMA[name]
-    except TypeError:
-        valid = False
-    if not valid:
-        raise ValueError(f"`{name}` {value}: use at least {MINIMA[name]}")
+    def _request(self, prefix: str, arguments: dict[str, Any]) -> TextRequest:
+        return TextRequest(self.model, self._notice, prefix, **arguments)
 
 
 def _checked_post(post: Any) -> str:

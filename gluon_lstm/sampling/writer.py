@@ -85,6 +85,11 @@ class TextWriter:
             self.banned_ids += start.excluded_ids.tolist()
         return start
 
+    def add_post(self) -> None:
+        """Continue a finished text with one more post."""
+        self._remaining_posts += 1
+        self.active = self.at_post_start = True
+
     def next_uniform(self) -> float:
         """Return the next uniform number in [0, 1) of this text."""
         return next(self._uniforms)

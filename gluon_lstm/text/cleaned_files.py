@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import random
@@ -11,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gluon_lstm.files import atomic_write, check_outputs
+from gluon_lstm.files import atomic_write, check_new, check_outputs
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.pipeline import cleaned_posts
@@ -53,10 +52,8 @@ def write_cleaned(
     reading = reading or ReadingOptions()
     if out is not None:
         check_outputs([out], [file.path for file in files_to_read(paths, reading)])
-        if os.path.lexists(out) and not out.is_dir() and not force:  # a directory is refused by atomic_write
-            raise FileExistsError(
-                errno.EEXIST, "this file already exists; replace it with `force`, or use another `out`", str(out)
-            )
+        if not force:
+            check_new(out, "replace it with `force`, or use another `out`")
     result, rng = CleanedPosts(), random.Random(_SEED)
     sample: list[tuple[int, str]] = []
     sources = read_sources(paths, reading, notice)

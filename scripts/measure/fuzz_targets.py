@@ -670,6 +670,7 @@ GENERATE = [
     "model.safetensors --posts 2 --count 3 --temperature 0.5 --top-k 3 --top-p 0.9 --repetition-penalty 1.2",
     "model.safetensors --temperature 1e999 --top-p nan --seed 99999999999999999999 --prefix \ufeff",
     "model.safetensors --temperature 0 --repetition-penalty inf --length 20",
+    "model.safetensors --posts 3 --fit-post --unique --format jsonl --not-in posts.txt posts.csv --column 2",
     "damaged.safetensors --length 3",
 ]
 EVALUATE = [f"model.safetensors {name}" for name in Command.FILES[:7]] + [

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from helpers import DOCS, ROOT
 from test_architecture import ARROWS, SHARED
 
+from gluon_lstm.cli.main import parser
+
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "data" / "README.md", ROOT / "CONTRIBUTING.md"])
-BOTH = ["architecture", "gallery", "benchmarks", "inspect"]  # pages in two languages with the same sections
+BOTH = ["architecture", "gallery", "benchmarks", "inspect", "writing"]  # pages in two languages with the same sections
+WRITING = ["writing.md", "writing.ja.md"]
 architecture = pytest.mark.parametrize("page", ["architecture.md", "architecture.ja.md"])
 
 
@@ -62,3 +66,12 @@ def test_both_languages_have_the_same_structure_and_numbers(name):
     for pattern in (r"^#+", r"^```", r"!\[.*\]\((.*)\)$"):
         assert re.findall(pattern, english, re.MULTILINE) == re.findall(pattern, japanese, re.MULTILINE)
     assert numbers_in_tables(f"{name}.md") == numbers_in_tables(f"{name}.ja.md")
+
+
+def test_both_pages_of_writing_have_the_same_examples_of_valid_commands():
+    english, japanese = (re.findall(r"^```\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE) for page in WRITING)
+    assert english == japanese
+    commands = re.findall(r"^(?:\$ |.*/bin/)gluon-lstm (.*?)(?: >>.*)?$", "".join(english), re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        parser().parse_args(shlex.split(command))
