@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.report import memorization, words
+from gluon_lstm.report import words
 from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordClass, WordTable, word_tables
+from gluon_lstm.sampling import memorization
 from gluon_lstm.text.janome.analyzer import Word
 from gluon_lstm.text.token_stream import END
 
