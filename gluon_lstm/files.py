@@ -34,8 +34,13 @@ OUTPUT_KINDS = (
 )
 
 
-def check_outputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise ValueError if one of the files `outputs` is one of `inputs`, also under another name or through a link."""
+def check_outputs(
+    outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]], option: str = "out"
+) -> None:
+    """Raise ValueError if one of the files `outputs` is one of `inputs`, also under another name or through a link.
+
+    `option` names the outputs.
+    """
     existing = [(path, os.stat(path)) for path in outputs if os.path.exists(path)]
     for source in filter(os.path.exists, inputs if existing else ()):
         status = os.stat(source)
@@ -43,7 +48,7 @@ def check_outputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[st
             if os.path.samestat(output, status):
                 raise ValueError(
                     f"{os.fspath(source)} is one of the files read, and writing {os.fspath(path)} would overwrite it;"
-                    " use another path for `out`"
+                    f" use another path for `{option}`"
                 )
 
 

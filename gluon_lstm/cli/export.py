@@ -34,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.model import Model
+    from gluon_lstm.files import check_outputs
+    from gluon_lstm.model import Model, model_file
     from gluon_lstm.pages.bot import export
     from gluon_lstm.pages.options import BotOptions
     from gluon_lstm.pages.privacy import revealing_tokens
     from gluon_lstm.text.sources.reading import ReadingOptions
 
+    check_outputs([args.html], [model_file(args.model), *(args.posts or ())], "html")
     model = Model.load(args.model)
     options = BotOptions(**given_options(args, BotOptions))
     reading = ReadingOptions(**given_options(args, ReadingOptions))

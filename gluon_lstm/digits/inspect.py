@@ -39,6 +39,7 @@ def digits_page(images: Images, arrays: Mapping[str, np.ndarray], recipe: Recipe
     }
     return render(
         "digits.html",
+        title="gluon-lstm digits",
         styles=("style.css", "inspect.css", "digits.css"),
         scripts=SCRIPTS,
         language=None,

@@ -13,6 +13,7 @@ from gluon_lstm.digits.inspect import PAGE, digits_page
 from gluon_lstm.digits.recipe import Recipe
 from gluon_lstm.digits.training import predict, train
 from gluon_lstm.files import atomic_write
+from gluon_lstm.pages.page import write
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.run_dir import CURVE, HISTORY
 
@@ -36,6 +37,5 @@ def run(
     plots.save_confusion(plots.confusion_matrix(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
     plots.save_misclassified(validation, logp, out / plots.MISREAD)
     if inspect:
-        with atomic_write(out / PAGE) as file:
-            file.write(digits_page(validation, W.to_numpy(), recipe))
+        write(digits_page(validation, W.to_numpy(), recipe), out / PAGE)
     return records[-1].validation_accuracy

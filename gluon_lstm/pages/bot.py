@@ -8,10 +8,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from gluon_lstm.files import atomic_write
 from gluon_lstm.model import Model
 from gluon_lstm.pages.options import BotOptions
-from gluon_lstm.pages.page import json_block, labels, render
+from gluon_lstm.pages.page import json_block, labels, render, write
 from gluon_lstm.text.codec import Codec
 
 POSTS, RAW_LENGTH = 5, 400  # amount of text that the page proposes
@@ -29,7 +28,7 @@ def bot_page(model: Model, options: BotOptions) -> str:
         styles=("style.css", "bot.css"),
         scripts=SCRIPTS,
         language=options.language,
-        name=options.name,
+        title=options.name,
         posts=not raw,
         amount=RAW_LENGTH if raw else POSTS,
         labels=json_block(labels("bot")),
@@ -48,7 +47,4 @@ def model_file(model: Model, precision: str) -> bytes:
 
 def export(model: Model, path: str | os.PathLike[str], options: BotOptions) -> int:
     """Write `bot_page` to `path`, atomically; return its bytes. Raises OSError."""
-    content = bot_page(model, options).encode("utf-8", "replace")
-    with atomic_write(path, "wb") as file:
-        file.write(content)
-    return len(content)
+    return write(bot_page(model, options), path)

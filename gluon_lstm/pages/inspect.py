@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gluon_lstm.files import atomic_write, check_outputs
+from gluon_lstm.files import check_outputs
 from gluon_lstm.model import Model, model_file
 from gluon_lstm.numerics import log_softmax
 from gluon_lstm.pages import trace
 from gluon_lstm.pages.features import character_features, correlations
 from gluon_lstm.pages.options import InspectOptions
-from gluon_lstm.pages.page import json_block, labels, render
+from gluon_lstm.pages.page import json_block, labels, render, write
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.language_model import LanguageModel
 from gluon_lstm.sampling.scoring import UNICODE_CODE_POINTS
@@ -26,7 +26,7 @@ from gluon_lstm.text.codec import Codec
 from gluon_lstm.text.pipeline import FileSource, PostSource, TextSource, tokenized_text
 from gluon_lstm.text.sources.reading import TextError
 
-OWN_POSTS, OWN_SEED = 10, 1  # text that a model writes where none is given
+OWN_POSTS, OWN_SEED = 10, 1  # of the text that a model writes itself
 LIKELIEST = 10  # next tokens that the page lists at each place
 BLOCK_TOKENS = 256  # tokens per matrix product with Why
 MAX_GATE_BYTES = 100_000_000  # maximum size of the gates of all models, as float16
@@ -188,6 +188,7 @@ def inspect_page(models: Mapping[str, Model], text: Text, options: InspectOption
     }
     return render(
         "inspect.html",
+        title="gluon-lstm inspect",
         styles=("style.css", "inspect.css"),
         scripts=SCRIPTS,
         language=options.language,
@@ -218,7 +219,4 @@ def inspect(
     check_outputs([out], [*map(model_file, paths), *read])
     first = next(iter(models.values()))
     text = read_text(source or own_text(first), first.codec, options.length, notice)
-    content = inspect_page(models, text, options).encode("utf-8", "replace")
-    with atomic_write(out, "wb") as file:
-        file.write(content)
-    return len(content)
+    return write(inspect_page(models, text, options), out)

@@ -9,31 +9,40 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.files import atomic_write
 from gluon_lstm.pages.options import LANGUAGES
 
 FOLDER = Path(__file__).parent
 
 
-def render(template: str, styles: Sequence[str], scripts: Sequence[str], language: str | None, **values: Any) -> str:
-    """Return the page of the template with these style sheets and scripts, all files of this folder.
+def render(
+    template: str, title: str, styles: Sequence[str], scripts: Sequence[str], language: str | None, **values: Any
+) -> str:
+    """Return the page of the template, within page.html, with style sheets and scripts: all files of this folder.
 
     `language` None: the page follows the browser. `values` are escaped, except Markup.
     """
     from markupsafe import Markup
 
     style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
-    return _template(template).render(
-        language=language or "",
-        policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:;"
-        " base-uri 'none'; form-action 'none'",
-        style=Markup(style),
-        script=Markup(script),
-        **values,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            title=title,
+            language=language or "",
+            policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:;"
+            " base-uri 'none'; form-action 'none'",
+            style=Markup(style),
+            script=Markup(script),
+            **values,
+        )
     )
 
 
@@ -53,13 +62,20 @@ def json_block(value: Any) -> Any:
     return Markup(json.dumps(value, ensure_ascii=True).replace("<", "\\u003c"))
 
 
-@cache
-def _template(name: str) -> Any:
-    """Return the compiled template of a file; values are escaped."""
-    from jinja2 import Environment
+def write(page: str, path: str | os.PathLike[str]) -> int:
+    """Write a page to `path`, atomically; return its bytes. Lone surrogates become `?`. Raises OSError."""
+    content = page.encode("utf-8", "replace")
+    with atomic_write(path, "wb") as file:
+        file.write(content)
+    return len(content)
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_read(name))
+
+@cache
+def _environment() -> Any:
+    """Return the templates, each compiled once; values are escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(FOLDER))
 
 
 @cache

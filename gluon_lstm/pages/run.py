@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gluon_lstm.files import atomic_write
+from gluon_lstm.pages import page
 from gluon_lstm.pages.advice import advise
 from gluon_lstm.pages.curve import curve
-from gluon_lstm.pages.page import labels, render
 
 RELOAD_SECONDS = 5
 SECONDS_UP_TO = 120  # longer times are shown in minutes
@@ -50,13 +49,14 @@ def run_page(view: RunView) -> str:
         name: [(seconds / unit, bits) for seconds, bits in line]
         for name, line in (("training", trained), ("validation", validated))
     }
-    return render(
+    return page.render(
         "run.html",
+        title=view.name,
         styles=("style.css", "run.css"),
         scripts=("run.js",),
-        language=None,
+        language="en",
         view=view,
-        all_labels=labels("run"),
+        all_labels=page.labels("run"),
         reload=RELOAD_SECONDS if view.status == TRAINING else None,
         duration=duration,
         in_minutes=in_minutes,
@@ -78,6 +78,4 @@ def duration(seconds: float, labels: Mapping[str, str]) -> str:
 
 def write(view: RunView, path: str | os.PathLike[str]) -> None:
     """Write `run_page` to `path`, atomically. Raises OSError."""
-    content = run_page(view)
-    with atomic_write(path, "wb") as file:
-        file.write(content.encode("utf-8", "replace"))
+    page.write(run_page(view), path)

@@ -124,7 +124,7 @@ class LanguageModel:
         Raises
         ------
         ValueError
-            An argument is out of range, or `length` is given together with `posts`, `fit_post`, `unique` or `not_in`;
+            An argument is out of range; `length` is combined with `posts`, `fit_post`, `unique` or `not_in`;
             a file of `not_in` is invalid; 200 posts in a row do not fit or are repeated.
         OSError
             A file of `not_in` cannot be read.

@@ -141,6 +141,14 @@ def test_page_holds_no_more_than_the_model(tmp_path):
     assert b"secret" not in content and json.dumps("山田")[1:-1].encode() not in content
 
 
+def test_export_does_not_overwrite_what_it_reads(tmp_path, capsys):
+    path = tmp_path / "model.safetensors"
+    MODELS["char"].save(path)
+    before = path.read_bytes()
+    assert main(["export", str(path), "--html", str(path)]) == 2
+    assert "use another path for --html" in capsys.readouterr().err and path.read_bytes() == before
+
+
 def test_export_lists_what_the_vocabulary_gives_away(tmp_path, capsys):
     model = model_of(TextSettings("janome"), [*WORDS, "090-1234-5678", "taro@example.com", "京都"])
     model.save(tmp_path / "model.safetensors")
