@@ -21,7 +21,7 @@ from gluon_lstm.model import Model
 
 # options of a small run
 SMALL_RUN = ["--hidden", "8", "--batch-size", "2", "--seq-len", "8", "--sample-length", "5", "--sample-every", "2"]
-SMALL_RUN += ["--patience", "0"]
+SMALL_RUN += ["--patience", "0", "--from", "none"]
 CHECKPOINT_EACH_STEP = ["--checkpoint-minutes", "1e-9"]  # after each update
 TIMEOUT = 600.0  # seconds, for one process
 KILLED, FINISHED, REFUSED = -9, 0, 2  # allowed exit codes of a process

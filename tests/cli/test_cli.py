@@ -604,7 +604,7 @@ def wait_until(condition: Callable[[], bool], child: subprocess.Popen[str], seco
 
 # Python code that enables SIGINT, which a shell can disable for background jobs and their child processes
 ENABLE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-SMALL = ["--no-cache", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
+SMALL = ["--no-cache", "--from", "none", "--hidden", "4", "--batch-size", "2", "--seq-len", "4"]
 
 
 def assert_interrupted(child: subprocess.Popen[str], run: Path, code: int = 130) -> None:

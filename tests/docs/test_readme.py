@@ -47,11 +47,11 @@ def test_python_example_runs(readme, tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
     posts = (ROOT / "data" / "posts_ja.txt").read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "data" / "posts_ja.txt").write_text("".join(posts[:300]), encoding="utf-8")
-    tiny = ["--hidden", "8", "--steps", "4", "--no-cache"]
+    tiny = ["--from", "none", "--hidden", "8", "--steps", "4", "--no-cache"]
     assert main(["train", "data/posts_ja.txt", "--out", "runs/first", *tiny]) == 0
     code = blocks(readme, "python")[0]
     assert "minutes=1" in code
-    exec(compile(code.replace("minutes=1", "hidden=8, steps=4, no_cache=True"), readme.name, "exec"), {})
+    exec(compile(code.replace("minutes=1", "from_='none', hidden=8, steps=4, no_cache=True"), readme.name, "exec"), {})
     assert (tmp_path / "runs" / "second" / "best.safetensors").is_file()
     assert capsys.readouterr().out.count("こんにち") >= 3
 
