@@ -23,14 +23,14 @@ class Tick(NamedTuple):
 def curve(lines: Mapping[str, Sequence[tuple[float, float]]], levels: Mapping[str, float]) -> dict[str, Any]:
     """Return the picture of `lines` (name -> points (x, y)) and of horizontal `levels` (name -> y).
 
-    Levels above twice the highest point are left out: they would press the lines together.
+    Levels above one and a half times the highest point are left out: they would press the lines together.
     """
     points = [point for line in lines.values() for point in line]
     if not points:
         return {}
     x_max = max(x for x, _ in points) or 1.0
     low, high = min(y for _, y in points), max(y for _, y in points)
-    shown = {name: y for name, y in levels.items() if y <= 2 * high}
+    shown = {name: y for name, y in levels.items() if y <= 1.5 * high}
     low, high = min([low, *shown.values()]), max([high, *shown.values()])
     x_ticks, y_ticks = _ticks(0, x_max), _ticks(low, high)
     low, high = min(low, y_ticks[0]), max(high, y_ticks[-1])
