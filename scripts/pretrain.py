@@ -56,6 +56,7 @@ RUNS = (
     Run(24_800_000, 0.10, inf, 3e-3, 10, 6),
     Run(26_000_000, 0.055, inf, 2e-3, 10, 6),
     Run(40_000_000, 0.018, 70e6, 1.5e-3, 3, 2),
+    Run(4_000_000, 0.15, 12e6, 5e-4, 3, 2),
 )
 HELD_OUT_AUTHORS = ("夏目漱石", "宮沢賢治", "宮澤賢治")  # whose works this project measures on
 HELD_OUT_POSTS, HELD_OUT_PARAGRAPHS = 600, 400
