@@ -1,6 +1,6 @@
-"""Numerically stable functions shared by all NumPy code: sigmoid, log-softmax, gate order of fused arrays.
+"""Functions shared by all NumPy code: stable sigmoid and log-softmax, gate order of fused arrays, clipping factor.
 
-All keep the dtype of their argument.
+All functions of arrays keep the dtype of their argument.
 """
 
 from __future__ import annotations
@@ -39,3 +39,11 @@ def reorder_gates(fused: np.ndarray, source: str, target: str) -> np.ndarray:
         raise ValueError(f"the fused array has the shape {fused.shape}: expected (..., 4H), four gates")
     gates = fused.reshape(*fused.shape[:-1], 4, fused.shape[-1] // 4)  # (..., 4H) -> (..., 4, H)
     return gates[..., [source.index(k) for k in target], :].reshape(fused.shape)
+
+
+def clip_coef(norm: float, threshold: float) -> float:
+    """Return the factor, at most 1, that scales gradients of norm `norm` to at most `threshold`.
+
+    Notes 004; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
+    """
+    return min(1.0, threshold / norm) if norm else 1.0

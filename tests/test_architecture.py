@@ -50,7 +50,8 @@ WITHOUT_MXNET = {"text", "model", "pretrained", "sampling", "report", "pages", "
     "compat"
 }
 MODULES_WITHOUT_MXNET = {
-    "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.demos.nan", "gluon_lstm.demos.timing",
+    "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.lstm.initializers", "gluon_lstm.demos.nan",
+    "gluon_lstm.demos.timing", "gluon_lstm.demos.gradients",
     "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir",
 }  # fmt: skip
 

@@ -72,7 +72,7 @@ def measure(model: str, scale: float, seed: int) -> GradientFlow:
     import numpy as np
 
     from gluon_lstm.lstm import initializers
-    from gluon_lstm.training.optimizer import clip_coef
+    from gluon_lstm.numerics import clip_coef
 
     rng = np.random.default_rng(seed)
     variant, forget = MODELS[model]

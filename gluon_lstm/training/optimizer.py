@@ -1,4 +1,4 @@
-"""Optimizers (SGD as the notes print it, Adam) and clipping by the global gradient norm."""
+"""Optimizers (SGD as the notes print it, Adam) and the global gradient norm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gluon_lstm.lstm.fast import optimizer_kernels as kernels
 from gluon_lstm.lstm.fast.inplace_function import as_matrix_view, is_viewable, view_or_copy
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.numerics import clip_coef as clip_coef  # part of what this module offers
 from gluon_lstm.training.recipe import Recipe
 
 TASK_SIZE = 1 << 18  # elements of an array per task
@@ -165,11 +166,3 @@ def _slices(matrix: np.ndarray, rows: int) -> list[slice]:
     """Return slices of `rows` rows, each large enough for a task."""
     size = max(TASK_SIZE // matrix.shape[1], 1)
     return [slice(at, at + size) for at in range(0, rows, size)]
-
-
-def clip_coef(norm: float, threshold: float) -> float:
-    """Return the factor, at most 1, that scales gradients of norm `norm` to at most `threshold`.
-
-    Notes 004; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
-    """
-    return min(1.0, threshold / norm) if norm else 1.0

@@ -14,7 +14,8 @@ from gluon_lstm.lstm import fused, initializers, scratch
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_array, view_or_copy
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.training.optimizer import OPTIMIZERS, clip_coef, global_norm
+from gluon_lstm.numerics import clip_coef
+from gluon_lstm.training.optimizer import OPTIMIZERS, global_norm
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.rng import training_rng
 

@@ -16,7 +16,7 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.demos import DEMOS, gradients
 from gluon_lstm.demos.gradients import CLIP_THRESHOLD, MODELS, global_norm, measure
 from gluon_lstm.lstm import initializers
-from gluon_lstm.training.optimizer import clip_coef
+from gluon_lstm.numerics import clip_coef
 
 PAGE = DOCS / "notes-004.md"
 variants = pytest.mark.parametrize("variant", ["rnn", "standard"])

@@ -12,7 +12,7 @@ from helpers import ROOT
 
 from gluon_lstm.config import ARRAY_NAMES, VARIANTS, ModelConfig
 from gluon_lstm.lstm import reference
-from gluon_lstm.training.optimizer import clip_coef
+from gluon_lstm.numerics import clip_coef
 
 PAGE = ROOT / "docs" / "equations.md"
 

@@ -13,8 +13,9 @@ from gluon_lstm.compat import mx
 from gluon_lstm.config import GATES, ModelConfig
 from gluon_lstm.lstm import initializers
 from gluon_lstm.lstm.parameters import Parameters
+from gluon_lstm.numerics import clip_coef
 from gluon_lstm.training import batches, recipe
-from gluon_lstm.training.optimizer import OPTIMIZERS, SGD, Adam, clip_coef, global_norm
+from gluon_lstm.training.optimizer import OPTIMIZERS, SGD, Adam, global_norm
 from gluon_lstm.training.recipe import NOTES
 from gluon_lstm.training.schedule import learning_rate
 from gluon_lstm.training.trainer import Trainer, TrainingError
