@@ -15,7 +15,9 @@ import gluon_lstm
 
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Leaves that every room may import; "": the package itself, for its version.
-SHARED = {"files", "progress", "system", "blas", "array_file", "quantization", "signals", "options", "compat", ""}
+SHARED = {
+    "files", "progress", "system", "blas", "array_file", "quantization", "signals", "options", "figures", "compat", "",
+}  # fmt: skip
 
 # room -> the rooms (or single modules of a room) that it may import, besides itself and (unless a leaf) SHARED
 ARROWS = {
@@ -27,6 +29,7 @@ ARROWS = {
     "quantization": {"array_file"},
     "signals": set(),
     "options": set(),
+    "figures": set(),
     "compat": set(),
     "numerics": set(),
     "config": set(),
@@ -41,14 +44,15 @@ ARROWS = {
     "training": {"text", "model", "lstm", "sampling", "pages", "pretrained", "context", "config", "numerics"},
     "digits": {"lstm", "training", "pages", "config", "numerics"},
     "demos": {"lstm", "training", "sampling", "model", "text", "config", "numerics"},
+    "tutorial": set(),
 }
 EVERYONE = {*ARROWS} - SHARED
 ARROWS |= {"": EVERYONE, "cli": EVERYONE, "__main__": {"cli"}}
 
 # Rooms and single modules that run without MXNet.
-WITHOUT_MXNET = {"text", "model", "pretrained", "sampling", "report", "pages", "config", "numerics", *SHARED} - {
-    "compat"
-}
+WITHOUT_MXNET = {
+    "text", "model", "pretrained", "sampling", "report", "pages", "tutorial", "config", "numerics", *SHARED,
+} - {"compat"}  # fmt: skip
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.lstm.initializers", "gluon_lstm.demos.nan",
     "gluon_lstm.demos.timing", "gluon_lstm.demos.gradients",

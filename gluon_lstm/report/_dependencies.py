@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 
 # import name -> distribution name
 LIBRARIES = {
@@ -21,15 +20,3 @@ def check_libraries() -> None:
     if missing:
         command = f"pip install {' '.join(LIBRARIES.values())}"
         raise ImportError(f"a report needs {', '.join(missing)}, part of the extra `report`: {command}")
-
-
-def font_file() -> Path:
-    """Return the path of the Japanese font IPAexGothic in matplotlib-fontja.
-
-    The package is not imported: its import changes the settings of matplotlib. Raises ImportError when it is missing.
-    """
-    spec = find_spec("matplotlib_fontja")
-    if spec is None or spec.origin is None:
-        check_libraries()
-        raise ImportError("the font of matplotlib-fontja is missing: reinstall it")
-    return Path(spec.origin).parent / "fonts" / "ipaexg.ttf"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from gluon_lstm.report._dependencies import font_file
+from gluon_lstm.figures import ACCENT_COLOR, LINE_COLOR, PALETTE, font_file, png_figure
 from gluon_lstm.report.cooccurrence import Pair
 from gluon_lstm.report.words import WordCount
 
-TEXT_COLOR, LINE_COLOR, ACCENT_COLOR = "#1f2430", "#c9ced8", "#2f6f9f"
-PALETTE = ("#2f6f9f", "#b4552d", "#3f7d4e", "#7a4fa3", "#8a6d1f", "#a83a5b")  # contrast with white at least 4.5 to 1
-DPI = 120  # resolution of the plots
 BARS_PER_PANEL = 15  # words per part of speech
 MAX_CLOUD_WORDS = 120  # words in a word cloud
 
@@ -74,7 +70,7 @@ def bars(tables: Mapping[str, Sequence[WordCount]], titles: Mapping[str, str]) -
         return None
     columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
-    with _figure(4 * columns, 0.5 + 4.6 * lines) as (figure, png):
+    with png_figure(4 * columns, 0.5 + 4.6 * lines) as (figure, png):
         grid = figure.subplots(lines, columns, squeeze=False).ravel()
         for k, (name, rows) in enumerate(panels.items()):
             axes, color = grid[k], PALETTE[k % len(PALETTE)]
@@ -110,7 +106,7 @@ def network(pairs: Sequence[Pair], counts: Mapping[str, int]) -> bytes | None:
     positions = _layout(graph)
     strongest = max(weight for *_, weight in graph.edges(data="weight"))
     most = max(counts[word] for word in graph)
-    with _figure(10, 8.5) as (figure, png):
+    with png_figure(10, 8.5) as (figure, png):
         axes = figure.add_subplot()
         for one, other, weight in graph.edges(data="weight"):
             share = weight / strongest
@@ -175,7 +171,7 @@ def activity(dates: np.ndarray, titles: Mapping[str, str]) -> bytes | None:
     hours = (known - days).astype(np.int64) // 3600
     by_day = np.bincount((days - days.min()).astype(np.int64))
     timed = bool(((known - days).astype(np.int64) != 0).any())
-    with _figure(9, 5 if timed else 2.8) as (figure, png):
+    with png_figure(9, 5 if timed else 2.8) as (figure, png):
         grid = figure.subplots(1 + timed, 1, squeeze=False).ravel()
         first = days.min().astype(object)
         at = np.arange(len(by_day)) + first.toordinal()
@@ -199,32 +195,3 @@ def activity(dates: np.ndarray, titles: Mapping[str, str]) -> bytes | None:
             axes.grid(axis="y", color=LINE_COLOR, alpha=0.5)
             axes.set_axisbelow(True)
     return png()
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
-    """Yield a figure of `width` by `height` inches and a function that returns its PNG after the block.
-
-    The settings of matplotlib are restored.
-    """
-    import matplotlib
-    from matplotlib import font_manager
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    path = str(font_file())
-    if not any(entry.fname == path for entry in font_manager.fontManager.ttflist):
-        font_manager.fontManager.addfont(path)
-    settings = {
-        "font.family": font_manager.FontProperties(fname=path).get_name(),
-        "axes.unicode_minus": False,
-        **{f"{part}.color": TEXT_COLOR for part in ("text", "xtick", "ytick")},
-        "axes.edgecolor": LINE_COLOR,
-        "axes.labelcolor": TEXT_COLOR,
-    }
-    out = io.BytesIO()
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        yield figure, out.getvalue
-        FigureCanvasAgg(figure)
-        figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
