@@ -33,10 +33,10 @@ def show(draw: Callable[[Any, Say], object], width: float = 8, height: float = 3
 
 
 def show_table(make: Callable[[Say], Sequence[Sequence[object]]]) -> None:
-    """Display the rows that make(say) returns, the headings first, as a table in Markdown."""
+    """Display the rows that make(say) returns, the headings first, as a table in Markdown; floats with two decimals."""
     for language, say in _languages():
         headings, *rows = make(say)
-        lines = ["| " + " | ".join(map(str, row)) + " |" for row in (headings, ["---"] * len(headings), *rows)]
+        lines = ["| " + " | ".join(map(_text, row)) + " |" for row in (headings, ["---"] * len(headings), *rows)]
         _display({"text/markdown": "\n".join(lines)}, language)
 
 
@@ -55,9 +55,8 @@ def heat_map(axes: Any, columns: Sequence[object], rows: Mapping[str, np.ndarray
     axes.tick_params(which="both", length=0)
     for k, row in enumerate(values) if len(columns) <= MAX_NUMBERED else ():
         for column, value in enumerate(row):
-            color = "white" if abs(value) > 0.7 * limit else TEXT_COLOR
-            text = f"{value:.2f}".replace("-0.00", "0.00")
-            axes.text(column, k, text, ha="center", va="center", color=color, fontsize=9)
+            color = "white" if abs(value) > 0.6 * limit else TEXT_COLOR
+            axes.text(column, k, _text(float(value)), ha="center", va="center", color=color, fontsize=9)
 
 
 def source(module: str, *names: str) -> str:
@@ -79,6 +78,11 @@ def source(module: str, *names: str) -> str:
             node = inside[part]
         found.append(ast.get_source_segment(text, node, padded=True) or "")
     return "\n\n".join(found)
+
+
+def _text(value: object) -> str:
+    """Return a value as text, a float with two decimals and without a minus sign if it rounds to zero."""
+    return f"{round(value, 2) + 0.0:.2f}" if isinstance(value, float) else str(value)
 
 
 def _languages() -> Iterator[tuple[str, Say]]:
