@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from importlib.util import find_spec
@@ -9,6 +10,9 @@ from importlib.util import find_spec
 import nbformat
 import pytest
 from helpers import DOCS
+
+from gluon_lstm.lstm import layers, reference
+from gluon_lstm.tutorial import source
 
 TUTORIAL = DOCS / "tutorial"
 CHAPTERS = sorted(TUTORIAL.glob("[0-9]-*.md"))
@@ -52,9 +56,52 @@ def test_a_changed_word_in_either_language_is_noticed(tutorial, tmp_path, monkey
         assert tutorial.stale() == [f"{language}/{chapter.stem}.ipynb" for language in changed]
 
 
+def prose(japanese, english):
+    """Return the text of a chapter of one piece of prose and a cell."""
+    regions = "".join(
+        f'<!-- #region lang="{language}" -->\n{text}\n<!-- #endregion -->\n\n'
+        for language, text in (("ja", japanese), ("en", english))
+    )
+    return regions + "```python\nimport warnings\n\nwarnings.warn('old')\n```\n"
+
+
+def answer(code):
+    return f"<details><summary>?</summary>\n\n```python\n{code}\n```\n\n</details>"
+
+
+def test_answers_that_differ_between_the_languages_are_refused(tutorial, tmp_path):
+    path = tmp_path / "8-x.md"
+    path.write_text(prose(answer("x = 1"), answer("x = 2")), encoding="utf-8")
+    with pytest.raises(tutorial.ChapterError, match="answers differs"):
+        tutorial.read(path)
+    path.write_text(prose("本文", "").replace('lang="en"', 'lang="ja"'), encoding="utf-8")
+    with pytest.raises(tutorial.ChapterError, match='expected a region lang="en"'):
+        tutorial.read(path)
+
+
+def test_warnings_and_wrong_answers_of_a_chapter_are_errors(tutorial, tmp_path):
+    path = tmp_path / "8-x.md"
+    path.write_text(prose("本文", "text"), encoding="utf-8")
+    with pytest.raises(tutorial.ChapterError, match="stderr"):
+        tutorial.execute(tutorial.read(path))
+    path.write_text(prose(answer("assert 1 + 1 == 3"), answer("assert 1 + 1 == 3")), encoding="utf-8")
+    with pytest.raises(Exception, match="AssertionError"):
+        tutorial.execute(tutorial.read(path))
+
+
+def test_source_is_that_of_the_file():
+    assert source("gluon_lstm.lstm.layers", "LSTM.forward") + "\n" == inspect.getsource(layers.LSTM.forward)
+    both = source("gluon_lstm.lstm.reference", "step", "logits")
+    assert both.split("\n\n") == [inspect.getsource(f).rstrip() for f in (reference.step, reference.logits)]
+    with pytest.raises(ValueError, match=r"layers.py has no LSTM.back"):
+        source("gluon_lstm.lstm.layers", "LSTM.back")
+    with pytest.raises(ValueError, match="no module gluon_lstm"):
+        source("gluon_lstm.lstm.nothing", "step")
+
+
 @notebooks
 def test_notebooks_hold_pictures_in_their_language_and_nothing_of_the_machine(notebook):
-    """No path, no warning, no time of execution, and outputs for every cell that has some."""
+    """No path, no warning, no time of execution."""
     book = nbformat.read(notebook, 4)
     nbformat.validate(book)
     text = nbformat.writes(book)
