@@ -26,7 +26,7 @@ class MXNetMissing(ImportError):
 
 
 NOT_INSTALLED = (
-    "MXNet is not installed, and everything but training works without it: where a wheel exists (Linux on x86-64 or "
+    "MXNet is not installed, and this needs it (a trained model does not): where a wheel exists (Linux on x86-64 or "
     "aarch64, macOS on x86-64) run `pip install --no-deps mxnet==1.9.1`; on Windows or Apple silicon train in WSL2, "
     "Colab or a Linux container."
 )

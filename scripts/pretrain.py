@@ -90,8 +90,9 @@ def prepare_text(
     always = random.Random(1)
     words = [word.strip() for word in offensive.read_text(encoding="utf-8").splitlines() if word.strip()]
     informal = informal_posts(posts, SKIPPED_POSTS, words, HELD_OUT_POSTS, always)
-    shelf, seen = Shelf(books), set()
-    works, held_out = [], []
+    shelf, seen = Shelf(books), set[str]()
+    works: list[Work] = []
+    held_out: list[str] = []
     for work in shelf.works():
         paragraphs = unique_paragraphs(work.paragraphs, seen)
         if is_held_out(work):

@@ -13,8 +13,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-SCREENS = (({"width": 1000, "height": 760}, "light"), ({"width": 390, "height": 760}, "dark"))
+SCREENS: Sequence[dict[str, Any]] = (
+    {"viewport": {"width": 1000, "height": 760}, "color_scheme": "light"},
+    {"viewport": {"width": 390, "height": 760}, "color_scheme": "dark"},
+)
 GAP = 16  # pixels between the pictures
 
 
@@ -25,8 +29,8 @@ def shots(page: Path, prefix: str | None, language: str) -> list[bytes]:
     found = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for size, scheme in SCREENS:
-            opened = browser.new_page(viewport=size, color_scheme=scheme, locale=language)
+        for screen in SCREENS:
+            opened = browser.new_page(**screen, locale=language)
             opened.goto(page.resolve().as_uri())
             if prefix is not None:
                 opened.fill("#prefix", prefix)

@@ -37,7 +37,7 @@ from gluon_lstm.files import atomic_write
 from gluon_lstm.system import available_cores
 
 SIZES = ((32, 64, 256, 1500), (64, 64, 512, 3000), (32, 64, 256, 20000))  # (N, T, H, V)
-WRITING_SIZE = {"H": 256, "V": 1500}
+WRITING_SIZE: dict[str, Any] = {"H": 256, "V": 1500}
 PARTS = ("training", "writing", "scoring", "start", "text")
 AGAINST = ("notes", "gluon", "pytorch")
 GEMM_LIBRARIES = ("numpy", "mxnet", "pytorch", "ours")

@@ -57,9 +57,9 @@ class SystemCall(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Fault at call `index` (from 0) of a process; `injections` are strace's expressions for it."""
+    """Fault at call `place` (from 0) of a process; `injections` are strace's expressions for it."""
 
-    index: int
+    place: int
     label: str
     injections: Sequence[str]
 
@@ -166,7 +166,7 @@ def inject_each(
     resumed_calls = parse_trace(run_traced(resumed)[1], resumed.folder)
 
     def inject(fault: Fault, start: Path | None) -> tuple[str, str]:
-        name = "-".join(re.findall(r"\w+", f"{'resumed' if start else 'new'} {fault.index} {fault.label}"))
+        name = "-".join(re.findall(r"\w+", f"{'resumed' if start else 'new'} {fault.place} {fault.label}"))
         run = _copy_into(start, new_run(name)) if start else new_run(name)
         return fault.label, _inject(run, fault, reference.folder, resumer)
 
@@ -196,7 +196,7 @@ def _inject(run: CrashRun, fault: Fault, reference: Path, resumer: SharedResumer
     """Return the outcome of a process with a fault. Raises CheckFailed for lost data or a missing fault."""
     code, trace = run_traced(run, fault.injections)
     calls = len(parse_trace(trace, run.folder))
-    if not (calls == fault.index + 1 if code == KILLED else "(INJECTED)" in trace):
+    if not (calls == fault.place + 1 if code == KILLED else "(INJECTED)" in trace):
         raise CheckFailed(
             f"{run.folder}: {fault} was not injected, or at another call (see {run.log.with_suffix('.trace')})"
         )

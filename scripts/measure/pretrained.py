@@ -31,7 +31,8 @@ Points = list[tuple[float, float]]  # (seconds, bits per character)
 def curve(text: Path, start: str, minutes: float, folder: Path) -> Points:
     """Train on a text and return the validations of the run."""
     from gluon_lstm.training.from_files import train
-    from gluon_lstm.training.history import HISTORY, read
+    from gluon_lstm.training.history import read
+    from gluon_lstm.training.run_dir import HISTORY
 
     out = folder / f"{text.stem}-{start}"
     train([text], out, notice=notice, progress=progress, from_=start, minutes=minutes, no_cache=True)

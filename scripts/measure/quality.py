@@ -7,7 +7,8 @@ Ours is a whole run of `gluon_lstm.training` with its default recipe, from rando
 too. The PyTorch model is tuned too, trained on the same ids, and evaluated with the same definition of bits per
 character. They train in turns of some seconds (`bench_process`), so all are affected by the same machine. Time is that
 of updates only. References are PPMd, a compressor without training, and a Markov chain of words of order 2 (markovify),
-which gives most posts no probability: its bits are those of the posts that have one.
+which gives most posts no probability: its bits are those of the posts that have one, and its own posts are counted that
+stand in the text as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import sys
 import tempfile
 import threading
@@ -22,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench_process import BenchProcess, MissingLibrary, environment, environment_line, markdown_table, run_script
 
@@ -36,6 +38,7 @@ WARMUP = 0.02  # share of the budget until the peak learning rate
 CHUNK_TOKENS = 1024  # of the validation set, evaluated at once
 PPMD_ORDER, PPMD_MEMORY = 10, 256 << 20
 MARKOV_ORDER = 2
+SAMPLES = 200  # posts that the Markov chain writes
 TABLE_ROWS = 10  # about
 Points = Sequence[Mapping[str, float]]  # with the keys seconds, tokens and bpc
 
@@ -246,11 +249,16 @@ def ppmd_bits(train: str, validation: str) -> float:
     return 8 * (size(train + validation) - size(train)) / len(validation)
 
 
-def markov_bits(train: str, validation: str) -> tuple[float, float]:
-    """Return (share of the posts with a probability, bits per character of these) of markovify's chain of order 2.
+class Markov(NamedTuple):
+    """A Markov chain on a validation set, and how many of SAMPLES posts of its own stand in its text as a whole."""
 
-    Its states are pairs of Janome's words. Raises MissingLibrary.
-    """
+    share: float  # of the posts, which have a probability
+    bpc: float  # bits per character of these
+    copies: int
+
+
+def markov_chain(train: str, validation: str) -> Markov:
+    """Measure markovify's chain of order 2, whose states are pairs of Janome's words. Raises MissingLibrary."""
     try:
         from markovify.chain import BEGIN, END, Chain
     except ImportError as error:
@@ -259,8 +267,8 @@ def markov_bits(train: str, validation: str) -> tuple[float, float]:
     from gluon_lstm.text.tokenizers.registry import make_tokenizer
 
     words = make_tokenizer("janome")
-    model = Chain([words.tokenize(post) for post in train.splitlines()], MARKOV_ORDER).model
-    posts = validation.splitlines()
+    known, posts = train.splitlines(), validation.splitlines()
+    model = Chain([words.tokenize(post) for post in known], MARKOV_ORDER).model
     bits, characters, found = 0.0, 0, 0
     for post in posts:
         state, cost = (BEGIN,) * MARKOV_ORDER, 0.0
@@ -272,7 +280,21 @@ def markov_bits(train: str, validation: str) -> tuple[float, float]:
             state = (*state[1:], word)
         else:
             found, bits, characters = found + 1, bits + cost, characters + len(post) + 1
-    return found / len(posts), bits / characters if characters else math.inf
+    copies = sum(_written(model, random.Random(k)) in known for k in range(SAMPLES))
+    return Markov(found / len(posts), bits / characters if characters else math.inf, copies)
+
+
+def _written(model: Mapping[Any, Mapping[str, int]], rng: random.Random) -> str:
+    """Return a post of a chain."""
+    from markovify.chain import BEGIN, END
+
+    state, post = (BEGIN,) * MARKOV_ORDER, ""
+    while True:
+        following = model[state]
+        (word,) = rng.choices(list(following), list(following.values()))
+        if word == END:
+            return post
+        state, post = (*state[1:], word), post + word
 
 
 def interpolate(points: Points, key: str, at: float) -> dict[str, float] | None:
@@ -305,7 +327,7 @@ def _round_step(least: float) -> float:
     return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
 
 
-def final_table(curves: Mapping[str, Points], ppmd: float | None, markov: tuple[float, float] | None = None) -> str:
+def final_table(curves: Mapping[str, Points], ppmd: float | None, markov: Markov | None = None) -> str:
     """Return a table of the last and the best value of each curve."""
     rows = []
     for name, points in curves.items():
@@ -316,8 +338,15 @@ def final_table(curves: Mapping[str, Points], ppmd: float | None, markov: tuple[
     if ppmd is not None:
         rows.append([f"PPMd, order {PPMD_ORDER}", "", "", f"{ppmd:.3f}", f"{ppmd:.3f}"])
     if markov is not None:
-        share, bits = markov
-        rows.append([f"Markov chain of words, {share:.1%} of the posts", "", "", f"{bits:.3f}", f"{bits:.3f}"])
+        rows.append(
+            [
+                f"Markov chain of words, {markov.share:.1%} of the posts",
+                "",
+                "",
+                f"{markov.bpc:.3f}",
+                f"{markov.bpc:.3f}",
+            ]
+        )
     return markdown_table(["at the end", "minutes", "tokens", "bits per character", "best"], rows)
 
 
@@ -377,7 +406,8 @@ def start_runs(
     if args.without != "pytorch":
         try:
             omp = {"OMP_NUM_THREADS": str(available_cores())}
-            runs["pytorch"] = BenchProcess("quality:TorchRun", omp, name="pytorch", every=args.every, **shared)
+            settings = {"name": "pytorch", "every": args.every, **shared}
+            runs["pytorch"] = BenchProcess("quality:TorchRun", omp, **settings)
             stack.enter_context(runs["pytorch"])
         except MissingLibrary as error:
             print(f"pytorch: skipped ({error})", file=sys.stderr)
@@ -406,11 +436,12 @@ def run(args: argparse.Namespace) -> None:
             result["ppmd"] = None
             print(f"PPMd: skipped ({error})", file=sys.stderr)
         try:
-            result["markov"] = None if args.raw else markov_bits(*split_text(str(args.file), corpus))
+            result["markov"] = None if args.raw else markov_chain(*split_text(str(args.file), corpus))
             if result["markov"]:
-                share, bits = result["markov"]
+                share, bpc, copies = result["markov"]
                 print(
-                    f"Markov chain of words: a probability for {share:.1%} of the posts; {bits:.4f} bits per character"
+                    f"Markov chain of words: a probability for {share:.1%} of the posts; {bpc:.4f} bits per character;"
+                    f" {copies} of {SAMPLES} posts of its own are copies"
                 )
         except MissingLibrary as error:
             result["markov"] = None

@@ -103,8 +103,9 @@ class Ours:
         return x, y
 
     def update(self, x: Any, y: Any, state: Any) -> tuple[float, Any]:
-        loss, *state = self.trainer.update(x, y, *state, LEARNING_RATE)
-        return loss, state
+        h, c = state
+        loss, h, c = self.trainer.update(x, y, h, c, LEARNING_RATE)
+        return loss, [h, c]
 
     def gradients(self, x: Any, y: Any) -> None:
         self.trainer.gradients(x, y, *self.begin_state())
@@ -164,7 +165,7 @@ class Notes:
         nd = self.nd
         with self.autograd.record():
             outputs, h, c = self.lstm_rnn(x, *state)
-            loss = 0.0
+            loss: Any = 0.0
             for output, label in zip(outputs, y):
                 loss = loss - nd.mean(nd.sum(label * nd.log(output), axis=0, exclude=True))
             loss = loss / len(outputs)

@@ -177,7 +177,8 @@ def test_clipping_rule_of_the_notes(one, other, threshold):
 
 
 def test_rows_shown_in_the_docs_are_current():
-    (block,) = re.findall(r"^```\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    block, japanese = re.findall(r"^```\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert block == japanese
     documented = [line for line in block.splitlines() if line and not line.startswith(" ")]
     models = {(line[:13].rstrip(), float(line[13:18])) for line in documented}
     flows = [measure(model, scale, 1) for model, scale in models]

@@ -120,6 +120,20 @@ def test_printed_output_weights_overflow_at_the_predicted_step():
     assert {kind for kind in curve.nan_arrays if kind} <= {"vv", "d1", "vv, d1"}  # never w, u, v and b
 
 
+def test_a_handwritten_tanh_becomes_nan_at_a_rate_that_is_stable_with_numpys(monkeypatch):
+    """(e^x - e^-x) / (e^x + e^-x) is NaN beyond 709.7, and the cell state of a long sequence gets there."""
+
+    def nan_step():
+        curve = reconstruction.train(PRINTED, 1, 2750, [4], [0.01], ignore)
+        return curve.nan_step[0], curve.nan_arrays[0]
+
+    monkeypatch.setattr(reconstruction, "sigmoid", sigmoid)  # that of `numerics` is written with np.tanh
+    assert nan_step() == (0, "")
+    monkeypatch.setattr(np, "tanh", lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)))
+    step, arrays = nan_step()
+    assert step > 709 and arrays == "w, u, v, b, vv, d1"
+
+
 def test_clipping_is_the_only_single_repair_that_keeps_the_weights_bounded():
     def max_norm(errors):
         return reconstruction.train(errors, 1, 450, [1], [1.0], ignore).norm.max()

@@ -12,7 +12,8 @@ from test_architecture import ARROWS, SHARED
 
 from gluon_lstm.cli.main import parser
 
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "data" / "README.md", ROOT / "CONTRIBUTING.md"])
+READMES = [ROOT / "README.md", ROOT / "README.ja.md", ROOT / "data" / "README.md"]
+PAGES = sorted([*DOCS.glob("*.md"), *READMES, ROOT / "CONTRIBUTING.md"])
 BOTH = ["architecture", "gallery", "benchmarks", "inspect", "writing"]  # pages in two languages with the same sections
 WRITING = ["writing.md", "writing.ja.md"]
 architecture = pytest.mark.parametrize("page", ["architecture.md", "architecture.ja.md"])
@@ -58,6 +59,14 @@ def test_links_and_anchors_exist(page: Path):
         if part:
             headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
             assert part in map(anchor, headings), f"{target}#{part}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_no_line_break_inside_a_japanese_sentence(page: Path):
+    """It would be shown as a space."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    japanese = "[\u3040-\u30ff\u4e00-\u9fff、（「]"
+    assert re.findall(rf"{japanese}\n *{japanese}", prose) == []
 
 
 @pytest.mark.parametrize("name", BOTH)

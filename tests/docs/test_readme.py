@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT
+from test_architecture import transitive_imports
 
-from gluon_lstm.cli.main import main
+from gluon_lstm.cli.main import COMMANDS, main
+from gluon_lstm.demos import DEMOS
 
 READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
 readmes = pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
@@ -54,6 +56,17 @@ def test_python_example_runs(readme, tmp_path, monkeypatch, capsys):
     exec(compile(code.replace("minutes=1", "from_='none', hidden=8, steps=4, no_cache=True"), readme.name, "exec"), {})
     assert (tmp_path / "runs" / "second" / "best.safetensors").is_file()
     assert capsys.readouterr().out.count("こんにち") >= 3
+
+
+@readmes
+def test_commands_that_need_mxnet_are_named(readme):
+    """In the sentence about machines without a wheel; each command and demo that imports MXNet, and no other."""
+    modules = {name: f"gluon_lstm.cli.{name}" for name in COMMANDS}
+    modules |= {f"demo {name}": f"gluon_lstm.demos.{name}" for name in DEMOS}
+    need = {name for name, module in modules.items() if "gluon_lstm.compat" in transitive_imports(module)}
+    text = readme.read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"all works but (.*?);|MXNet を使う(.*?)以外", text, re.DOTALL)
+    assert set(re.findall(r"`([^`]+)`", "".join(sentence))) == need
 
 
 @readmes

@@ -406,9 +406,10 @@ def test_values_and_gradients_match_mxnet(case):
 # docs/notes-001.md
 
 
-def test_session_in_notes_001_page_runs():
-    page = (DOCS / "notes-001.md").read_text(encoding="utf-8")
-    session = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+@pytest.mark.parametrize("language", [0, 1], ids=["English", "Japanese"])
+def test_session_in_notes_001_page_runs(language):
+    half = (DOCS / "notes-001.md").read_text(encoding="utf-8").split("\n# 記事 001")[language]
+    session = "\n".join(re.findall(r"^```python\n(.*?)^```", half, re.DOTALL | re.MULTILINE))
     parsed = doctest.DocTestParser().get_doctest(session, {}, "docs/notes-001.md", None, 0)
     result = doctest.DocTestRunner().run(parsed)
     assert result.attempted > 20 and not result.failed

@@ -137,13 +137,18 @@ def test_ppmd_bits(quality):
     assert quality.ppmd_bits(train, unseen) > 10
 
 
-def test_markov_bits(quality):
-    """After 今日, は and も each have half: one bit a post; a post with an unseen word has no probability."""
+def test_markov_chain(quality):
+    """After 今日, は and も each have half: one bit a post; a post with an unseen word has no probability.
+
+    With pairs of words as states, all that it writes from these posts is one of them, and half from two that cross.
+    """
     pytest.importorskip("markovify")
     train = "今日は寒い\n今日も寒い\n" * 10
-    assert quality.markov_bits(train, "今日は寒い\n") == (1.0, pytest.approx(1 / 6))
-    assert quality.markov_bits(train, "今日は寒い\n今日は暑い\n") == (0.5, pytest.approx(1 / 6))
-    assert quality.markov_bits(train, "暑い\n") == (0.0, math.inf)
+    assert quality.markov_chain(train, "今日は寒い\n") == (1.0, pytest.approx(1 / 6), 200)
+    assert quality.markov_chain(train, "今日は寒い\n今日は暑い\n") == (0.5, pytest.approx(1 / 6), 200)
+    assert quality.markov_chain(train, "暑い\n") == (0.0, math.inf, 200)
+    crossing = "朝の駅は静かだ\n夜の駅は賑やかだ\n"  # 朝の駅は賑やかだ is new
+    assert 70 < quality.markov_chain(crossing, "暑い\n").copies < 130
 
 
 @pytest.mark.parametrize("raw", [True, False])

@@ -99,7 +99,7 @@ openat(AT_FDCWD</r>, "/r/run", O_RDONLY|O_DIRECTORY) = 5</r/run>
         ["openat:signal=KILL:when=2"],
     ]  # fmt: skip
     for_good = [fault for fault in fault_injection.error_faults(calls) if fault.label.startswith("from")]
-    assert [fault.index for fault in for_good] == [0, 3]
+    assert [fault.place for fault in for_good] == [0, 3]
     assert "openat:error=EIO:when=2+" in for_good[1].injections and "write:error=EIO:when=2+" in for_good[1].injections
 
 
