@@ -13,7 +13,6 @@ from gluon_lstm.lstm.fast import optimizer_kernels as kernels
 from gluon_lstm.lstm.fast.inplace_function import as_matrix_view, is_viewable, view_or_copy
 from gluon_lstm.lstm.fast.tasks import TaskGroup
 from gluon_lstm.lstm.parameters import Parameters
-from gluon_lstm.numerics import clip_coef as clip_coef  # part of what this module offers
 from gluon_lstm.training.recipe import Recipe
 
 TASK_SIZE = 1 << 18  # elements of an array per task
