@@ -13,13 +13,13 @@ import pytest
 from gluon_lstm import array_file
 
 KILLS = 20
-STEPS = 600
+STEPS = 300
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no POSIX signals")
 def test_runs_killed_at_random_moments_lose_no_data(script, tmp_path):
     stress = script("stress")
-    found = stress.kills(tmp_path, KILLS, seed=3, steps=STEPS, longest=1.0)
+    found = stress.kills(tmp_path, KILLS, seed=3, steps=STEPS, longest=0.5)
     assert found.kills == KILLS and found.runs >= 2
 
 
