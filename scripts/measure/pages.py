@@ -58,8 +58,8 @@ def random_model(V: int, H: int) -> Model:
 
     ja = Model.load("ja")
     known = ja.codec.vocabulary
-    more = (chr(code) for code in range(0x4E00, 0xA000) if chr(code) not in known.tokens)
-    tokens = [*known.tokens, *more][:V]
+    kanji = map(chr, range(0x4E00, 0xA000))
+    tokens = list(dict.fromkeys([*known.tokens, *kanji]))[:V]
     config = replace(ja.config, hidden=H)
     arrays = initializers.standard(config, V, np.random.default_rng(1))
     codec = Codec(ja.codec.settings, Vocabulary(tokens, known.num_specials))
@@ -90,9 +90,10 @@ def bots(folder: Path, browser: Any) -> list[list[str]]:
 
     rows = []
     for V, H in SIZES:
+        model = random_model(V, H)
         for precision in ("int8", "float16"):
             page = folder / f"{V}-{H}-{precision}.html"
-            size = export(random_model(V, H), page, BotOptions(precision=precision))
+            size = export(model, page, BotOptions(precision=precision))
             first, rate = measure_bot(page, browser)
             rows.append([f"{V:,}, {H}", precision, f"{size / 1e6:.1f} MB", f"{first:.2f} s", f"{rate:,.0f}"])
     return rows

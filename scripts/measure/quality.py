@@ -280,7 +280,8 @@ def markov_chain(train: str, validation: str) -> Markov:
             state = (*state[1:], word)
         else:
             found, bits, characters = found + 1, bits + cost, characters + len(post) + 1
-    copies = sum(_written(model, random.Random(k)) in known for k in range(SAMPLES))
+    whole = set(known)
+    copies = sum(_written(model, random.Random(k)) in whole for k in range(SAMPLES))
     return Markov(found / len(posts), bits / characters if characters else math.inf, copies)
 
 
@@ -338,15 +339,8 @@ def final_table(curves: Mapping[str, Points], ppmd: float | None, markov: Markov
     if ppmd is not None:
         rows.append([f"PPMd, order {PPMD_ORDER}", "", "", f"{ppmd:.3f}", f"{ppmd:.3f}"])
     if markov is not None:
-        rows.append(
-            [
-                f"Markov chain of words, {markov.share:.1%} of the posts",
-                "",
-                "",
-                f"{markov.bpc:.3f}",
-                f"{markov.bpc:.3f}",
-            ]
-        )
+        name = f"Markov chain of words, {markov.share:.1%} of the posts"
+        rows.append([name, "", "", *[f"{markov.bpc:.3f}"] * 2])
     return markdown_table(["at the end", "minutes", "tokens", "bits per character", "best"], rows)
 
 

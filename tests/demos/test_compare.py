@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import command_error
@@ -67,7 +69,8 @@ def test_same_seed_gives_the_same_network():
 
 
 def test_command_prints_and_plots_the_result(posts, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare, "GAPS", (2,))
+    monkeypatch.setattr(compare, "GAPS", (2, 4))
+    monkeypatch.setattr(recall, "train_and_test", partial(recall.train_and_test, updates=30))
     monkeypatch.setattr(compare, "SEEDS", 2)
     arguments = ["--minutes", "0.02", "--seed", "5", "--prefix", "うえ", "--out", str(tmp_path / "pictures")]
     found = []
@@ -91,7 +94,7 @@ def test_command_prints_and_plots_the_result(posts, tmp_path, monkeypatch, capsy
         assert min(bits) < unigram + 2  # the last letter of each post occurs once and costs all models the same
         assert len(one.samples) == compare.SAMPLES and all(text.startswith("うえ") for text in one.samples)
     assert [(r.gap, r.variant, r.seed) for r in found[0].recalls] == [
-        (2, variant, seed) for variant in compare.VARIANTS for seed in (5, 6)
+        (gap, variant, seed) for gap in (2, 4) for variant in compare.VARIANTS for seed in (5, 6)
     ]
 
 
