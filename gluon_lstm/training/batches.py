@@ -35,10 +35,36 @@ class Batches:
         """Yield the batches (x, y), each (T, N), of an epoch (from 0) after the first `skip`."""
         if self.recipe.layout == "notebook":
             return notebook(self.ids, self.N, self.T, skip)
-        start = 0
-        if self.recipe.random_start:
-            start = int(training_rng(self.recipe, "lanes", epoch).integers(len(self.ids)))
-        return contiguous(self.ids, self.N, self.T, start, self.end_of_post, skip)
+        if not self.recipe.random_start:
+            return contiguous(self.ids, self.N, self.T, 0, self.end_of_post, skip)
+        rng = training_rng(self.recipe, "lanes", epoch)
+        ids = self.ids if self.end_of_post is None else ShuffledPosts(self.ids, self.end_of_post, rng)
+        return contiguous(ids, self.N, self.T, int(rng.integers(len(ids))), self.end_of_post, skip)
+
+
+class ShuffledPosts:
+    """The ids of a text with its posts in random order, read like an array; the ids themselves are not copied.
+
+    In the order of the text the model would memorize what follows what: the state after a post is carried into the next.
+    """
+
+    def __init__(self, ids: np.ndarray, end_of_post: int, rng: np.random.Generator) -> None:
+        ends = np.flatnonzero(ids == end_of_post) + 1
+        if not len(ends) or ends[-1] < len(ids):
+            ends = np.append(ends, len(ids))  # the text ends within a post
+        lengths = np.diff(ends, prepend=0)
+        order = rng.permutation(len(ends))
+        self.ids = ids
+        self.ends = np.cumsum(lengths[order])  # of each post, in the random order
+        self.shifts = ends[order] - self.ends  # from a position in the random order to that in `ids`
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Return the ids at positions, which may be negative: from the end."""
+        positions = positions % len(self)
+        return self.ids[positions + self.shifts[np.searchsorted(self.ends, positions, side="right")]]
 
 
 def fit_batch(tokens: int, N: int, T: int) -> tuple[int, int]:
