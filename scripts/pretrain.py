@@ -70,6 +70,7 @@ SETTINGS = {
     "recurrent_dropout": 0.0,
     "patience": 0,
     "epochs": 1,
+    "post_order": "text",  # the lines of a work continue each other
     "checkpoint_minutes": 3.0,
     "duplicates": "keep",  # posts are repeated on purpose
 }

@@ -35,10 +35,37 @@ class Batches:
         """Yield the batches (x, y), each (T, N), of an epoch (from 0) after the first `skip`."""
         if self.recipe.layout == "notebook":
             return notebook(self.ids, self.N, self.T, skip)
-        start = 0
-        if self.recipe.random_start:
-            start = int(training_rng(self.recipe, "lanes", epoch).integers(len(self.ids)))
-        return contiguous(self.ids, self.N, self.T, start, self.end_of_post, skip)
+        rng = training_rng(self.recipe, "lanes", epoch)
+        start = int(rng.integers(len(self.ids))) if self.recipe.random_start else 0
+        ids: np.ndarray | ShuffledPosts = self.ids
+        if self.end_of_post is not None and self.recipe.post_order == "random":
+            ids = ShuffledPosts(self.ids, self.end_of_post, rng)
+        return contiguous(ids, self.N, self.T, start, self.end_of_post, skip)
+
+
+class ShuffledPosts:
+    """The ids of a text with its posts in random order, read like an array; the ids themselves are not copied.
+
+    The state after a post is carried into the next: with the same order in each epoch the model memorizes which post
+    follows which.
+    """
+
+    def __init__(self, ids: np.ndarray, end_of_post: int, rng: np.random.Generator) -> None:
+        ends = np.flatnonzero(ids == end_of_post) + 1
+        if not len(ends) or ends[-1] < len(ids):
+            ends = np.append(ends, len(ids))  # the text ends within a post
+        lengths = np.diff(ends, prepend=0)
+        order = rng.permutation(len(ends))
+        self.ids = ids
+        self.ends = np.cumsum(lengths[order])  # of each post, in the random order
+        self.shifts = ends[order] - self.ends  # from a position in the random order to that in `ids`
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Return the ids at positions from 0, an integer array of any shape."""
+        return self.ids[positions + self.shifts[np.searchsorted(self.ends, positions, side="right")]]
 
 
 def fit_batch(tokens: int, N: int, T: int) -> tuple[int, int]:
@@ -53,7 +80,12 @@ def windows_per_epoch(tokens: int, N: int, T: int) -> int:
 
 
 def contiguous(
-    ids: np.ndarray, N: int, T: int, start: int = 0, end_of_post: int | None = None, skip: int = 0
+    ids: np.ndarray | ShuffledPosts,
+    N: int,
+    T: int,
+    start: int = 0,
+    end_of_post: int | None = None,
+    skip: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the windows (x, y) of one epoch in which each lane reads a contiguous part of the text.
 
@@ -71,7 +103,7 @@ def contiguous(
         yield window[:-1], window[1:]
 
 
-def _lane_start(ids: np.ndarray, at: int, end_of_post: int | None) -> int:
+def _lane_start(ids: np.ndarray | ShuffledPosts, at: int, end_of_post: int | None) -> int:
     """Return the position after the last end of post before `at`, or `at` if there is none within ALIGN_WITHIN."""
     if end_of_post is None:
         return at

@@ -10,6 +10,7 @@ from gluon_lstm.options import check, option, options_of
 
 SCHEDULES = ("cosine", "halving", "constant")
 LAYOUTS = ("contiguous", "notebook")
+POST_ORDERS = ("random", "text")
 OPTIMIZERS = ("adam", "sgd")
 INITIALIZERS = ("standard", "notes")
 IMPLEMENTATIONS = ("fast", "scratch")
@@ -101,6 +102,12 @@ class Recipe:
     sample_length: int = option(200, "characters of a sample", "N", SAMPLES, minimum=0)
     temperature: float = option(0.8, "sampling temperature; 0: always the likeliest token", "X", SAMPLES, minimum=0)
     raw: bool = option(False, "one stream of characters: no posts, no cleaning", group=DATA)
+    post_order: str = option(
+        "random",
+        "order of the posts in each epoch: random, or that of the text, for paragraphs that continue each other",
+        group=DATA,
+        choices=POST_ORDERS,
+    )
     seed: int = option(1, "seed of initial weights, order, dropout and samples", "S", OPTIMIZATION, minimum=0)
 
     def __post_init__(self) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lstm.training.batches import ALIGN_WITHIN, contiguous, fit_batch, notebook, windows_per_epoch
+from gluon_lstm.training.batches import (
+    ALIGN_WITHIN,
+    Batches,
+    ShuffledPosts,
+    contiguous,
+    fit_batch,
+    notebook,
+    windows_per_epoch,
+)
+from gluon_lstm.training.recipe import STANDARD
 
 END = 1
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 12))  # M tokens, N, T
@@ -179,3 +190,57 @@ def test_fit_batch_by_hand():
     assert fit_batch(64, 32, 64) == (1, 64)
     assert fit_batch(63, 32, 64) == (1, 63)
     assert fit_batch(2, 32, 64) == (1, 2)
+
+
+def posts_of(lengths):
+    """Return ids of posts with these lengths, END after each: post k holds the tokens 100k + 2, 100k + 3, ..."""
+    return np.array([token for k, n in enumerate(lengths) for token in (*range(100 * k + 2, 100 * k + 2 + n), END)])
+
+
+def split_posts(ids):
+    return [post.tolist() for post in np.split(ids, np.flatnonzero(ids == END) + 1)[:-1]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 99))
+def test_shuffled_posts_are_the_posts_in_another_order(lengths, seed):
+    """Each whole post once, in the order of the generator's permutation."""
+    ids = posts_of(lengths)
+    shuffled = ShuffledPosts(ids, END, np.random.default_rng(seed))
+    posts = split_posts(ids)
+    wanted = [posts[k] for k in np.random.default_rng(seed).permutation(len(posts))]
+    assert split_posts(shuffled[np.arange(len(shuffled))]) == wanted
+    assert sum(map(len, wanted)) == len(shuffled) == len(ids)
+
+
+def test_shuffled_posts_of_a_text_that_ends_within_a_post():
+    ids = np.array([2, END, 3, 4, END, 5])
+    shuffled = ShuffledPosts(ids, END, np.random.default_rng(0))
+    read = shuffled[np.arange(6)[::-1].reshape(2, 3)].ravel()[::-1].tolist()
+    assert sorted(read) == sorted(ids)
+    assert [*read, *read][read.index(3) :][:3] == [3, 4, END]
+
+
+def test_posts_have_another_order_in_each_epoch_unless_they_continue_each_other():
+    """In random order what follows a post differs between epochs; in that of the text each post's successor stays."""
+    ids = posts_of([4] * 40)
+
+    def successors(epoch, post_order):
+        recipe = replace(STANDARD, post_order=post_order, batch_size=1, seq_len=5)
+        read = np.concatenate([y.ravel() for _, y in Batches(ids, recipe, END).epoch(epoch)])
+        firsts = [post[0] // 100 for post in split_posts(read)]
+        assert sorted(firsts) == list(range(40))
+        return dict(zip(firsts, firsts[1:]))
+
+    one, other = successors(0, "random"), successors(1, "random")
+    assert sum(other.get(post) == after for post, after in one.items()) < 10
+    assert successors(0, "random") == one
+    for epoch in range(3):
+        assert all(after == (post + 1) % 40 for post, after in successors(epoch, "text").items())
+
+
+def test_skipped_batches_of_shuffled_posts_are_those_of_the_whole_epoch():
+    batches = Batches(posts_of([3, 0, 8, 5] * 9), replace(STANDARD, batch_size=3, seq_len=4), END)
+    whole = lists(batches.epoch(2))
+    assert lists(batches.epoch(2, skip=5)) == whole[5:]
+    assert len(whole) == batches.steps_per_epoch > 5

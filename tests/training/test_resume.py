@@ -212,15 +212,18 @@ def test_changed_settings_are_named(corpus, tmp_path):
     assert contents(tmp_path / "run") == before
 
 
-def test_run_without_later_options_resumes_with_their_old_behaviour(corpus, tmp_path):
+@pytest.mark.parametrize(
+    "option, old, new", [("phones", "keep", "remove"), ("from_", "none", "ja"), ("post_order", "text", "random")]
+)
+def test_run_without_later_options_resumes_with_their_old_behaviour(corpus, option, old, new):
     def with_options(**values):
         config = run_config(SMALL, corpus)
         return {**config, "options": {**config["options"], **values}}
 
     saved = with_options()
-    del saved["options"]["phones"]  # as a run saved it before the option existed
-    assert config_differences(saved, with_options(phones="keep")) == []
-    assert config_differences(saved, with_options(phones="remove")) == ["`phones` keep, not remove"]
+    del saved["options"][option]  # as a run saved it before the option existed
+    assert config_differences(saved, with_options(**{option: old})) == []
+    assert config_differences(saved, with_options(**{option: new})) == [f"`{option}` {old}, not {new}"]
 
 
 def test_other_vocabulary_is_refused(tmp_path):
