@@ -2,7 +2,8 @@
 
 DIR gets report.html (one file, for phones too), report.json with every number, words.csv with every word, and the
 pictures wordcloud.png, words.png, network.png and, where posts have dates, activity.png (on the clock of Japan). Words
-are counted by base form. The summary are the posts that LexRank ranks highest (Erkan & Radev 2004), without
+are counted by base form, without those that say nothing alone (の, さん, てる, する), and words of the net (推し, ワイ,
+エモい) are known; --like-notes counts as notes 003 do. The summary are the posts that LexRank ranks highest (Erkan & Radev 2004), without
 near-duplicates. --compare lists the words that are more frequent in one of the texts, by log-likelihood ratio (Dunning
 1993; Rayson & Garside 2000). --model marks in each sample the longest part that occurs in one post, and measures which
 of its n-grams (n = 3 to 8) occur in the posts. A report needs: pip install -c constraints.txt ".[report]"
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_argument_group("words")
     words.add_argument("--word-classes", type=Path, metavar="FILE", help="JSON: parts of speech per table, stop words")
     words.add_argument("--stop-words", type=Path, metavar="FILE", help="more words to leave out, one a line")
+    words.add_argument("--like-notes", action="store_true", help="count all nouns and verbs, as notes 003: の, さん, する")
     for settings in OPTIONS:
         add_options(parser, settings, defaults=asdict(CLEANING) if isinstance(CLEANING, settings) else None)
 
@@ -41,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.report.from_files import OPTIONS, report
     from gluon_lstm.report.render import render_text
 
-    files = {"compare": args.compare, "word_classes": args.word_classes, "stop_words": args.stop_words}
+    words = {"word_classes": args.word_classes, "stop_words": args.stop_words, "like_notes": args.like_notes}
     options = given_options(args, *OPTIONS)
-    findings = report(args.files, args.out, notice=args.notice, progress=progress, **files, **options)
+    findings = report(args.files, args.out, args.compare, **words, **options, notice=args.notice, progress=progress)
     print(render_text(findings, options.get("language", "en")))
     args.notice(f"{args.out / 'report.html'}: the whole report")
     return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,24 +25,33 @@ from gluon_lstm.text.source_summary import SourceSummary
 from gluon_lstm.text.sources.files import fingerprint
 from gluon_lstm.text.sources.reading import Paths, Post, ReadingOptions
 from gluon_lstm.text.token_stream import END, TokenStreamWriter, check_counts, check_ids
-from gluon_lstm.text.user_dictionary import check_entries
+from gluon_lstm.text.user_dictionary import check_entries, read_user_dictionary
 
+NET_WORDS = Path(__file__).with_name("net_words.csv")  # user dictionary of this package: 推し, ワイ, ググる, エモい, …
 NO_DATE = -(1 << 62)  # stored date of a post without date
 
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """Options of the analysis. `cache` None: no cache. Raises ValueError for an invalid dictionary entry."""
+    """Options of the analysis. `cache` None: no cache. Raises ValueError for an invalid dictionary entry.
+
+    `net_words` adds the words of NET_WORDS to those of Janome and of the user dictionary.
+    """
 
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     cleaning: CleaningOptions = field(default_factory=CleaningOptions)
     user_dictionary: tuple[str, ...] = ()
+    net_words: bool = True
     compound_nouns: bool = option(False, "count adjacent nouns as one word", group="words")
     cache: Path | None = None
     processes: int | None = None
 
     def __post_init__(self) -> None:
         check_entries(self.user_dictionary)
+
+    def dictionary(self) -> tuple[str, ...]:
+        """Return the entries added to Janome's dictionary: those of the user, then those of this package."""
+        return (*self.user_dictionary, *(read_user_dictionary(NET_WORDS) if self.net_words else ()))
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,13 @@ def analyze(
 ) -> Analysis:
     """Return the analysis of the posts in `paths`. Raises TextError, ValueError and OSError as `prepare` does."""
     options = options or AnalysisOptions()
-    settings = [vars(options.cleaning), options.user_dictionary, options.compound_nouns]
+    dictionary = options.dictionary()
+    settings = [vars(options.cleaning), dictionary, options.compound_nouns]
     key = key_of(fingerprint(paths, options.reading), settings, text_library_versions())
     cache = open_cache(options.cache)
     try:
         source = FileSource(paths, options.reading, notice)
-        analysis = get_or_build(cache, f"words-{key}", lambda folder: _write(folder, source, options, progress), _read)
+        analysis = get_or_build(cache, f"words-{key}", lambda folder: _write(folder, source, options, dictionary, progress), _read)
         return analysis if options.cache else replace(analysis, stream=np.array(analysis.stream))
     finally:
         if options.cache is None:
@@ -112,7 +122,9 @@ def _read(folder: Path) -> Analysis:
     return analysis
 
 
-def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress: Progress) -> None:
+def _write(
+    folder: Path, source: FileSource, options: AnalysisOptions, dictionary: Sequence[str], progress: Progress
+) -> None:
     """Build the cache entry of an analysis."""
     cleaner, dates = Cleaner(options.cleaning), array("q")
 
@@ -120,7 +132,7 @@ def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress:
         dates.append(NO_DATE if post.date is None else post.date)
 
     def tokenize(posts: Iterable[str], advance: Advance) -> Iterator[list[Word]]:
-        return analyze_posts(posts, options.user_dictionary, options.compound_nouns, options.processes, advance)
+        return analyze_posts(posts, dictionary, options.compound_nouns, options.processes, advance)
 
     with (
         tokenized_posts(source.sources(), cleaner, tokenize, folder, progress, add_date) as text,

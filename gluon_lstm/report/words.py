@@ -24,8 +24,16 @@ from gluon_lstm.text.token_stream import END
 
 ALL_WORDS = "words"  # table of all parts of speech of the selection
 CONTENT_WORDS = "content"  # ALL_WORDS without light words: for plots and the summary, not shown as a table
-SYMBOL_TABLES = {"hashtags": HASHTAG, "mentions": MENTION, "emoji": EMOJI, "kaomoji": KAOMOJI}
-DEFAULT_SELECTION = Path(__file__).with_name("words.json")
+# tables beside those of the selection, of one part of speech each
+OTHER_TABLES = {
+    "interjections": "感動詞",
+    "hashtags": HASHTAG,
+    "mentions": MENTION,
+    "emoji": EMOJI,
+    "kaomoji": KAOMOJI,
+}
+DEFAULT_SELECTION = Path(__file__).with_name("words.json")  # without words that say nothing alone: の, さん, れる
+NOTES_SELECTION = Path(__file__).with_name("words_notes.json")  # as in notes 003: all but numbers
 
 # A letter: Janome tags ASCII punctuation as nouns, and digits or long vowel marks (ーーー) alone are not words either.
 _LETTER = regex.compile(r"[\p{L}--\p{Lm}]|々|〆", regex.V1)
@@ -77,7 +85,7 @@ class Selection:
                 f'{path}: invalid selection of words; use JSON such as {{"parts_of_speech": {{"nouns": ["名詞"]}},'
                 ' "stop": {"words": ["こと"]}}'
             ) from error
-        reserved = {ALL_WORDS, CONTENT_WORDS, *SYMBOL_TABLES} & parts.keys()
+        reserved = {ALL_WORDS, CONTENT_WORDS, *OTHER_TABLES} & parts.keys()
         if reserved or not parts:
             raise ValueError(f"{path}: {', '.join(reserved) or 'no table'}: use other names for the tables")
         return selection
@@ -146,11 +154,11 @@ def is_word(word: Word) -> bool:
 
 
 def word_tables(analysis: Analysis, selection: Selection) -> dict[str, WordTable]:
-    """Return the tables of the selection, ALL_WORDS, CONTENT_WORDS, and those of SYMBOL_TABLES, by name."""
+    """Return the tables of the selection, ALL_WORDS, CONTENT_WORDS, and those of OTHER_TABLES, by name."""
     prefixes_of: dict[str, list[str]] = {
         **selection.parts_of_speech,
         ALL_WORDS: [part for parts in selection.parts_of_speech.values() for part in parts],
-        **{name: [kind] for name, kind in SYMBOL_TABLES.items()},
+        **{name: [kind] for name, kind in OTHER_TABLES.items()},
     }
     stop, light = (
         [word_class.matches(word.base_form, word.part_of_speech) for word in analysis.words]
