@@ -170,7 +170,7 @@ def _write_day_pages(
             cloud = plots.word_cloud(content.rows(10 * plots.MAX_CLOUD_WORDS), 800, 450)
             pngs = {} if cloud is None else {"wordcloud": cloud}
             links = [("../report.html", labels["whole_report"])]
-            html = render_html(findings, pngs, options.language, f"{labels['title']}: {day}", links)
+            html = render_html(findings, pngs, options.language, labels["title_of_day"].format(day=day), links)
             _write_text(directory / f"{day}.html", html)
             yield findings, [row["word"] for row in findings["distinctive"]["here"][:MAX_DAY_WORDS]]
             advance(1)

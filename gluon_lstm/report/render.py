@@ -50,7 +50,7 @@ def render_html(
 def render_text(findings: Mapping[str, Any], language: str) -> str:
     """Return the findings as text of a few lines; tables as in the notes: 'する': 21, 'くださる': 10, …"""
     labels = load_labels(language)
-    lines = [f"{findings['posts']:,} {labels['posts']}, {findings['characters']:,} {labels['characters']}"]
+    lines = [labels["size"].format(posts=findings["posts"], characters=findings["characters"])]
     for name, rows in findings["tables"].items():
         if rows:
             counted = ", ".join(f"'{_one_line(row['word'])}': {row['count']:,}" for row in rows[:_MAX_WORDS])
@@ -58,16 +58,17 @@ def render_text(findings: Mapping[str, Any], language: str) -> str:
     for part in ("here", "there"):
         if rows := findings.get("distinctive", {}).get(part):
             scored = ", ".join(f"'{_one_line(row['word'])}': {row['G2']:.1f}" for row in rows[:_MAX_WORDS])
-            lines += ["", f"{labels['distinctive_' + part]} ({labels['ratio']})", f"  {scored}"]
+            lines += ["", labels["scored"].format(table=labels["distinctive_" + part]), f"  {scored}"]
     if findings["summary"]:
         lines += ["", labels["summary"]]
         lines += [f"  {_one_line(post['text'])}" for post in findings["summary"]]
     if model := findings.get("model"):
-        lines += ["", f"{len(model['samples'])} {labels['samples']}, {model['copies']} {labels['copies']}"]
-        lines += [labels["n_grams"], f"  {'n':>2}  {labels['of_samples']}  {labels['of_validation']}"]
-        lines += [
-            f"  {row['n']:>2}  {_percent(row['samples'])}  {_percent(row['validation'])}" for row in model["n_grams"]
-        ]
+        lines += ["", labels["samples"].format(samples=len(model["samples"]), copies=model["copies"])]
+        heads = labels["of_samples"], labels["of_validation"]
+        shares = [(row["n"], _percent(row["samples"]), _percent(row["validation"])) for row in model["n_grams"]]
+        lines.append(labels["n_grams"])
+        for n, *cells in [("n", *heads), *shares]:
+            lines.append("  ".join([f"  {n:>2}", *(_align_right(cell, _width(head)) for cell, head in zip(cells, heads))]))
     return "\n".join(lines)
 
 
@@ -75,6 +76,16 @@ def _one_line(text: str) -> str:
     """Return a post on one line: no newlines or control characters, at most _MAX_POST_LENGTH characters."""
     line = "".join(" " if unicodedata.category(character) in _NON_PRINTING else character for character in text)
     return line if len(line) <= _MAX_POST_LENGTH else line[: _MAX_POST_LENGTH - 1] + "…"
+
+
+def _width(text: str) -> int:
+    """Return the columns of a text in a terminal, where Japanese characters take two."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
+def _align_right(text: str, width: int) -> str:
+    """Return a text with spaces before it, `width` columns wide or wider."""
+    return " " * (width - _width(text)) + text
 
 
 def _percent(share: float | None) -> str:
