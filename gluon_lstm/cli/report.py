@@ -2,11 +2,12 @@
 
 DIR gets report.html (one file, for phones too), report.json with every number, words.csv with every word, and the
 pictures wordcloud.png, words.png, network.png and, where posts have dates, activity.png (on the clock of Japan). Words
-are counted by base form, without those that say nothing alone (の, さん, てる, する), and words of the net (推し, ワイ,
-エモい) are known; --like-notes counts as notes 003 do. The summary are the posts that LexRank ranks highest (Erkan & Radev 2004), without
-near-duplicates. --compare lists the words that are more frequent in one of the texts, by log-likelihood ratio (Dunning
-1993; Rayson & Garside 2000). --model marks in each sample the longest part that occurs in one post, and measures which
-of its n-grams (n = 3 to 8) occur in the posts. A report needs: pip install -c constraints.txt ".[report]"
+are counted by base form, without those that say nothing alone (の, さん, てる, する); words of the net (推し, ワイ,
+エモい) are known. --like-notes counts as notes 003 do. The summary are the posts that LexRank ranks highest (Erkan &
+Radev 2004), without near-duplicates. --compare lists the words that are more frequent in one of the texts, by
+log-likelihood ratio (Dunning 1993; Rayson & Garside 2000). --model marks in each sample the longest part that occurs in
+one post, and measures which of its n-grams (n = 3 to 8) occur in the posts. A report needs:
+pip install -c constraints.txt ".[report]"
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_argument_group("words")
     words.add_argument("--word-classes", type=Path, metavar="FILE", help="JSON: parts of speech per table, stop words")
     words.add_argument("--stop-words", type=Path, metavar="FILE", help="more words to leave out, one a line")
-    words.add_argument("--like-notes", action="store_true", help="count all nouns and verbs, as notes 003: の, さん, する")
+    words.add_argument("--like-notes", action="store_true", help="count all nouns and verbs, as notes 003 do")
     for settings in OPTIONS:
         add_options(parser, settings, defaults=asdict(CLEANING) if isinstance(CLEANING, settings) else None)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -92,13 +92,12 @@ def analyze(
 ) -> Analysis:
     """Return the analysis of the posts in `paths`. Raises TextError, ValueError and OSError as `prepare` does."""
     options = options or AnalysisOptions()
-    dictionary = options.dictionary()
-    settings = [vars(options.cleaning), dictionary, options.compound_nouns]
+    settings = [vars(options.cleaning), options.dictionary(), options.compound_nouns]
     key = key_of(fingerprint(paths, options.reading), settings, text_library_versions())
     cache = open_cache(options.cache)
     try:
         source = FileSource(paths, options.reading, notice)
-        analysis = get_or_build(cache, f"words-{key}", lambda folder: _write(folder, source, options, dictionary, progress), _read)
+        analysis = get_or_build(cache, f"words-{key}", lambda folder: _write(folder, source, options, progress), _read)
         return analysis if options.cache else replace(analysis, stream=np.array(analysis.stream))
     finally:
         if options.cache is None:
@@ -122,9 +121,7 @@ def _read(folder: Path) -> Analysis:
     return analysis
 
 
-def _write(
-    folder: Path, source: FileSource, options: AnalysisOptions, dictionary: Sequence[str], progress: Progress
-) -> None:
+def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress: Progress) -> None:
     """Build the cache entry of an analysis."""
     cleaner, dates = Cleaner(options.cleaning), array("q")
 
@@ -132,7 +129,7 @@ def _write(
         dates.append(NO_DATE if post.date is None else post.date)
 
     def tokenize(posts: Iterable[str], advance: Advance) -> Iterator[list[Word]]:
-        return analyze_posts(posts, dictionary, options.compound_nouns, options.processes, advance)
+        return analyze_posts(posts, options.dictionary(), options.compound_nouns, options.processes, advance)
 
     with (
         tokenized_posts(source.sources(), cleaner, tokenize, folder, progress, add_date) as text,

@@ -68,7 +68,8 @@ def render_text(findings: Mapping[str, Any], language: str) -> str:
         shares = [(row["n"], _percent(row["samples"]), _percent(row["validation"])) for row in model["n_grams"]]
         lines.append(labels["n_grams"])
         for n, *cells in [("n", *heads), *shares]:
-            lines.append("  ".join([f"  {n:>2}", *(_align_right(cell, _width(head)) for cell, head in zip(cells, heads))]))
+            aligned = [_align_right(cell, _width(head)) for cell, head in zip(cells, heads)]
+            lines.append("  ".join([f"  {n:>2}", *aligned]))
     return "\n".join(lines)
 
 

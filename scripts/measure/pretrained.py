@@ -3,7 +3,8 @@
     python scripts/measure/pretrained.py TEXT[:POSTS]... --minutes M [--json FILE] [--picture FILE]
 
 TEXT:POSTS are the first POSTS lines of a text. Each text is trained on twice with the default recipe: from random
-weights (`--from none`) and from `ja`. Time is that of updates only.
+weights (`--from none`) and from `ja`. Time is that of updates only. `--picture curves.png` also writes curves.ja.png,
+with Japanese labels.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ from bench_process import environment, environment_line, markdown_table
 
 from gluon_lstm.blas import choose_blas_kernels
 from gluon_lstm.cli.terminal import notice, progress
-from gluon_lstm.files import atomic_write, write_png
+from gluon_lstm.figures import png_figure
+from gluon_lstm.files import atomic_write
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 
-STARTS = {"none": "from random weights", "ja": "from ja"}
+LABELS = {
+    "en": {
+        **{"none": "from random weights", "ja": "from ja", " posts": " posts", " lines": " lines"},
+        **{"seconds": "seconds of training", "bpc": "bits per character"},
+    },
+    "ja": {
+        **{"none": "乱数の重みから", "ja": "ja から", " posts": " 件", " lines": " 行"},
+        **{"seconds": "学習時間（秒）", "bpc": "1 文字あたりのビット数"},
+    },
+}
+STARTS = {"none": {"color": "0.6", "linestyle": "--"}, "ja": {"color": "tab:blue"}}  # model -> style of its curves
 EARLY = 20.0  # seconds
 Points = list[tuple[float, float]]  # (seconds, bits per character)
 
@@ -59,21 +71,24 @@ def row(label: str, curves: Mapping[str, Points]) -> list[str]:
     return [label, f"{best['none']:.2f}", f"{min(early):.2f}" if early else "-", f"{best['ja']:.2f}"]
 
 
-def draw(results: Mapping[str, Mapping[str, Points]], path: Path) -> None:
-    """Write the picture of all curves, a panel per text."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.6 * len(results), 3.0), layout="constrained")
-    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
-    for panel, (label, curves) in zip(panels, results.items()):
-        for start, style in (("none", {"color": "0.6", "linestyle": "--"}), ("ja", {"color": "tab:blue"})):
-            panel.plot(*zip(*curves[start]), label=STARTS[start], **style)
-        panel.set_title(label.replace(", ", "\n"), fontsize=9)
-        panel.set_xlabel("seconds of training")
-        panel.grid(alpha=0.3)
-    panels[0].set_ylabel("bits per character")
-    panels[0].legend(fontsize=8)
-    write_png(figure, path)
+def draw(results: Mapping[str, Mapping[str, Points]], language: str, path: Path) -> None:
+    """Write the picture of all curves, a panel per text, with the labels of a language."""
+    labels = LABELS[language]
+    with png_figure(2.6 * len(results), 3.0) as (figure, png):
+        panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+        for panel, (label, curves) in zip(panels, results.items()):
+            for start, style in STARTS.items():
+                panel.plot(*zip(*curves[start]), label=labels[start], **style)
+            name, _, size = label.rpartition(", ")
+            for unit in (" posts", " lines"):
+                size = size.replace(unit, labels[unit])
+            panel.set_title(f"{name}\n{size}", fontsize=9)
+            panel.set_xlabel(labels["seconds"])
+            panel.grid(alpha=0.3)
+        panels[0].set_ylabel(labels["bpc"])
+        panels[0].legend(fontsize=8)
+    with atomic_write(path, "wb") as file:
+        file.write(png())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_write(args.json, "w") as file:
             json.dump(results, file)
     if args.picture:
-        draw(results, args.picture)
+        draw(results, "en", args.picture)
+        draw(results, "ja", args.picture.with_suffix(".ja.png"))
     return 0
 
 

@@ -77,8 +77,9 @@ def test_links_exist(readme):
 
 def test_both_languages_show_the_same_commands_options_code_and_numbers():
     english, japanese = READMES
-    assert commands(english) == commands(japanese) and len(commands(english)) == 3
+    in_english = [command.replace(" --language ja", "") for command in commands(japanese)]
+    assert commands(english) == in_english and len(in_english) == 3
     assert blocks(english, "python") == blocks(japanese, "python")
     for pattern in (r"`(--[a-z-]+)", r"\| \**([\d.,]+)\** (?=\|)", r"!\[.*\]\((.*)\)"):
         found = [sorted(re.findall(pattern, readme.read_text(encoding="utf-8"))) for readme in READMES]
-        assert found[0] == found[1]
+        assert found[0] == [each.replace(".ja.png", ".png") for each in found[1]]
