@@ -110,6 +110,7 @@ def test_every_relevant_option_is_in_the_cache_key(tmp_path):
     choices = [
         {},
         {"compound_nouns": True},
+        {"net_words": False},
         {"user_dictionary": ("楽しかったです,カスタム名詞,タノシカッタデス",)},
         {"cleaning": CleaningOptions(mentions="keep")},
     ]

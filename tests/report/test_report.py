@@ -145,7 +145,7 @@ def test_day_pages(whole):
     first, second = findings["days"]
     assert (first["posts"], second["posts"]) == (2, 3)
     assert {row["word"]: row["count"] for row in first["tables"]["verbs"]} == {"撮る": 2}
-    assert {row["word"]: row["count"] for row in second["tables"]["verbs"]} == {"寝る": 8, "いる": 2, "見る": 1}
+    assert {row["word"]: row["count"] for row in second["tables"]["verbs"]} == {"寝る": 8, "見る": 1}
     assert "寝る" in [row["word"] for row in second["distinctive"]["here"]]
     index = checked(out / "report.html")
     for day in findings["days"]:
@@ -161,10 +161,48 @@ def test_both_languages_have_all_labels(whole, language):
     _, findings = whole
     text = Checker(render_html(findings, {}, language)).text
     wanted = load_labels(language)
-    assert all(wanted[name] in text for name in ("title", "summary", "words", "distinctive_here", "compared_with"))
+    assert all(wanted[name] in text for name in ("title", "summary", "words", "distinctive_here"))
+    assert wanted["compared_with"].format(others="other.jsonl") in text
     terminal = render_text(findings, language)
     assert wanted["tables"]["verbs"] in terminal and "'寝る': 8" in terminal
     assert not re.search("[\x00-\x09\x0b-\x1f]", terminal)
+
+
+def test_like_notes_counts_as_the_notes(tmp_path, capsys):
+    """With the dictionary of Janome alone, where 推し is of the verb 推す."""
+    path = plain_file(tmp_path, "推しの写真を撮っています", "花子さんのことです")
+    tables = {}
+    for options in ((), ("--like-notes",)):
+        assert main(["report", str(path), "--out", str(tmp_path / "out"), "--no-cache", *options]) == 0
+        found = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["tables"]
+        tables[options] = [{row["word"] for row in found[name]} for name in ("nouns", "verbs")]
+    assert tables[()] == [{"推し", "写真", "花子"}, {"撮る"}]
+    assert tables[("--like-notes",)] == [{"写真", "花子", "さん", "こと"}, {"推す", "撮る", "いる"}]
+
+
+def test_japanese_sentences(whole):
+    out, findings = whole
+    assert render_text(findings, "ja").startswith(f"投稿 6 件、{findings['characters']} 文字\n")
+    assert "\nこれらの投稿に多い言葉（対数尤度比）\n" in render_text(findings, "ja")
+    shares = [{"n": 3, "samples": 0.705, "validation": 0.576}, {"n": 4, "samples": None, "validation": 1.0}]
+    model = {"samples": [{"text": "犬", "start": 0, "length": 1}] * 50, "copies": 0, "n_grams": shares}
+    lines = render_text({**findings, "model": model}, "ja").splitlines()[-5:]
+    assert lines[0].startswith("サンプル 50 件、うち丸写し 0 件（")
+    assert lines[2:] == [
+        "   n  サンプル  検証用の投稿",
+        "   3    70.5 %        57.6 %",
+        "   4         –       100.0 %",
+    ]
+    assert "サンプル 50 件、うち丸写し 0 件（" in Checker(render_html({**findings, "model": model}, {}, "ja")).text
+    page, day = checked(out / "report.html"), checked(out / "days/2018-09-05.html")
+    assert "比較対象：other.jsonl" in page.text and "投稿の日時" in [dict(a).get("alt") for _, a in page.tags]
+    assert "投稿のレポート：2018-09-05" in day.text and "比較対象：ほかの日" in day.text
+
+
+def test_japanese_labels_have_japanese_punctuation():
+    labels = load_labels("ja")
+    words = [label for label in [*labels.values(), *labels["tables"].values()] if isinstance(label, str)]
+    assert [label for label in words if re.search(r"[,:;()]", re.sub("{.*?}", "", label))] == []
 
 
 # ---- unusual posts
@@ -252,6 +290,7 @@ def test_samples_are_highlighted(tmp_path, capsys):
         (["--compare", "nowhere.txt"], "nowhere.txt"),
         (["--word-classes", "nowhere.json"], "nowhere.json"),
         (["--stop-words", "nowhere.txt"], "nowhere.txt"),
+        (["--like-notes", "--word-classes", "w.json"], "--like-notes and --word-classes"),
         (["--user-dictionary", "nowhere.csv"], "nowhere.csv"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--mentions", "eat"], "--mentions"),

@@ -12,11 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lstm.report import words
-from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
-from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordClass, WordTable, word_tables
+from gluon_lstm.report.analysis import NET_WORDS, Analysis, AnalysisOptions, analyze
+from gluon_lstm.report.words import (
+    ALL_WORDS,
+    CONTENT_WORDS,
+    NOTES_SELECTION,
+    Selection,
+    WordClass,
+    WordTable,
+    word_tables,
+)
 from gluon_lstm.sampling import memorization
-from gluon_lstm.text.janome.analyzer import Word
+from gluon_lstm.text.janome.analyzer import Analyzer, Word
 from gluon_lstm.text.token_stream import END
+from gluon_lstm.text.user_dictionary import read_user_dictionary
 
 # Lines of the summary in the notes of 2018/09/05, without the spaces between words.
 NOTES = [
@@ -39,9 +48,27 @@ BY_HAND = {
 }
 
 
-def analysed(folder, posts: list[str]) -> Analysis:
+# Words of BY_HAND that are counted with --like-notes only; 城 is the suffix of 高知城
+EMPTY = {"ない", "どこ", "誰", "城", "くださる", "せる", "いただく", "もらう"}
+NET_POSTS = [
+    "推しが尊い",
+    "推しを推す。推して、推します",
+    "それな",
+    "草生える",
+    "庭の草を抜く",
+    "ワイはググった",
+    "エモかったしエモい",
+    "バズってる",
+    "ぴえん",
+    "しんどくてもてぇてぇ",
+    "りょ",
+    "沼にはまる限界オタク",
+]
+
+
+def analysed(folder, posts: list[str], **options) -> Analysis:
     (folder / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in posts), encoding="utf-8")
-    return analyze([folder / "posts.jsonl"], AnalysisOptions(processes=1))
+    return analyze([folder / "posts.jsonl"], AnalysisOptions(processes=1, **options))
 
 
 def counted(table: WordTable) -> dict[str, int]:
@@ -57,7 +84,7 @@ def made_of(posts: list[list[Word]]) -> Analysis:
 
 
 def test_lines_of_the_notes_against_tables_by_hand(tmp_path):
-    found = word_tables(analysed(tmp_path, NOTES), Selection.read())
+    found = word_tables(analysed(tmp_path, NOTES, net_words=False), Selection.read(NOTES_SELECTION))
     for name, wanted in BY_HAND.items():
         assert {word: n for word, n in counted(found[name]).items() if word not in ("の", "〜")} == wanted, name
     assert counted(found["verbs"]).keys() <= counted(found[ALL_WORDS]).keys()
@@ -70,10 +97,56 @@ def test_dependent_nouns_count_as_in_the_notes():
     posts = [[Word("こと", "名詞,非自立,一般,*", "こと"), Word("ん", "名詞,非自立,一般,*", "ん")]] * 2
     posts += [[Word("よう", "名詞,非自立,助動詞語幹,*", "よう"), Word("19", "名詞,数,*,*", "19")]]
     posts += [[Word("三", "名詞,数,*,*", "三"), Word("!", "名詞,サ変接続,*,*", "!"), Word("ー", "名詞,一般,*,*", "ー")]]
-    found = word_tables(made_of(posts), Selection.read())
+    found = word_tables(made_of(posts), Selection.read(NOTES_SELECTION))
     assert counted(found["nouns"]) == {"こと": 2, "ん": 2, "よう": 1}
     assert [(row.word, row.posts, row.share) for row in found["nouns"].rows(1)] == [("こと", 2, 0.5)]
     assert counted(found[CONTENT_WORDS]) == {}
+
+
+def test_words_that_say_nothing_alone_are_not_counted(tmp_path):
+    found = word_tables(analysed(tmp_path, NOTES), Selection.read())
+    for name, by_hand in BY_HAND.items():
+        wanted = {word: n for word, n in by_hand.items() if word not in EMPTY}
+        assert {word: n for word, n in counted(found[name]).items() if word != "〜"} == wanted, name
+    posts = ["花子さんのことを話していることができるようにされている", "新しくないものはここにある"]
+    found = word_tables(analysed(tmp_path, posts), Selection.read())
+    assert counted(found[ALL_WORDS]) == {"花子": 1, "話す": 1, "新しい": 1}
+
+
+def test_words_of_the_net_in_the_tables(tmp_path):
+    found = word_tables(analysed(tmp_path, NET_POSTS), Selection.read())
+    assert counted(found["nouns"]) == {
+        **{"推し": 2, "草": 2, "庭": 1, "ワイ": 1, "ぴえん": 1, "沼": 1, "限界オタク": 1},
+    }
+    assert counted(found["verbs"]) == {"推す": 3, "生える": 1, "抜く": 1, "ググる": 1, "バズる": 1, "はまる": 1}
+    assert counted(found["adjectives"]) == {"エモい": 2, "尊い": 1, "しんどい": 1, "てぇてぇ": 1}
+    assert counted(found["interjections"]) == {"それな": 1, "りょ": 1}
+
+
+def test_every_word_of_the_net_is_known_alone():
+    entries = read_user_dictionary(NET_WORDS)
+    analyzer = Analyzer(entries)
+    for _, _, _, _, part, kind, *_, base_form, _, _ in (entry.split(",") for entry in entries):
+        (word,) = analyzer.words(base_form)
+        assert word.base_form == base_form and word.part_of_speech.startswith(f"{part},{kind}"), base_form
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["ハワイでワインを飲む", "ワイヤーとワイパー", "動画をリプレイする", "それなのに、それなら行く"],
+        *["庭の草を抜く", "草野球のあと草津温泉", "沼津の沼地", "旅行の了解をとる"],
+        *["推し量って推し進める", "候補に推します", "それなんだよ"],
+    ],
+)
+def test_words_of_the_net_change_no_other_words(text):
+    assert Analyzer(read_user_dictionary(NET_WORDS)).words(text) == Analyzer().words(text)
+
+
+def test_user_dictionary_is_added_to_the_words_of_the_net(tmp_path):
+    names = ("朝霧てまり,カスタム名詞,アサギリテマリ",)
+    found = word_tables(analysed(tmp_path, ["推しは朝霧てまり"], user_dictionary=names), Selection.read())
+    assert counted(found["nouns"]) == {"推し": 1, "朝霧てまり": 1}
 
 
 KINDS = [
