@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import configparser
 import csv
+import fnmatch
 import html.parser
 import json
 import re
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 from gluon_lstm.cli.main import main
 from gluon_lstm.config import ModelConfig
@@ -271,6 +274,15 @@ def test_samples_are_highlighted(tmp_path, capsys):
     assert text.count("<mark>") == 9
     assert all(sample["text"] in page.text for sample in found["samples"])
     assert f"9 samples, {found['copies']} copies" in said
+
+
+def test_files_read_by_a_report_are_part_of_a_wheel():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["gluon_lstm.report"].split()
+    files = [path.name for path in Path(module.__file__).parent.iterdir() if path.is_file() and path.suffix != ".py"]
+    assert {"net_words.csv", "words.json", "words_notes.json"} <= set(files)
+    assert [name for name in files if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 # ---- invalid input
