@@ -16,7 +16,7 @@ from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_array, vi
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.numerics import clip_coef
 from gluon_lstm.training.optimizer import OPTIMIZERS, global_norm
-from gluon_lstm.training.recipe import Recipe
+from gluon_lstm.training.recipe import NO_BASE, Recipe
 from gluon_lstm.training.rng import training_rng
 
 MAX_UPDATE_NORM = 1e30  # maximum norm of an SGD update: far below the float32 maximum, so weights stay finite
@@ -37,7 +37,7 @@ class Trainer:
         arrays: Mapping[str, np.ndarray] | None = None,
         counts: np.ndarray | None = None,
     ) -> None:
-        """Initialize the weights as in the recipe (`counts`: token counts (V,) for them), or copy `arrays`."""
+        """Initialize the weights as in the recipe, or copy `arrays`. `counts`: those of the tokens in the text (V,)."""
         self.recipe = recipe
         if arrays is None:
             rng = training_rng(recipe, "weights")
@@ -48,6 +48,7 @@ class Trainer:
         self.W = Parameters(arrays, ctx, config=recipe.config)
         self.optimizer = OPTIMIZERS[recipe.optimizer](self.W, recipe)
         self.cell: Any = scratch if recipe.implementation == "scratch" else fast if is_viewable(self.W.by) else fused
+        self._outputs = self._trained_outputs(counts)
         self.steps = 0
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -95,7 +96,22 @@ class Trainer:
             with mx.autograd.record():
                 loss, h, c = self.cell.loss(x, y, h, c, self.W, input_mask, hidden_mask)
             loss.backward()
+        if self._outputs is not None:
+            for param in (self.W.Why, self.W.by):
+                gradient = view_or_array(param.grad)
+                gradient *= self._outputs
         return loss, h.detach(), c.detach()
+
+    def _trained_outputs(self, counts: np.ndarray | None) -> Any:
+        """Return 1 per token whose column of `Why` and entry of `by` are trained, else 0 (V,); None if all are.
+
+        In a run from a model these are the tokens of the text. Each update would lower the logits of the others, at the
+        full rate of Adam, though the model has learnt them from more text.
+        """
+        if counts is None or self.recipe.from_ == NO_BASE or counts.all():
+            return None
+        trained = (counts > 0).astype(np.float32)
+        return trained if is_viewable(self.W.by) else mx.nd.array(trained, ctx=self.W.ctx, dtype=self.W.by.dtype)
 
     @contextmanager
     def _dropconnect(self) -> Iterator[None]:

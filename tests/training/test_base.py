@@ -99,6 +99,20 @@ def test_tokens_of_unused_scripts_never_enter_the_vocabulary(kana, tmp_path):
     assert {script(token) for token in tokens[2:]} == {"HIRAGANA"}
 
 
+@pytest.mark.parametrize("implementation", ["fast", "scratch"])
+def test_output_weights_of_tokens_that_the_text_does_not_contain_stay(tmp_path, implementation):
+    """The base knows five more kana than the text: they keep column and bias through training and a resume."""
+    file = text_file(tmp_path / "text.txt", "あいうえお\nおえう\nいあ\n" * 20)
+    arguments = ("--implementation", implementation, "--dropout", "0", "--duplicates", "keep")
+    found = trained(file, tmp_path / "run", *arguments)
+    found = trained(file, tmp_path / "run", *arguments, "--steps", "9", "--resume")
+    base = Model.load(model_module.PRETRAINED_FOLDER / "ja.safetensors")
+    for token in KANA:
+        id, base_id = found.vocabulary.id(token), base.vocabulary.id(token)
+        same = np.array_equal(found.arrays["Why"][:, id], base.arrays["Why"][:, base_id])
+        assert same == (found.arrays["by"][id] == base.arrays["by"][base_id]) == (token in "かきくけこ"), token
+
+
 def test_a_base_needs_no_file_after_the_first_update(kana, tmp_path, packaged):
     """The model of a run has all it needs: the base may be removed."""
     trained(kana, tmp_path / "run")
