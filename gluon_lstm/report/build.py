@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
 from gluon_lstm.sampling.memorization import memorization
 from gluon_lstm.text.cleaning import CleaningOptions
+from gluon_lstm.text.sources.authors import ALL_AUTHORS
 from gluon_lstm.text.sources.files import files_to_read
-from gluon_lstm.text.sources.reading import Paths
+from gluon_lstm.text.sources.reading import Paths, TextError
 
 PLOTS = ("wordcloud", "words", "network", "activity")
 DAYS_DIR = "days"  # subdirectory of the day pages
@@ -45,6 +46,9 @@ class ReportOptions:
     summary: int | None = option(10, "posts of the summary", "K", minimum=1)
     summary_chars: int | None = option(None, "characters of the summary, instead of posts", "N", minimum=1)
     compare: Sequence[Path] = ()
+    compare_author: str | None = option(
+        None, "writer of the posts to compare with; *: all (default: all but the report's)", "NAME"
+    )
     daily: bool = option(False, "a page for each day, where posts have dates")
     model: Path | None = option(None, "compare samples of this model with the posts", "MODEL", "memorization")
     samples: int = option(50, "samples of the model", "N", "memorization", minimum=1)
@@ -72,7 +76,7 @@ def build_report(
         raise ValueError(
             "`daily`: no post has a date; use posts with dates (Twitter archives, or a column or field such as `date`)"
         )
-    other = analyze(options.compare, options.analysis, notice, progress) if options.compare else None
+    other = _analyze_compared(options, notice, progress) if options.compare else None
     measured = None
     if options.model is not None:
         reading = options.analysis.reading
@@ -118,6 +122,17 @@ def build_report(
         else:
             (out / f"{name}.png").unlink(missing_ok=True)  # stale plot of an earlier report
     return findings
+
+
+def _analyze_compared(options: ReportOptions, notice: Notice, progress: Progress) -> Analysis:
+    """Return the analysis of the posts to compare with: of one writer, or of all but the writer of the report."""
+    reading, chosen = options.analysis.reading, options.compare_author
+    unwanted = reading.author if chosen is None and reading.author != ALL_AUTHORS else None
+    reading = replace(reading, author=chosen or ALL_AUTHORS, except_author=unwanted)
+    try:
+        return analyze(options.compare, replace(options.analysis, reading=reading), notice, progress)
+    except TextError as error:
+        raise TextError(str(error).replace("`author`", "`compare_author`")) from None
 
 
 def check_report_outputs(out: Path, inputs: Iterable[str | Path | None]) -> None:

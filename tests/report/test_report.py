@@ -208,6 +208,51 @@ def test_japanese_labels_have_japanese_punctuation():
     assert [label for label in words if re.search(r"[,:;()]", re.sub("{.*?}", "", label))] == []
 
 
+WRITERS = [("花", "犬が走る"), ("月", "猫が眠る"), ("花", "犬が眠る"), ("星", "鳥が飛ぶ")]
+
+
+@pytest.fixture
+def of_writers(tmp_path) -> Path:
+    """Return a file of the posts of WRITERS; every sentence stands in its post often enough for a difference."""
+    path = tmp_path / "writers.jsonl"
+    rows = [json.dumps({"author": author, "text": f"{text}。" * 20}) + "\n" for author, text in WRITERS]
+    path.write_text("".join(rows), encoding="utf-8")
+    return path
+
+
+def distinctive(path: Path, *arguments: str) -> tuple[set[str], set[str]]:
+    """Return the distinctive words of 花 in `path`, and those of the posts compared with."""
+    out = path.parent / "out"
+    assert main(["report", str(path), "--author", "花", *arguments, "--out", str(out), "--no-cache"]) == 0
+    rows = json.loads((out / "report.json").read_text(encoding="utf-8"))["distinctive"]
+    here, there = ({row["word"] for row in rows[side]} for side in ("here", "there"))
+    return here, there
+
+
+def test_writer_is_compared_with_all_others_of_the_same_file(of_writers):
+    here, there = distinctive(of_writers, "--compare", str(of_writers))
+    assert here == {"犬", "走る"} and there == {"猫", "鳥", "飛ぶ"}
+
+
+def test_writer_is_compared_with_one_other(of_writers):
+    here, there = distinctive(of_writers, "--compare", str(of_writers), "--compare-author", "月")
+    assert here == {"犬", "走る"} and there == {"猫", "眠る"}
+
+
+def test_writer_is_compared_with_a_file_that_names_no_writers(of_writers):
+    plain = plain_file(of_writers.parent, "魚が眠る。" * 20, name="plain.jsonl")
+    here, there = distinctive(of_writers, "--compare", str(plain))
+    assert here == {"犬", "走る"} and there == {"魚", "眠る"}
+
+
+def test_unknown_writer_to_compare_with_is_refused(of_writers, capsys):
+    out = of_writers.parent / "out"
+    chosen = ["--author", "花", "--compare", str(of_writers), "--compare-author", "雲"]
+    assert main(["report", str(of_writers), *chosen, "--out", str(out), "--no-cache"]) == 2
+    said = capsys.readouterr().err
+    assert "has no writer '雲'" in said and "correct --compare-author" in said and not out.exists()
+
+
 # ---- unusual posts
 
 

@@ -99,6 +99,20 @@ def test_posts_without_a_name_are_read_with_any_author(tmp_path):
     assert posts_of(path, author="花") == ["無名", "朝"]
 
 
+def test_one_writer_may_be_left_out(tmp_path):
+    records = [{"author": author, "text": text} for author, text in [*PAIRS, (" 花 ", "雪")]] + [{"text": "無名"}]
+    path = save(tmp_path / "a.json", json.dumps(records))
+    text = save(tmp_path / "a.txt", "花\n")
+    posts, (log, _) = read([path, text], author="*", except_author="花")
+    assert posts == ["うん", "雨", "霧", "無名", "花"]
+    assert dict(log.left_out) == {"posts of the writer compared": 4}
+
+
+def test_file_of_the_writer_left_out_alone_is_refused(tmp_path):
+    path = save(tmp_path / "a.csv", as_table([("花", "朝"), ("花", "夜")]))
+    assert "posts of '花' alone" in refusal(path, author="*", except_author="花")
+
+
 def test_empty_cell_names_no_writer(tmp_path):
     path = save(tmp_path / "a.csv", as_table([("花", "朝"), ("", "無名"), ("花", "夜")]))
     assert posts_of(path) == ["朝", "無名", "夜"]

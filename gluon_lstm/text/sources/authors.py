@@ -49,6 +49,21 @@ def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> 
         raise TextError(f"{log.path} has no writer {wanted!r}; it has {_listed(counts)}; correct `author`")
 
 
+def without_author(posts: Iterator[Post], unwanted: str, log: SourceLog) -> Iterator[Post]:
+    """Yield the posts of all writers but `unwanted`. Raises TextError when no other post is there."""
+    others = 0
+    for post in posts:
+        if post.author is not None and post.author.strip() == unwanted:
+            log.left_out["posts of the writer compared"] += 1
+        else:
+            others += 1
+            yield post
+    if log.left_out["posts of the writer compared"] and not others:
+        raise TextError(
+            f"{log.path} has posts of {unwanted!r} alone; use other files, or choose a writer with `compare_author`"
+        )
+
+
 def _listed(counts: Counter[str]) -> str:
     names = [f"{' '.join(name.split())[:_MAX_NAME]} ({count:,})" for name, count in counts.most_common(_MAX_SHOWN)]
     others = len(counts) - len(names)

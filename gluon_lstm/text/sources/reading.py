@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, ignore
-from gluon_lstm.text.sources.authors import ALL_AUTHORS, select_author
+from gluon_lstm.text.sources.authors import ALL_AUTHORS, select_author, without_author
 from gluon_lstm.text.sources.base import Post, SourceLog, as_text, normalize_line_ends
 from gluon_lstm.text.sources.encodings import TextError
 from gluon_lstm.text.sources.files import Paths, SourceFile, files_to_read
@@ -39,6 +39,7 @@ class ReadingOptions:
     delimiter: what separates the cells of a table; None: found in the first rows.
     date: column or field of the dates; None: the first of the usual names that can be read.
     author: writer whose posts are read, "*" for all writers; None: refused where a file has several.
+    except_author: writer whose posts are left out.
     include: what is otherwise left out, separated by commas: community, deleted, private, warnings.
     """
 
@@ -59,6 +60,7 @@ class ReadingOptions:
         "KINDS",
         "reading",
     )
+    except_author: str | None = None
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and self.delimiter not in (*DELIMITERS, *DELIMITERS.values()):
@@ -122,7 +124,11 @@ def _sources(files: Iterable[SourceFile], options: ReadingOptions, notice: Notic
     for path, file_format in files:
         log = SourceLog(path, notice)
         posts = file_format.posts(path, options, log)
-        yield Source(log, posts if file_format.is_text else select_author(posts, options.author, log))
+        if not file_format.is_text:
+            posts = select_author(posts, options.author, log)
+        if options.except_author is not None:
+            posts = without_author(posts, options.except_author, log)
+        yield Source(log, posts)
         named = named or log.names_authors
     if options.author is not None and options.author != ALL_AUTHORS and not named:
         raise TextError(f"`author` {options.author[:40]!r}: no file names the writers of its posts; leave it out")
