@@ -22,12 +22,12 @@ DEFAULT_BASE = "ja"
 # Hyperparameters that continue a trained model, as measured in docs/pretrained.md. The text is read few times: a model
 # that already knows the language begins to memorize after some epochs.
 FINE_TUNING = {
-    "epochs": 6,
+    "epochs": 9,
     "batch_size": 16,
     "learning_rate": 2e-3,
     "dropout": 0.3,
-    "input_dropout": 0.1,
-    "recurrent_dropout": 0.0,
+    "input_dropout": 0.05,
+    "recurrent_dropout": 0.3,
     "patience": 0.5,
 }
 
