@@ -11,6 +11,7 @@ import argparse
 
 from gluon_lstm.cli.options import add_options, given_options
 from gluon_lstm.config import WindowSize
+from gluon_lstm.language import _
 from gluon_lstm.training.recipe import Recipe
 
 CELL_OPTIONS = ("variant", "layers")
@@ -25,7 +26,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, WindowSize)
     add_options(parser, Recipe, only=CELL_OPTIONS)
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of weights, state and ids (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help=_("seed of weights, state and ids (default: 1)")
+    )
 
 
 def run(args: argparse.Namespace) -> int:

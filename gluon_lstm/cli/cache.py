@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from gluon_lstm.cli.options import add_options, given_options
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm cache clear",
@@ -19,7 +20,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.text.cache import CacheOptions
 
-    parser.add_argument("action", choices=["clear"], metavar="clear", help="remove everything kept")
+    parser.add_argument("action", choices=["clear"], metavar="clear", help=_("remove everything kept"))
     add_options(parser, CacheOptions, only=["cache"])
 
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import error_message, escape, input_lines, unescaped
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.sampling.options import SamplingOptions, SessionOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_model(parser)
     add_options(parser, SessionOptions)
     add_options(parser, SamplingOptions)
 

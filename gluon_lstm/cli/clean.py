@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 
 MAX_SHOWN = 300  # characters of a post that are printed
 
@@ -26,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
     add_files(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the cleaned posts to FILE (.jsonl, or .txt)")
-    parser.add_argument("--force", action="store_true", help="replace FILE if it already exists")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=_("write the cleaned posts to FILE (.jsonl, or .txt)"))
+    parser.add_argument("--force", action="store_true", help=_("replace FILE if it already exists"))
     for settings in (ReadingOptions, CleaningOptions):
         add_options(parser, settings)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from gluon_lstm.cli.options import MODEL, add_files, add_options, given_options
+from gluon_lstm.cli.options import add_files, add_model, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
@@ -23,9 +24,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_model(parser)
     add_files(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object"))
     add_options(parser, ReadingOptions)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm export runs/mine --html bot.html --name ぼくのbot",
@@ -24,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.pages.options import BotOptions
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("--html", type=Path, required=True, metavar="FILE", help="the page to write")
+    add_model(parser)
+    parser.add_argument("--html", type=Path, required=True, metavar="FILE", help=_("the page to write"))
     parser.add_argument(
-        "--posts", nargs="+", metavar="FILE", help="posts of the training: measure bits per character, and copies"
+        "--posts", nargs="+", metavar="FILE", help=_("posts of the training: measure bits per character, and copies")
     )
     add_options(parser, BotOptions)
     add_options(parser, ReadingOptions)

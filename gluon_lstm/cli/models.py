@@ -10,11 +10,13 @@ import argparse
 import json
 from dataclasses import asdict
 
+from gluon_lstm.language import _
+
 EXAMPLES = ("gluon-lstm models", "gluon-lstm models --json", "gluon-lstm generate ja --prefix 今日は")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _, language
 
 EXAMPLES = (
     "gluon-lstm report posts.txt --out runs/report",
@@ -28,11 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.report.from_files import CLEANING, OPTIONS
 
     add_files(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the report")
-    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="OTHER", help="posts to compare with")
-    words = parser.add_argument_group("words")
-    words.add_argument("--word-classes", type=Path, metavar="FILE", help="JSON: parts of speech per table, stop words")
-    words.add_argument("--stop-words", type=Path, metavar="FILE", help="more words to leave out, one a line")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=_("directory of the report"))
+    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="OTHER", help=_("posts to compare with"))
+    words = parser.add_argument_group(_("words"))
+    words.add_argument(
+        "--word-classes", type=Path, metavar="FILE", help=_("JSON: parts of speech per table, stop words")
+    )
+    words.add_argument("--stop-words", type=Path, metavar="FILE", help=_("more words to leave out, one a line"))
     for settings in OPTIONS:
         add_options(parser, settings, defaults=asdict(CLEANING) if isinstance(CLEANING, settings) else None)
 
@@ -42,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.report.render import render_text
 
     files = {"compare": args.compare, "word_classes": args.word_classes, "stop_words": args.stop_words}
-    options = given_options(args, *OPTIONS)
+    options = {"language": language(), **given_options(args, *OPTIONS)}
     findings = report(args.files, args.out, notice=args.notice, progress=progress, **files, **options)
-    print(render_text(findings, options.get("language", "en")))
+    print(render_text(findings, options["language"]))
     args.notice(f"{args.out / 'report.html'}: the whole report")
     return 0

@@ -81,6 +81,16 @@ def _set_encoding_errors(stream: Any) -> None:
         stream.reconfigure(errors="surrogatepass" if utf else "backslashreplace")
 
 
+def can_show_japanese() -> bool:
+    """Return whether the encodings of standard output and standard error have Japanese characters."""
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            "日本語。".encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def _escaping_stream(stream: Any) -> Any:
     """Return an `EscapingStream` for a terminal, the null device for a closed stream (None), else the stream."""
     if stream is None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import RUN_PAGE
+from gluon_lstm.language import _
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
@@ -42,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.training.from_files import OPTIONS
 
     add_files(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=_("run directory"))
     parser.add_argument(
-        "--recipe", choices=list(RECIPES), default="standard", help="source of all defaults (default: standard)"
+        "--recipe", choices=list(RECIPES), default="standard", help=_("source of all defaults (default: standard)")
     )
     for settings in OPTIONS:
         add_options(parser, settings, notes=NOTES if isinstance(NOTES, settings) else None)

@@ -59,7 +59,10 @@ class SessionOptions:
     picker: bool = option(False, "choose token by token among the ten likeliest")
     continuations: int = option(5, "continuations to choose from", "N", minimum=1, maximum=100)
     length: int | None = option(
-        None, "maximum characters of a continuation (default: to the end of the post; raw models: 60)", "N", minimum=1
+        None,
+        "maximum characters of a continuation (default: to the end of the post; models of --raw: 60)",
+        "N",
+        minimum=1,
     )
     seed: int | None = option(None, "seed: the same lines are answered alike", "S", minimum=0)
 
