@@ -47,6 +47,16 @@ ARGPARSE = (  # sentences of argparse that a user can meet, from Python 3.9 to 3
     "argument %(argument_name)s: %(message)s",
     "unknown parser %(parser_name)r (choices: %(choices)s)",
 )
+SYSTEM = (  # reasons of OSError that a user can meet
+    "No such file or directory",
+    "Permission denied",
+    "Is a directory",
+    "Not a directory",
+    "No space left on device",
+    "Read-only file system",
+    "File name too long",
+    "Input/output error",
+)
 # what a translation keeps: placeholders of format() and of %, options, names of options in backticks
 KEPT = re.compile(r"\{[^{}]*\}|%\(\w+\)[rs]|%[rs]|(?<![\w-])--\w[\w-]*|`\w+`")
 
@@ -73,8 +83,8 @@ def messages() -> Catalog:
             catalog.add(text, locations=[("gluon_lstm/demos/__init__.py", 0)])
     for text in GROUPS:
         catalog.add(text, locations=[("gluon_lstm/cli/options.py", 0)])
-    for text in ARGPARSE:
-        catalog.add(text, locations=[("argparse.py", 0)])
+    for text in (*ARGPARSE, *SYSTEM):
+        catalog.add(text, locations=[("Python", 0)])
     return catalog
 
 

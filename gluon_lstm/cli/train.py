@@ -61,10 +61,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         train(args.files, args.out, args.recipe, args.notice, progress, **options)
     except KeyboardInterrupt:
-        notice(f"continue with: {resume_command(args.command_line)}")  # not args.notice, which can change a command
+        command = resume_command(args.command_line)
+        notice(_("continue with: {command}").format(command=command))  # not args.notice, which can change a command
         raise
-    notice(f"{args.out / RUN_PAGE}: the run as a page, for a browser")
-    notice(f"{args.out}: write with: {generate_command(args.out, options.get('prefix', RunOptions.prefix))}")
+    notice(_("{page}: the run as a page, for a browser").format(page=args.out / RUN_PAGE))
+    command = generate_command(args.out, options.get("prefix", RunOptions.prefix))
+    notice(_("{out}: write with: {command}").format(out=args.out, command=command))
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class GradientFlow:
 def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> list[GradientFlow]:
     """Measure every model at every scale with the same random numbers; write gradients.png into `out`."""
     flows = []
-    with progress("gradients", len(MODELS) * len(SCALES), "models") as advance:
+    with progress(_("gradients"), len(MODELS) * len(SCALES), _("models")) as advance:
         for model in MODELS:
             for scale in SCALES:
                 flows.append(measure(model, scale, seed))

@@ -18,6 +18,7 @@ from gluon_lstm.demos import reconstruction, repaired
 from gluon_lstm.demos.reconstruction import ERRORS, PRINTED, Errors, N, TrainingCurve
 from gluon_lstm.demos.result import DemoResult, Table, lines
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 __all__ = ["lines", "run"]
@@ -57,7 +58,7 @@ def train_all(seeds: Sequence[int], progress: Progress = silent) -> Experiment:
     printed = [PRINTED, *(PRINTED - {error} for error in ERRORS)]
     one = [REPAIRED, *(frozenset({error}) for error in ERRORS)]
     steps = len(printed) * math.prod(LONG) + (len(printed) + len(one) + 1) * math.prod(SHORT)
-    with progress("training", steps, "steps") as advance:
+    with progress(_("training"), steps, _("steps")) as advance:
         return Experiment(
             {errors: reconstruction.train(errors, *LONG, seeds, RATES, advance) for errors in printed},
             {errors: reconstruction.train(errors, *SHORT, seeds, RATES, advance) for errors in (*printed, *one)},

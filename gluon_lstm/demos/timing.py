@@ -18,6 +18,7 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.demos.block_diagonal import BlockDiagonal
 from gluon_lstm.demos.result import DemoResult, Table, lines
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 __all__ = ["lines", "run"]
@@ -50,7 +51,7 @@ def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> 
 
 def train_all(seeds: Sequence[int], progress: Progress = silent) -> dict[tuple[int, str], DelayScores]:
     """Return the test results by (cells, variant), each with one network a seed."""
-    with progress("training", len(CELL_COUNTS) * len(VARIANTS) * UPDATES, "updates") as advance:
+    with progress(_("training"), len(CELL_COUNTS) * len(VARIANTS) * UPDATES, _("updates")) as advance:
         return {
             (H, variant): evaluate(train(ModelConfig(H, variant), seeds, UPDATES, advance))
             for H in CELL_COUNTS

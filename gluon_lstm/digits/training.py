@@ -12,6 +12,7 @@ from gluon_lstm.compat import mx
 from gluon_lstm.digits.classifier import logits, loss, standard_weights, zero_weights
 from gluon_lstm.digits.images import Images, rows
 from gluon_lstm.digits.recipe import Recipe
+from gluon_lstm.language import _
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.optimizer import Adam
@@ -49,7 +50,7 @@ def train(
     make = standard_weights if recipe.init == "standard" else zero_weights
     W = Parameters(make(recipe.config, rng), config=recipe.config)
     adam, records = Adam(W), []
-    with progress("training", recipe.epochs, "epochs") as advance:
+    with progress(_("training"), recipe.epochs, _("epochs")) as advance:
         for epoch in range(recipe.epochs):
             all_batches = list(batches(len(training), recipe, rng))
             for k, batch in enumerate(all_batches):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -102,7 +103,7 @@ def memorization(
     generator = TextGenerator(model, notice=notice)
     raw = model.codec.settings.raw
     share = _validation_share(model)
-    with progress("comparing", count + 3, "steps") as advance:
+    with progress(_("comparing"), count + 3, _("steps")) as advance:
         corpus, validation = _split(_clean_texts(model, paths, reading, notice), share, raw)
         advance(1)
         rngs = [rng_for(seed, k) for k in range(count)]

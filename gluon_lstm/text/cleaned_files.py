@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gluon_lstm.files import atomic_write, check_new, check_outputs
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.pipeline import cleaned_posts
@@ -57,8 +58,8 @@ def write_cleaned(
     result, rng = CleanedPosts(), random.Random(_SEED)
     sample: list[tuple[int, str]] = []
     sources = read_sources(paths, reading, notice)
-    with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
-        for number, (_, post) in enumerate(cleaned_posts(sources, cleaner, result.summaries)):
+    with atomic_write(out) if out else nullcontext() as file, progress(_("cleaning"), None, _("posts")) as advance:
+        for number, (_summary, post) in enumerate(cleaned_posts(sources, cleaner, result.summaries)):
             advance(1)
             _show(number, post, result.first, sample, rng)
             if out is None or file is None:
