@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from gluon_lstm.language import _
+from gluon_lstm.language import N_, _
 
 RUN_PAGE = "index.html"  # the page of a training run
 RUN_FILES = (
@@ -30,9 +30,9 @@ class OutputKind(NamedTuple):
 
 
 OUTPUT_KINDS = (
-    OutputKind("training run", RUN_FILES, RUN_FILES),
-    OutputKind("report", REPORT_FILES, ("report.html", "report.json")),
-    OutputKind("cache entry", CACHE_FILES, CACHE_FILES),
+    OutputKind(N_("training run"), RUN_FILES, RUN_FILES),
+    OutputKind(N_("report"), REPORT_FILES, ("report.html", "report.json")),
+    OutputKind(N_("cache entry"), CACHE_FILES, CACHE_FILES),
 )
 
 

@@ -55,6 +55,11 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
+def N_(message: str) -> str:
+    """Return a literal as it is: it is translated where it is shown."""
+    return message
+
+
 def ngettext(singular: str, plural: str, n: int) -> str:
     """Return the form of a message for n things, in the language in use."""
     return _catalogue.ngettext(singular, plural, n)

@@ -30,7 +30,12 @@ from gluon_lstm.language import DOMAIN, LOCALE
 PACKAGE = LOCALE.parent
 PO = LOCALE / "ja" / "LC_MESSAGES" / f"{DOMAIN}.po"
 MO = PO.with_suffix(".mo")
-KEYWORDS = {"_": None, "ngettext": (1, 2)}  # function -> position of the message, None: the first
+KEYWORDS = {
+    "_": None,
+    "N_": None,
+    "ngettext": (1, 2),
+    "LeftOut": None,
+}  # function -> position of the message, None: the first
 ARGPARSE = (  # sentences of argparse that a user can meet, from Python 3.9 to 3.13
     "usage: ",
     "show this help message and exit",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import gluon_lstm
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def run(
     file = file or default_file()
     corpus = prepare([file], TextSettings(), CorpusOptions(), progress=progress)
     if not len(corpus.validation):
-        raise ValueError(f"{file}: too short for a validation set; use more posts")
+        raise ValueError(_("{file}: too short for a validation set; use more posts").format(file=file))
 
     from gluon_lstm.demos.recall import (
         train_and_test,  # imports MXNet, so after the processes that read the text
@@ -88,7 +89,9 @@ def default_file() -> Path:
     """Return the path of the posts of the source tree. Raises ValueError for an installation without them."""
     path = Path(gluon_lstm.__file__).parent.parent / POSTS
     if not path.is_file():
-        raise ValueError(f"{POSTS} is part of the source tree only: name a file of posts to train on")
+        raise ValueError(
+            _("{posts} is part of the source tree only: name a file of posts to train on").format(posts=POSTS)
+        )
     return path
 
 

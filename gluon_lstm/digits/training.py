@@ -46,7 +46,11 @@ def train(
     Initial weights, order and noise are drawn from `rng`. Raises ValueError when dropping the last batch leaves none.
     """
     if recipe.drop_last and recipe.batch_size > len(training):
-        raise ValueError(f"`batch_size` {recipe.batch_size}: with `drop_last` use at most {len(training)}, all images")
+        raise ValueError(
+            _("`batch_size` {batch_size}: with `drop_last` use at most {training}, all images").format(
+                batch_size=recipe.batch_size, training=len(training)
+            )
+        )
     make = standard_weights if recipe.init == "standard" else zero_weights
     W = Parameters(make(recipe.config, rng), config=recipe.config)
     adam, records = Adam(W), []
@@ -63,8 +67,15 @@ def train(
             records.append(record)
             advance(1)
             notice(
-                f"Epoch {epoch}. Loss: {record.loss:.4f}, accuracy {record.accuracy:.4f},"
-                f" validation accuracy {record.validation_accuracy:.4f}"
+                _(
+                    "Epoch {epoch}. Loss: {loss:.4f}, accuracy {accuracy:.4f}, validation accuracy"
+                    " {validation_accuracy:.4f}"
+                ).format(
+                    epoch=epoch,
+                    loss=record.loss,
+                    accuracy=record.accuracy,
+                    validation_accuracy=record.validation_accuracy,
+                )
             )
     return W, records
 

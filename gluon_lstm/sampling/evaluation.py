@@ -54,7 +54,7 @@ def _evaluate(model: Model, source: TextSource, progress: Progress) -> Score:
             if end_of_post is not None:
                 ids.append(end_of_post)
     if not ids:
-        raise TextError("the text is empty; give at least one character")
+        raise TextError(_("the text is empty; give at least one character"))
     characters = text.characters + text.posts  # an end of post counts as one
     with progress(_("scoring"), len(ids), _("tokens")) as advance:
         cell = InferenceCell(model.arrays, model.config)

@@ -134,7 +134,9 @@ def _clean_texts(model: Model, paths: Paths, reading: ReadingOptions, notice: No
     else:
         texts = list(Cleaner(model.codec.settings.cleaning).clean_posts(read_posts(paths, reading, notice)))
     if not any(texts):
-        raise TextError(f"{', '.join(map(str, paths))}: nothing is left after the cleaning of the model")
+        raise TextError(
+            _("{paths}: nothing is left after the cleaning of the model").format(paths=", ".join(map(str, paths)))
+        )
     return texts
 
 

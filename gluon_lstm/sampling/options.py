@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option
 from gluon_lstm.text.sources.reading import Paths, ReadingOptions
 
@@ -44,7 +45,7 @@ class SelectionOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.not_in, (str, bytes)):
-            raise ValueError(f"`not_in` {self.not_in!r}: use a list of files")
+            raise ValueError(_("`not_in` {not_in!r}: use a list of files").format(not_in=self.not_in))
 
     @property
     def active(self) -> bool:

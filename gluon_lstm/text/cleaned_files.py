@@ -49,12 +49,16 @@ def write_cleaned(
     existing `out` without `force`, TextError for a file that cannot be read; `out` is then unchanged.
     """
     if out is not None and out.suffix not in (".jsonl", ".txt"):
-        raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`")
+        raise ValueError(
+            _("{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`").format(
+                out=out
+            )
+        )
     reading = reading or ReadingOptions()
     if out is not None:
         check_outputs([out], [file.path for file in files_to_read(paths, reading)])
         if not force:
-            check_new(out, "replace it with `force`, or use another `out`")
+            check_new(out, _("replace it with `force`, or use another `out`"))
     result, rng = CleanedPosts(), random.Random(_SEED)
     sample: list[tuple[int, str]] = []
     sources = read_sources(paths, reading, notice)

@@ -112,11 +112,17 @@ def tokenized_posts(
             advance(1)
     kept = sum(summary.posts for summary in summaries)
     if kept and not characters:
-        raise TextError(f"the {kept} posts have no characters; check the files, or the `column` or `field` of the text")
+        raise TextError(
+            _("the {kept} posts have no characters; check the files, or the `column` or `field` of the text").format(
+                kept=kept
+            )
+        )
     if not kept:
         raise TextError(
-            f"no post is left of the {cleaner.counts['read']} posts read: see what cleaning drops with"
-            " `gluon-lstm clean`, and keep such posts with its options"
+            _(
+                "no post is left of the {counts} posts read: see what cleaning drops with `gluon-lstm"
+                " clean`, and keep such posts with its options"
+            ).format(counts=cleaner.counts["read"])
         )
     with (
         open(path, encoding="utf-8", errors="surrogatepass") as lines,
