@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from gluon_lstm.language import _, ngettext
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option
 
 GATES = "gifo"  # candidate, input, forget and output gate, in the order of notes 003: one array each
@@ -106,9 +106,7 @@ class ModelConfig:
     @property
     def size(self) -> str:
         """The size in words: 1 layer of 256 units."""
-        return ngettext(
-            "{layers} layer of {hidden:,} units", "{layers} layers of {hidden:,} units", self.layers
-        ).format(layers=self.layers, hidden=self.hidden)
+        return f"{self.layers} layer{'s' * (self.layers > 1)} of {self.hidden:,} units"
 
     @property
     def recurrent_names(self) -> list[str]:

@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.text.cache import CacheOptions, clear_cache, default_cache
 
     folder = CacheOptions(**given_options(args, CacheOptions)).folder or default_cache()
-    print(f"{folder}: freed {clear_cache(folder):,} bytes")
+    print(_("{folder}: freed {size:,} bytes").format(folder=folder, size=clear_cache(folder)))
     return 0

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
-        raise ValueError(f"`seed` {args.seed}: use at least 0")
+        raise ValueError(_("`{name}` {value}: use at least {minimum}").format(name="seed", value=args.seed, minimum=0))
     options = {option.name: getattr(args, option.name) for option in DEMOS[args.demo].options}
     if args.out:
         check_outputs([args.out / f"{args.demo}.png"], filter(None, [options.get("file")]))

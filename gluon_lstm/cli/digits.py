@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
     accuracy = run(recipe, args.out, args.notice, progress, args.inspect)
     page = ", inspect.html" if args.inspect else ""
     args.notice(f"{args.out}: history.jsonl, curve.png, confusion.png, misread.png{page}")
-    print(f"validation accuracy {accuracy:.4f}")
+    print(_("validation accuracy {accuracy:.4f}").format(accuracy=accuracy))
     return 0

@@ -50,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values))
     else:
-        count = f"{result.characters:,} characters, each end of post counted as one"
-        print(f"{result.bpc:.4f} bits per character ({count})")
-        print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
-        print(f"{result.unknown:,} characters unknown to the model")
+        lines = (
+            _("{bpc:.4f} bits per character ({characters:,} characters, each end of post counted as one)"),
+            _("{loss:.4f} nats per token, perplexity {perplexity:,.2f} ({tokens:,} tokens)"),
+            _("{unknown:,} characters unknown to the model"),
+        )
+        print("\n".join(lines).format(**values))
     return 0

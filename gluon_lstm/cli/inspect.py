@@ -49,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
         source = PostSource([args.text])
     models = [args.model, *filter(None, [args.other])]
     size = inspect(models, source, args.out, options, args.notice)
-    print(f"{args.out}: {size / 1e6:.1f} MB; open it in a browser")
+    print(_("{page}: {megabytes:.1f} MB; open it in a browser").format(page=args.out, megabytes=size / 1e6))
     return 0

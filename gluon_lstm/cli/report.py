@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
     options = {"language": language(), **given_options(args, *OPTIONS)}
     findings = report(args.files, args.out, notice=args.notice, progress=progress, **files, **options)
     print(render_text(findings, options["language"]))
-    args.notice(f"{args.out / 'report.html'}: the whole report")
+    args.notice(_("{page}: the whole report").format(page=args.out / "report.html"))
     return 0

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import gluon_lstm
+from gluon_lstm.columns import rjust
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
@@ -123,19 +124,23 @@ def lines(result: CompareResult) -> list[str]:
     """Return both learning curves, samples, and a table of the long-range task."""
     from gluon_lstm.demos.recall import SYMBOLS, UPDATES
 
-    table = ["validation, bits per character"]
+    table = [_("validation, bits per character")]
+    headings = "".join(map(rjust, (_("seconds"), _("tokens"), _("bits")), (10, 12, 8)))
     for variant, one in result.trained.items():
-        table += [f"{variant}: {one.parameters:,} parameters", f"{'seconds':>10}{'tokens':>12}{'bits':>8}"]
+        parameters = _("{variant}: {parameters:,} parameters").format(variant=variant, parameters=one.parameters)
+        table += [parameters, headings]
         table += [f"{seconds:>10.1f}{tokens:>12,}{bits:>8.3f}" for seconds, tokens, bits in one.curve]
-    table += ["", "samples"]
+    table += ["", _("samples")]
     for texts in zip(*(one.samples for one in result.trained.values())):
         for variant, text in zip(result.trained, texts):
             table.append(f"{variant:<10}{' ⏎ '.join(text.rstrip().splitlines())}")
     table += [
         "",
-        f"recall of the first of {SYMBOLS} symbols after a gap: accuracy / updates of training, at most"
-        f" {UPDATES}; {SEEDS} seeds, chance is {1 / SYMBOLS}",
-        f"{'gap':>4}" + "".join(f"{variant:>{12 * SEEDS}}" for variant in VARIANTS),
+        _(
+            "recall of the first of {symbols} symbols after a gap: accuracy / updates of training, at most {updates};"
+            " {seeds} seeds, chance is {chance}"
+        ).format(symbols=SYMBOLS, updates=UPDATES, seeds=SEEDS, chance=1 / SYMBOLS),
+        rjust(_("gap"), 4) + "".join(f"{variant:>{12 * SEEDS}}" for variant in VARIANTS),
     ]
     for gap in GAPS:
         shares = [f"{r.accuracy:>6.2f} / {r.updates:<3}" for r in result.recalls if r.gap == gap]

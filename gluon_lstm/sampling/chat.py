@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gluon_lstm.columns import ljust
+from gluon_lstm.columns import ljust, width
 from gluon_lstm.language import N_, _
 from gluon_lstm.sampling.session import Candidate, WritingSession
 from gluon_lstm.text.weighted_length import MAX_WEIGHTED_LENGTH, weighted_length
@@ -89,7 +89,8 @@ class Chat:
         return self._save(path, overwrite=True)
 
     def _help(self, _argument: str) -> Iterator[str]:
-        return (f"{ljust(_(name), 16)}{_(meaning)}" for name, meaning in HELP.items())
+        columns = max(width(_(name)) for name in HELP) + 1
+        return (ljust(_(name), columns) + _(meaning) for name, meaning in HELP.items())
 
     def _quit(self, _argument: str) -> Iterator[str]:
         self.finished = True
