@@ -13,13 +13,17 @@ import re
 # parts of a line that are not divided: a word with its spaces before, or a full-width character with what cannot begin
 # a line after it and what cannot end one before it
 _PARTS = re.compile(r"\s*(?:[（「『【]*(?:[!-~]+|[^!-~\s])[、。，．：；・？！）」』】〜ーゃゅょっャュョッ…]*)")
+_WIDE = re.compile(
+    "[\u3000-\u3029\u3030-\u303e\u3041-\u3096\u309b-\u30ff\u4e00-\u9fff\uff01-\uff60]"
+)  # Japanese, full width
+_PLAIN = re.compile(f"(?:[ -~…]|{_WIDE.pattern})*")
 
 
 def width(text: str) -> int:
     """Return the columns that a text takes."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth
+    if _PLAIN.fullmatch(text):
+        return len(text) + len(_WIDE.findall(text))
+    from wcwidth import wcswidth  # for combining characters, emoji …: its tables take time to load
 
     columns = wcswidth(text)
     return len(text) if columns < 0 else columns  # control characters

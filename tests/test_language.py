@@ -134,6 +134,12 @@ def test_padded_text_has_the_width_that_the_terminal_shows(text):
     assert columns.ljust("長い文字列", 3) == "長い文字列"
 
 
+def test_width_is_that_of_wcwidth_for_every_character():
+    for code in [*range(0x20, 0x3400), *range(0x9F00, 0xA000), *range(0xFF00, 0x10000), *range(0x1F300, 0x1F700)]:
+        if wcswidth(chr(code)) >= 0:
+            assert columns.width(chr(code)) == wcswidth(chr(code)), hex(code)
+
+
 @pytest.mark.parametrize("limit", [10, 24, 54, 78])
 def test_wrapped_lines_fit_and_no_line_begins_with_a_closing_mark(limit):
     text = (
