@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from gluon_lstm.files import atomic_write
+from gluon_lstm.language import _
 
 FORMAT = 2  # version of the layout of the metadata
 METADATA_KEY = "gluon_lstm"  # the only key in "__metadata__"
@@ -66,7 +67,11 @@ def save(path: str | os.PathLike[str], metadata: Mapping[str, Any], arrays: Mapp
     for name in names:
         array = arrays[name]
         if array.dtype.str not in DTYPES.values():
-            raise ValueError(f"{name}: {array.dtype} is not supported; use one of {', '.join(DTYPES.values())}")
+            raise ValueError(
+                _("{name}: {dtype} is not supported; use one of {values}").format(
+                    name=name, dtype=array.dtype, values=", ".join(DTYPES.values())
+                )
+            )
         offsets = [offset, offset + array.nbytes]
         header[name] = {"dtype": _NAME_OF_DTYPE[array.dtype.str], "shape": list(array.shape), "data_offsets": offsets}
         offset += array.nbytes
@@ -87,8 +92,10 @@ def _check_metadata_text(text: str) -> None:
     size = len(json.dumps(text))  # the metadata is a JSON string inside the JSON header
     if size > MAX_METADATA_BYTES or _max_values(text) > MAX_JSON_VALUES:
         raise ValueError(
-            f"a vocabulary and settings of {size:,} bytes are too large for a model file, which holds at most"
-            f" {MAX_METADATA_BYTES:,} bytes and {MAX_JSON_VALUES:,} values; use a smaller `max_vocab`"
+            _(
+                "a vocabulary and settings of {size:,} bytes are too large for a model file, which holds at"
+                " most {max_bytes:,} bytes and {max_values:,} values; use a smaller `max_vocab`"
+            ).format(size=size, max_bytes=MAX_METADATA_BYTES, max_values=MAX_JSON_VALUES)
         )
 
 
@@ -104,7 +111,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[ArrayFile]:
     with open(path, "rb", opener=_open_nonblocking) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{path}: a device or a pipe; give a file or run directory of `train`")
+            raise ModelError(_("{path}: a device or a pipe; give a file or run directory of `train`").format(path=path))
         yield ArrayFile(path, file, status.st_size)
 
 
@@ -120,17 +127,23 @@ class ArrayFile:
             header, self.metadata = _read_header(file, size)
             found = self.metadata.get("format")
             if type(found) is not int:
-                raise ValueError("its metadata has no format number")
+                raise ValueError(_("its metadata has no format number"))
             if found != FORMAT:
-                advice = "train the model again" if found < FORMAT else "update gluon-lstm"
-                raise ModelError(f"{path}: file format {found}, but this version reads format {FORMAT}; {advice}")
+                advice = _("train the model again") if found < FORMAT else _("update gluon-lstm")
+                raise ModelError(
+                    _("{path}: file format {found}, but this version reads format {format}; {advice}").format(
+                        path=path, found=found, format=FORMAT, advice=advice
+                    )
+                )
             self.specs = _array_specs(header, size - file.tell())
         except ModelError:
             raise
         except (ValueError, RecursionError) as error:
-            reason = "its header is nested too deeply" if isinstance(error, RecursionError) else error
+            reason = _("its header is nested too deeply") if isinstance(error, RecursionError) else error
             raise ModelError(
-                f"{path}: not a model of gluon-lstm, or damaged ({reason}); give a file or run directory of `train`"
+                _(
+                    "{path}: not a model of gluon-lstm, or damaged ({reason}); give a file or run directory of `train`"
+                ).format(path=path, reason=reason)
             ) from error
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -138,15 +151,17 @@ class ArrayFile:
         try:
             arrays = {name: self._read(spec) for name, spec in self.specs.items()}
         except MemoryError:
-            raise ModelError(f"{self.path}: its arrays do not fit into the memory of this machine") from None
+            raise ModelError(
+                _("{path}: its arrays do not fit into the memory of this machine").format(path=self.path)
+            ) from None
         if self.metadata.get("checksum") != checksum(self.metadata, arrays):
-            raise ModelError(f"{self.path}: damaged: the contents do not match the checksum")
+            raise ModelError(_("{path}: damaged: the contents do not match the checksum").format(path=self.path))
         return arrays
 
     def _read(self, spec: ArraySpec) -> np.ndarray:
         array = np.empty(spec.shape, DTYPES[spec.dtype])
         if self._file.readinto(array.reshape(-1)) != array.nbytes:  # type: ignore[attr-defined]
-            raise ModelError(f"{self.path}: truncated while it was read; try again")
+            raise ModelError(_("{path}: truncated while it was read; try again").format(path=self.path))
         return array
 
 
@@ -173,9 +188,9 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], dict[str, 
     """Return the entries of the arrays and the metadata of a file of `size` bytes. Raises ValueError."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > size - 8:
-        raise ValueError("it ends inside its header")
+        raise ValueError(_("it ends inside its header"))
     if length > MAX_HEADER_BYTES:
-        raise ValueError(f"its header is longer than {MAX_HEADER_BYTES:,} bytes")
+        raise ValueError(_("its header is longer than {maximum:,} bytes").format(maximum=MAX_HEADER_BYTES))
     header = _parse_json(file.read(length))
     metadata = header.pop("__metadata__", None)
     if (
@@ -183,7 +198,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], dict[str, 
         or list(metadata) != [METADATA_KEY]
         or not isinstance(metadata[METADATA_KEY], str)
     ):
-        raise ValueError("its header has no metadata of gluon-lstm")
+        raise ValueError(_("its header has no metadata of gluon-lstm"))
     return header, _parse_json(metadata[METADATA_KEY])
 
 
@@ -192,14 +207,14 @@ def _parse_json(content: str | bytes) -> dict[str, Any]:
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
         if _max_values(text) > MAX_JSON_VALUES:
-            raise ValueError(f"its header has more than {MAX_JSON_VALUES:,} values")
+            raise ValueError(_("its header has more than {maximum:,} values").format(maximum=MAX_JSON_VALUES))
         value = json.loads(
             text, object_pairs_hook=_reject_duplicate_keys, parse_int=_parse_int, parse_float=_parse_float
         )
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ValueError("its header is not JSON") from None
+        raise ValueError(_("its header is not JSON")) from None
     if not isinstance(value, dict):
-        raise ValueError("its header is not a JSON object")
+        raise ValueError(_("its header is not a JSON object"))
     _check_depth(value)
     return value
 
@@ -212,7 +227,7 @@ def _max_values(text: str) -> int:
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("its header has a duplicate key")
+        raise ValueError(_("its header has a duplicate key"))
     return found
 
 
@@ -226,13 +241,13 @@ def _parse_float(digits: str) -> float:
 
 def _check_digits(digits: str) -> str:
     if len(digits) > MAX_JSON_DIGITS:  # int() takes quadratic time
-        raise ValueError(f"its header has a number of {len(digits):,} digits")
+        raise ValueError(_("its header has a number of {digits:,} digits").format(digits=len(digits)))
     return digits
 
 
 def _check_depth(value: Any, depth: int = 0) -> None:
     if depth > MAX_JSON_DEPTH:
-        raise ValueError("its header is nested too deeply")
+        raise ValueError(_("its header is nested too deeply"))
     if isinstance(value, (dict, list)):
         for child in value.values() if isinstance(value, dict) else value:
             _check_depth(child, depth + 1)
@@ -241,29 +256,29 @@ def _check_depth(value: Any, depth: int = 0) -> None:
 def _array_specs(header: dict[str, Any], data_bytes: int) -> dict[str, ArraySpec]:
     """Return the specs of the arrays in file order; they must fill `data_bytes` exactly. Raises ValueError."""
     if len(header) > MAX_ARRAYS:
-        raise ValueError(f"it has more than {MAX_ARRAYS:,} arrays")
+        raise ValueError(_("it has more than {maximum:,} arrays").format(maximum=MAX_ARRAYS))
     ranges = {}  # name -> (begin, end) in the data
     specs = {}
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError("its header does not give dtype, shape and data_offsets of each array")
+            raise ValueError(_("its header does not give dtype, shape and data_offsets of each array"))
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise ValueError(f"it has arrays of other dtypes than {', '.join(DTYPES)}")
+            raise ValueError(_("it has arrays of other dtypes than {dtypes}").format(dtypes=", ".join(DTYPES)))
         if not _is_list_of_sizes(shape) or len(shape) > MAX_DIMENSIONS or prod(n or 1 for n in shape) > MAX_ELEMENTS:
-            raise ValueError("it has arrays of invalid shapes")
+            raise ValueError(_("it has arrays of invalid shapes"))
         if not _is_list_of_sizes(offsets) or len(offsets) != 2:
-            raise ValueError("it has arrays with invalid data_offsets")
+            raise ValueError(_("it has arrays with invalid data_offsets"))
         if offsets[1] - offsets[0] != prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
-            raise ValueError("it has arrays that are longer or shorter than their shapes")
+            raise ValueError(_("it has arrays that are longer or shorter than their shapes"))
         ranges[name], specs[name] = tuple(offsets), ArraySpec(dtype, tuple(shape))
     end = 0
     for name in sorted(ranges, key=ranges.__getitem__):
         if ranges[name][0] != end:
-            raise ValueError("its arrays are not contiguous")
+            raise ValueError(_("its arrays are not contiguous"))
         end = ranges[name][1]
     if end != data_bytes:
-        raise ValueError("it is longer or shorter than its arrays")
+        raise ValueError(_("it is longer or shorter than its arrays"))
     return {name: specs[name] for name in sorted(ranges, key=ranges.__getitem__)}
 
 

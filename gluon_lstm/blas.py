@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from gluon_lstm.language import _
 from gluon_lstm.system import cpu_info, versions
 
 CORETYPE = "OPENBLAS_CORETYPE"  # environment variable of OpenBLAS, read when it is loaded
@@ -55,15 +56,15 @@ def blas_kernels() -> tuple[str, str, int]:
 
 def poor_kernels() -> str:
     """Return a sentence about kernels that use less than the processor can, with the remedy; "" for good ones."""
-    library, kernels, _ = blas_kernels()
+    library, kernels = blas_kernels()[:2]
     flags = set(cpu_info().get("flags", "").split())
     if kernels not in _KERNELS_WITHOUT_AVX2 or not flags >= _AVX2:
         return ""
     better = next(name for name, needed in _KERNELS if flags >= needed)
-    return (
-        f"NumPy's {library} uses its {kernels} kernels, a third as fast as this processor allows: set"
-        f" {CORETYPE}={better} in the environment, or install numpy>=2.2"
-    )
+    return _(
+        "NumPy's {library} uses its {kernels} kernels, a third as fast as this processor allows: set"
+        " {coretype}={better} in the environment, or install numpy>=2.2"
+    ).format(library=library, kernels=kernels, coretype=CORETYPE, better=better)
 
 
 def _numpy_version() -> tuple[int, ...]:

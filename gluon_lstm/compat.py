@@ -20,16 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from gluon_lstm.language import _
+
 
 class MXNetMissing(ImportError):
     """MXNet cannot be imported; the message says how to fix it."""
-
-
-NOT_INSTALLED = (
-    "MXNet is not installed, and this needs it (a trained model does not): where a wheel exists (Linux on x86-64 or "
-    "aarch64, macOS on x86-64) run `pip install --no-deps mxnet==1.9.1`; on Windows or Apple silicon train in WSL2, "
-    "Colab or a Linux container."
-)
 
 
 def _removed(name: str) -> Any:
@@ -113,11 +108,21 @@ def load_mxnet() -> Any:
                 return importlib.import_module("mxnet")
             except ModuleNotFoundError as error:
                 if error.name == "mxnet":
-                    raise MXNetMissing(NOT_INSTALLED) from None
-                raise MXNetMissing(f"MXNet needs a package that is missing: `pip install {error.name}`.") from error
+                    raise MXNetMissing(
+                        _(
+                            "MXNet is not installed, and this needs it (a trained model does not): where a wheel exists"
+                            " (Linux on x86-64 or aarch64, macOS on x86-64) run `pip install --no-deps mxnet==1.9.1`;"
+                            " on Windows or Apple silicon train in WSL2, Colab or a Linux container."
+                        )
+                    ) from None
+                raise MXNetMissing(
+                    _("MXNet needs a package that is missing: `pip install {name}`.").format(name=error.name)
+                ) from error
             except OSError as error:  # a missing shared library: slim containers lack OpenMP's
                 raise MXNetMissing(
-                    f"MXNet cannot be loaded ({error}): if it names libgomp.so.1, `apt-get install libgomp1`."
+                    _("MXNet cannot be loaded ({error}): if it names libgomp.so.1, `apt-get install libgomp1`.").format(
+                        error=error
+                    )
                 ) from error
 
 

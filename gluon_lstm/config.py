@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option
 
 GATES = "gifo"  # candidate, input, forget and output gate, in the order of notes 003: one array each
@@ -62,11 +63,17 @@ class ModelConfig:
         for name, maximum in MAX_SIZES.items():
             value = getattr(self, name)
             if type(value) is not int or value < 1:
-                raise ValueError(f"`{name}` {value}: use at least 1")
+                raise ValueError(_("`{name}` {value}: use at least 1").format(name=name, value=value))
             if value > maximum:
-                raise ValueError(f"`{name}` {value}: use at most {maximum:,}")
+                raise ValueError(
+                    _("`{name}` {value}: use at most {maximum:,}").format(name=name, value=value, maximum=maximum)
+                )
         if not isinstance(self.variant, str) or self.variant not in VARIANTS:
-            raise ValueError(f"`variant` {self.variant}: use one of {', '.join(VARIANTS)}")
+            raise ValueError(
+                _("`variant` {variant}: use one of {variants}").format(
+                    variant=self.variant, variants=", ".join(VARIANTS)
+                )
+            )
 
     @property
     def cell(self) -> CellConfig:
@@ -134,7 +141,7 @@ def require_arrays(names: Iterable[str], arrays: Collection[str]) -> None:
     """Raise ValueError that lists the `names` missing from `arrays`."""
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise ValueError(f"the model lacks the arrays {', '.join(missing)}")
+        raise ValueError(_("the model lacks the arrays {missing}").format(missing=", ".join(missing)))
 
 
 ARRAY_NAMES = tuple(ModelConfig().shapes(1))  # the 14 arrays of the standard model

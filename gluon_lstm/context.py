@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gluon_lstm.compat import mx
+from gluon_lstm.language import _, ngettext
 
 
 class ContextError(ValueError):
@@ -21,7 +22,7 @@ def choose(name: str = "auto", gpus: int | None = None) -> Any:
     """
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d+))?", name)
     if not match:
-        raise ContextError(f"`ctx` {name!r}: use auto, cpu, gpu or gpu:K with K = 0, 1, …")
+        raise ContextError(_("`ctx` {name!r}: use auto, cpu, gpu or gpu:K with K = 0, 1, …").format(name=name))
     if name == "cpu":
         return mx.cpu()
     gpus = mx.context.num_gpus() if gpus is None else gpus
@@ -29,11 +30,15 @@ def choose(name: str = "auto", gpus: int | None = None) -> Any:
         return mx.gpu(0) if gpus else mx.cpu()
     index = int(match.group(1) or 0)
     if index >= gpus:
-        found = f"finds {gpus} GPU{'s' * (gpus != 1)}" + (f" (gpu:0 to gpu:{gpus - 1})" if gpus else "")
+        found = ngettext("finds {gpus} GPU", "finds {gpus} GPUs", gpus).format(gpus=gpus)
+        if gpus:
+            found += _(" (gpu:0 to gpu:{last})").format(last=gpus - 1)
         raise ContextError(
-            f"`ctx` {name}: MXNet {mx.__version__} {found}; GPU support comes with the wheels mxnet-cu101 to"
-            " mxnet-cu117 (with CUDA 11, cuDNN 8 and NCCL 2) for compute capability 5.0 to 8.9 (up to Ada: RTX 40),"
-            " not for 9.0 (Hopper) and later; use `ctx` cpu"
+            _(
+                "`ctx` {name}: MXNet {version} {found}; GPU support comes with the wheels mxnet-cu101 to"
+                " mxnet-cu117 (with CUDA 11, cuDNN 8 and NCCL 2) for compute capability 5.0 to 8.9 (up to"
+                " Ada: RTX 40), not for 9.0 (Hopper) and later; use `ctx` cpu"
+            ).format(name=name, version=mx.__version__, found=found)
         )
     return mx.gpu(index)
 

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.language import _
+
 TEXT_COLOR, LINE_COLOR, ACCENT_COLOR = "#1f2430", "#c9ced8", "#2f6f9f"
 PALETTE = ("#2f6f9f", "#b4552d", "#3f7d4e", "#7a4fa3", "#8a6d1f", "#a83a5b")  # contrast with white at least 4.5 to 1
 DPI = 120  # resolution of the PNG
@@ -21,7 +23,7 @@ def font_file() -> Path:
     """
     spec = find_spec("matplotlib_fontja")
     if spec is None or spec.origin is None:
-        raise ImportError("the Japanese font of the figures is missing: `pip install matplotlib-fontja`")
+        raise ImportError(_("the Japanese font of the figures is missing: `pip install matplotlib-fontja`"))
     return Path(spec.origin).parent / "fonts" / "ipaexg.ttf"
 
 

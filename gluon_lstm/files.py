@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from gluon_lstm.language import N_, _
+
 RUN_PAGE = "index.html"  # the page of a training run
 RUN_FILES = (
     "state.safetensors", "best.safetensors", "last.safetensors", "history.jsonl", "samples.txt", "curve.png", RUN_PAGE,
@@ -28,9 +30,9 @@ class OutputKind(NamedTuple):
 
 
 OUTPUT_KINDS = (
-    OutputKind("training run", RUN_FILES, RUN_FILES),
-    OutputKind("report", REPORT_FILES, ("report.html", "report.json")),
-    OutputKind("cache entry", CACHE_FILES, CACHE_FILES),
+    OutputKind(N_("training run"), RUN_FILES, RUN_FILES),
+    OutputKind(N_("report"), REPORT_FILES, ("report.html", "report.json")),
+    OutputKind(N_("cache entry"), CACHE_FILES, CACHE_FILES),
 )
 
 
@@ -47,15 +49,19 @@ def check_outputs(
         for path, output in existing:
             if os.path.samestat(output, status):
                 raise ValueError(
-                    f"{os.fspath(source)} is one of the files read, and writing {os.fspath(path)} would overwrite it;"
-                    f" use another path for `{option}`"
+                    _(
+                        "{source} is one of the files read, and writing {path} would overwrite it; use"
+                        " another path for `{option}`"
+                    ).format(source=os.fspath(source), path=os.fspath(path), option=option)
                 )
 
 
 def check_new(path: str | os.PathLike[str], remedy: str) -> None:
     """Raise FileExistsError if `path` exists, with a sentence that says what to do; a directory passes."""
     if os.path.lexists(path) and not os.path.isdir(path):  # a directory is refused by atomic_write
-        raise FileExistsError(errno.EEXIST, f"this file already exists; {remedy}", os.fspath(path))
+        raise FileExistsError(
+            errno.EEXIST, _("this file already exists; {remedy}").format(remedy=remedy), os.fspath(path)
+        )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from gluon_lstm import array_file, quantization
 from gluon_lstm.array_file import ModelError
 from gluon_lstm.config import ModelConfig
+from gluon_lstm.language import _
 from gluon_lstm.text.codec import Codec, check_specials
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.vocabulary import Vocabulary
@@ -80,16 +81,22 @@ class Model:
                 config, settings, vocabulary, metadata = _parse_metadata(file.metadata)
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(
-                    f"{path}: its metadata is invalid ({_reason(error)}); give a file or run directory of `train`"
+                    _("{path}: its metadata is invalid ({reason}); give a file or run directory of `train`").format(
+                        path=path, reason=_reason(error)
+                    )
                 ) from error
             shapes = config.shapes(len(vocabulary))
             if file.specs not in [quantization.specs(shapes, precision) for precision in quantization.PRECISIONS]:
-                raise ModelError(f"{path}: its arrays do not have the shapes that its metadata requires")
+                raise ModelError(
+                    _("{path}: its arrays do not have the shapes that its metadata requires").format(path=path)
+                )
             arrays = quantization.decode(file.arrays())
         if not all(array.min() >= -MAX_WEIGHT and array.max() <= MAX_WEIGHT for array in arrays.values()):
             raise ModelError(
-                f"{path}: a weight is not finite or larger than {MAX_WEIGHT:.0e} in magnitude; the training diverged,"
-                " so train again"
+                _(
+                    "{path}: a weight is not finite or larger than {max_weight:.0e} in magnitude; the"
+                    " training diverged, so train again"
+                ).format(path=path, max_weight=MAX_WEIGHT)
             )
         return cls(config, Codec(settings, vocabulary), arrays, metadata)
 
@@ -101,7 +108,7 @@ def _parse_metadata(stored: Mapping[str, Any]) -> tuple[ModelConfig, TextSetting
     vocabulary = Vocabulary(stored["vocabulary"], stored["num_specials"])
     check_specials(settings, vocabulary)
     if not isinstance(stored["metadata"], dict):
-        raise ValueError("`metadata` is not a JSON object")
+        raise ValueError(_("`metadata` is not a JSON object"))
     return config, settings, vocabulary, stored["metadata"]
 
 
@@ -123,11 +130,17 @@ def model_file(model: str | os.PathLike[str]) -> Path:
         path = PRETRAINED_FOLDER / f"{model}.safetensors"
         if not path.is_file():
             raise ModelError(
-                f"{model}: this installation lacks the file of the model ({path}); install gluon-lstm again"
+                _("{model}: this installation lacks the file of the model ({path}); install gluon-lstm again").format(
+                    model=model, path=path
+                )
             )
     if not path.is_dir():
         return path
     for name in (BEST, LAST):
         if (path / name).is_file():
             return path / name
-    raise ModelError(f"{path}: a directory without {BEST} or {LAST}; give a run directory of `train`")
+    raise ModelError(
+        _("{path}: a directory without {best} or {last}; give a run directory of `train`").format(
+            path=path, best=BEST, last=LAST
+        )
+    )

@@ -20,6 +20,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gluon_lstm.language import _
+
 Settings = TypeVar("Settings")
 
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path}
@@ -42,19 +44,19 @@ class Option:
     def allowed(self) -> str:
         """Return the valid values in words."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return _("one of {choices}").format(choices=", ".join(self.choices))
         bounds = (
-            ("at least", self.minimum),
-            ("more than", self.above),
-            ("at most", self.maximum),
-            ("less than", self.below),
+            (_("at least {bound}"), self.minimum),
+            (_("more than {bound}"), self.above),
+            (_("at most {bound}"), self.maximum),
+            (_("less than {bound}"), self.below),
         )
         words = [
-            f"{word} {bound:,}" if isinstance(bound, int) else f"{word} {bound:g}"
-            for word, bound in bounds
+            words.format(bound=f"{bound:,}" if isinstance(bound, int) else f"{bound:g}")
+            for words, bound in bounds
             if bound is not None
         ]
-        return " and ".join(words) + (", or 0 to turn it off" if self.zero_is_none else "")
+        return _(" and ").join(words) + (_(", or 0 to turn it off") if self.zero_is_none else "")
 
     def contains(self, value: Any) -> bool:
         """Return whether a value is one of the choices, or a finite number within the bounds."""
@@ -96,7 +98,10 @@ def check(settings: Any) -> None:
         wrong_type = str(each.type).startswith("int") and type(value) is not int
         if wrong_type or not limits.contains(value):
             shown = str(value)[:40]
-            raise ValueError(f"`{each.name}` {shown}: use {'a whole number, ' if wrong_type else ''}{limits.allowed()}")
+            message = _("`{name}` {value}: use {allowed}")
+            if wrong_type:
+                message = _("`{name}` {value}: use a whole number, {allowed}")
+            raise ValueError(message.format(name=each.name, value=shown, allowed=limits.allowed()))
 
 
 def take(cls: type[Settings], values: dict[str, Any]) -> dict[str, Any]:

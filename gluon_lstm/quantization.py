@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gluon_lstm.array_file import ArraySpec
+from gluon_lstm.language import _
 
 SCALE = ".scale"  # suffix of the array of scales (rows,) beside an int8 matrix
 MAX_LEVEL = 127  # largest magnitude of an int8 weight; -128 is not used
@@ -42,7 +43,11 @@ _ENCODERS: dict[str, Callable[[str, np.ndarray], Arrays]] = {"float16": encode_f
 def encode(arrays: Mapping[str, np.ndarray], precision: str) -> Arrays:
     """Return float32 arrays as they are stored with this precision. Raises ValueError for an unknown precision."""
     if precision not in PRECISIONS:
-        raise ValueError(f"`precision` {precision}: use one of {', '.join(PRECISIONS)}")
+        raise ValueError(
+            _("`precision` {precision}: use one of {precisions}").format(
+                precision=precision, precisions=", ".join(PRECISIONS)
+            )
+        )
     stored: Arrays = {}
     for name, array in arrays.items():
         array = np.asarray(array, np.float32)

@@ -3,33 +3,47 @@
     python scripts/cli_page.py            write both pages
     python scripts/cli_page.py --check    exit with 1 if a page is not current
 
-The Japanese help texts are in scripts/cli_ja.json: option -> text, or "command --option" where commands differ.
+The Japanese help texts are in the catalogue of the package: see scripts/catalogue.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gluon_lstm.cli.main import COMMANDS, parser
-from gluon_lstm.cli.options import GROUPS, Parser, explanation, summary
+from gluon_lstm.cli.options import Parser, explanation, group_titles, summary
+from gluon_lstm.language import use
 
 ROOT = Path(__file__).resolve().parent.parent
-JAPANESE = Path(__file__).with_name("cli_ja.json")
 PAGES = {"en": ROOT / "docs" / "cli.md", "ja": ROOT / "docs" / "cli.ja.md"}
+IN_THE_LEAD = ("help", "language")  # options of every command, which the first paragraph explains
 TEXTS = {
     "en": {
         "title": "# Command line",
-        "lead": "This page is made from the program by `python scripts/cli_page.py`. Every command has `--help`.",
+        "lead": """\
+This page is made from the program by `python scripts/cli_page.py`. Every command has `--help` and `--language en|ja`:
+the language of messages, reports and pages. Without it, messages and reports are in the language of the locale (the
+first of the environment variables `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty; English for any but Japanese),
+and pages begin in that of the browser. What programs read (`--json`, `--format jsonl`, `history.jsonl`, exit codes,
+generated text) is the same in both languages.""",
         "head": "| option | meaning |\n|---|---|",
         "examples": "Examples:",
     },
     "ja": {
         "title": "# コマンドライン",
-        "lead": "このページは `python scripts/cli_page.py` が生成します。どのコマンドにも `--help` があります。",
+        "lead": """\
+このページは `python scripts/cli_page.py` が生成します。どのコマンドにも `--help` と `--language en|ja` があります。
+
+`--language` は、メッセージ、レポート、ページの言語です。
+
+指定しなければ、メッセージとレポートはロケールの言語、ページはブラウザの言語になります。
+
+ロケールは、環境変数 `LC_ALL`、`LC_MESSAGES`、`LANG` のうち、空でない最初のものです。日本語でなければ英語になります。
+
+`--json`、`--format jsonl`、`history.jsonl`、終了コード、生成したテキストは、どちらの言語でも同じです。""",
         "head": "| オプション | 意味 |\n|---|---|",
         "examples": "例：",
     },
@@ -39,60 +53,52 @@ TEXTS = {
 def page(language: str) -> str:
     """Return one page as Markdown."""
     texts = TEXTS[language]
-    translated: dict[str, str] = json.loads(JAPANESE.read_text(encoding="utf-8")) if language == "ja" else {}
     parts = [texts["title"], texts["lead"]]
-    for name, command in parser().commands.items():
-        parts += list(_command(name, command, texts, translated))
+    with use(language):
+        for name, command in parser().commands.items():
+            parts += list(_command(name, command, texts))
     return "\n\n".join(parts) + "\n"
 
 
-def _command(name: str, command: Parser, texts: dict[str, str], ja: dict[str, str]) -> Iterator[str]:
+def _command(name: str, command: Parser, texts: dict[str, str]) -> Iterator[str]:
     """Yield the blocks of one command: heading, usage, a table per group, examples."""
     yield f"## gluon-lstm {name}"
-    yield _text(name, summary(COMMANDS[name]), ja)
+    yield summary(COMMANDS[name])
     yield f"```\n{command.short_usage()}\n```"
-    yield _text(f"{name} explanation", explanation(COMMANDS[name]), ja)
-    for group in sorted(command._action_groups, key=lambda group: GROUPS.index(group.title or "options")):
+    yield explanation(COMMANDS[name])
+    titles = group_titles()
+    for group in sorted(command._action_groups, key=lambda group: titles.index(group.title or "")):
         rows = []
         for action in group._group_actions:
             if isinstance(action, argparse._SubParsersAction):
                 for demo, own in action.choices.items():
-                    rows.append(f"| `{demo}` | {_text(f'{name} {demo}', own.description or '', ja)} |")
-                    rows += [_row(f"{name} {demo}", each, ja, f"`{demo}` ") for each in _own(own)]
-            elif action.dest != "help":
-                rows.append(_row(name, action, ja))
+                    rows.append(f"| `{demo}` | {own.description} |")
+                    rows += [_row(each, f"`{demo}` ") for each in _own(own)]
+            elif action.dest not in IN_THE_LEAD:
+                rows.append(_row(action))
         if rows:
-            title = group.title if group.title in GROUPS[2:] else ""
-            heading = f"**{_text(f'group {title}', title, ja)}**\n\n" if title else ""
+            heading = f"**{group.title}**\n\n" if group.title in titles[2:] else ""
             yield heading + "\n".join((texts["head"], *rows))
     examples = "\n".join(COMMANDS[name].EXAMPLES)
     yield f"{texts['examples']}\n\n```\n{examples}\n```"
 
 
 def _own(command: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return the arguments of a demonstration, without --help."""
-    return [action for action in command._actions if action.dest != "help"]
+    """Return the arguments of a demonstration, without those that all commands have."""
+    return [action for action in command._actions if action.dest not in IN_THE_LEAD]
 
 
-def _row(command: str, action: argparse.Action, ja: dict[str, str], before: str = "") -> str:
+def _row(action: argparse.Action, before: str = "") -> str:
     """Return the table row of one argument."""
     value = "\\|".join(map(str, action.choices)) if action.choices else str(action.metavar or "")
     names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
     takes_value = action.nargs != 0 and not isinstance(action, argparse.BooleanOptionalAction)
     shown = f"{names} {value}" if action.option_strings and takes_value else names
-    key = action.option_strings[0] if action.option_strings else action.dest
-    english = getattr(action, "text", (action.help or "").replace("%%", "%"))
-    meaning = _text(f"{command} {key}" if f"{command} {key}" in ja else key, english, ja)
+    meaning = getattr(action, "text", (action.help or "").replace("%%", "%"))
     defaults = {name: value for name, value in getattr(action, "defaults", {}).items() if value}
     if defaults:
-        words = [f"{_text(name, name, ja)}: {value}" for name, value in defaults.items()]
-        meaning += f" ({'; '.join(words)})"
+        meaning += f" ({'; '.join(f'{name}: {value}' for name, value in defaults.items())})"
     return f"| {before}`{shown}` | {meaning.replace('&', '&amp;').replace('|', chr(92) + '|')} |"
-
-
-def _text(key: str, english: str, ja: dict[str, str]) -> str:
-    """Return a text in the language of the page. Raises KeyError where the Japanese text is missing."""
-    return ja[key] if ja else english
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from helpers import SCRIPTS
 
 from gluon_lstm.config import ModelConfig
+
+os.environ["LC_ALL"] = "C.UTF-8"  # the commands speak English, also those that run as processes
 
 
 @pytest.fixture

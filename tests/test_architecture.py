@@ -16,21 +16,24 @@ import gluon_lstm
 PACKAGE = Path(gluon_lstm.__file__).parent
 # Leaves that every room may import; "": the package itself, for its version.
 SHARED = {
-    "files", "progress", "system", "blas", "array_file", "quantization", "signals", "options", "figures", "compat", "",
+    "files", "progress", "system", "blas", "array_file", "quantization", "signals", "options", "figures", "language",
+    "columns", "compat", "",
 }  # fmt: skip
 
 # room -> the rooms (or single modules of a room) that it may import, besides itself and (unless a leaf) SHARED
 ARROWS = {
-    "files": set(),
+    "files": {"language"},
     "progress": set(),
     "system": set(),
-    "blas": {"system"},
-    "array_file": {"files"},
-    "quantization": {"array_file"},
+    "blas": {"system", "language"},
+    "array_file": {"files", "language"},
+    "quantization": {"array_file", "language"},
     "signals": set(),
-    "options": set(),
-    "figures": set(),
-    "compat": set(),
+    "options": {"language"},
+    "figures": {"language"},
+    "language": set(),
+    "columns": set(),
+    "compat": {"language"},
     "numerics": set(),
     "config": set(),
     "text": set(),
@@ -218,7 +221,7 @@ def test_mxnet_free_modules_import_nothing_heavy():
         "sys.meta_path.insert(0, Watch())\n"
         f"for name in {free!r}:\n"
         "    __import__(name)\n"
-        "heavy = {'mxnet', 'matplotlib', 'janome', 'PIL', 'tqdm', 'gluon_lstm.compat'}\n"
+        "heavy = {'mxnet', 'matplotlib', 'janome', 'PIL', 'tqdm', 'wcwidth', 'gluon_lstm.compat'}\n"
         "heavy |= {'scipy', 'sklearn', 'networkx', 'wordcloud', 'jinja2'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -235,6 +238,6 @@ def test_command_line_and_package_inits_import_nothing_heavy():
         "assert not heavy, heavy\n"
         "import gluon_lstm.cli.main\n"
         "gluon_lstm.cli.main.parser()\n"
-        "heavy = {'mxnet', 'matplotlib', 'janome'} & set(sys.modules)\n"
+        "heavy = {'mxnet', 'matplotlib', 'janome', 'wcwidth'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from gluon_lstm.cli.options import add_options, given_options
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm cache clear",
@@ -19,7 +20,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.text.cache import CacheOptions
 
-    parser.add_argument("action", choices=["clear"], metavar="clear", help="remove everything kept")
+    parser.add_argument("action", choices=["clear"], metavar="clear", help=_("remove everything kept"))
     add_options(parser, CacheOptions, only=["cache"])
 
 
@@ -27,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.text.cache import CacheOptions, clear_cache, default_cache
 
     folder = CacheOptions(**given_options(args, CacheOptions)).folder or default_cache()
-    print(f"{folder}: freed {clear_cache(folder):,} bytes")
+    print(_("{folder}: freed {size:,} bytes").format(folder=folder, size=clear_cache(folder)))
     return 0

@@ -10,8 +10,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import error_message, escape, input_lines, unescaped
+from gluon_lstm.language import _
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -29,7 +30,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.sampling.options import SamplingOptions, SessionOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_model(parser)
     add_options(parser, SessionOptions)
     add_options(parser, SamplingOptions)
 
@@ -56,7 +57,7 @@ def _answer_pipe(chat: Chat) -> None:
         try:
             answer = chat.answer(line)
         except (ValueError, OSError) as error:
-            raise ValueError(f"line {number}: {error_message(error)}") from error
+            raise ValueError(_("line {line}: {problem}").format(line=number, problem=error_message(error))) from error
         _print(answer)
         if chat.finished:
             return
@@ -65,7 +66,7 @@ def _answer_pipe(chat: Chat) -> None:
 def _answer_terminal(chat: Chat, notice: Notice) -> None:
     """Answer the lines typed on a terminal until /quit or Ctrl-D; Ctrl-C discards a line."""
     prompt = _prompt_session()
-    print("type a beginning; /help lists the commands")
+    print(_("type a beginning; /help lists the commands"))
     while not chat.finished:
         try:
             line = prompt.prompt("> ")
@@ -89,7 +90,7 @@ def _prompt_session() -> PromptSession[str]:
 
     class Escaped(Processor):
         def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-            return Transformation([(style, escape(text)) for style, text, *_ in transformation_input.fragments])
+            return Transformation([(style, escape(text)) for style, text, *_rest in transformation_input.fragments])
 
     return PromptSession(input_processors=[Escaped()], output=create_output(unescaped(sys.stdout)))
 

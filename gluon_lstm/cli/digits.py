@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm digits --out runs/digits --inspect",
@@ -24,11 +25,14 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.digits.recipe import NOTES, Recipe
 
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=_("run directory"))
     parser.add_argument(
-        "--recipe", choices=["standard", "notes"], default="standard", help="source of all defaults (default: standard)"
+        "--recipe",
+        choices=["standard", "notes"],
+        default="standard",
+        help=_("source of all defaults (default: standard)"),
     )
-    parser.add_argument("--inspect", action="store_true", help="also write inspect.html: which row decided")
+    parser.add_argument("--inspect", action="store_true", help=_("also write inspect.html: which row decided"))
     add_options(parser, Recipe, notes=NOTES)
 
 
@@ -44,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
     accuracy = run(recipe, args.out, args.notice, progress, args.inspect)
     page = ", inspect.html" if args.inspect else ""
     args.notice(f"{args.out}: history.jsonl, curve.png, confusion.png, misread.png{page}")
-    print(f"validation accuracy {accuracy:.4f}")
+    print(_("validation accuracy {accuracy:.4f}").format(accuracy=accuracy))
     return 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from gluon_lstm.cli.options import MODEL, add_files, add_options, given_options
+from gluon_lstm.cli.options import add_files, add_model, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
@@ -23,9 +24,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_model(parser)
     add_files(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object"))
     add_options(parser, ReadingOptions)
 
 
@@ -49,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(values))
     else:
-        count = f"{result.characters:,} characters, each end of post counted as one"
-        print(f"{result.bpc:.4f} bits per character ({count})")
-        print(f"{result.loss:.4f} nats per token, perplexity {result.perplexity:,.2f} ({result.tokens:,} tokens)")
-        print(f"{result.unknown:,} characters unknown to the model")
+        lines = (
+            _("{bpc:.4f} bits per character ({characters:,} characters, each end of post counted as one)"),
+            _("{loss:.4f} nats per token, perplexity {perplexity:,.2f} ({tokens:,} tokens)"),
+            _("{unknown:,} characters unknown to the model"),
+        )
+        print("\n".join(lines).format(**values))
     return 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm export runs/mine --html bot.html --name ぼくのbot",
@@ -24,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.pages.options import BotOptions
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("--html", type=Path, required=True, metavar="FILE", help="the page to write")
+    add_model(parser)
+    parser.add_argument("--html", type=Path, required=True, metavar="FILE", help=_("the page to write"))
     parser.add_argument(
-        "--posts", nargs="+", metavar="FILE", help="posts of the training: measure bits per character, and copies"
+        "--posts", nargs="+", metavar="FILE", help=_("posts of the training: measure bits per character, and copies")
     )
     add_options(parser, BotOptions)
     add_options(parser, ReadingOptions)
@@ -46,21 +47,27 @@ def run(args: argparse.Namespace) -> int:
     options = BotOptions(**given_options(args, BotOptions))
     reading = ReadingOptions(**given_options(args, ReadingOptions))
     revealing = revealing_tokens(model)
-    print(f"the page gives away the vocabulary: {len(model.vocabulary):,} tokens")
+    print(_("the page gives away the vocabulary: {tokens:,} tokens").format(tokens=len(model.vocabulary)))
     for kind, tokens in revealing.items():
-        more = f" and {len(tokens) - MAX_LISTED:,} more" if len(tokens) > MAX_LISTED else ""
-        print(f"  {len(tokens):,} that look like {kind}: {' '.join(tokens[:MAX_LISTED])}{more}")
+        listed = " ".join(tokens[:MAX_LISTED])
+        if len(tokens) > MAX_LISTED:
+            listed += _(" and {others:,} more").format(others=len(tokens) - MAX_LISTED)
+        print(
+            "  " + _("{count:,} that look like {kind}: {tokens}").format(count=len(tokens), kind=_(kind), tokens=listed)
+        )
     if not revealing:
-        print("  none of them looks like a name, an address or a number")
+        print("  " + _("none of them looks like a name, an address or a number"))
     if args.posts:
         from gluon_lstm.pages.quality import measure
 
         found = measure(model, args.posts, reading, options.precision, args.notice, progress)
         figures = ", ".join(f"{precision} {bpc:.4f}" for precision, bpc in found.bits_per_character.items())
-        print(f"bits per character on these posts: {figures}")
-        print(f"{found.copies:,} of {found.samples:,} samples are copies: verbatim in one post as a whole")
+        print(_("bits per character on these posts: {figures}").format(figures=figures))
+        line = _("{copies:,} of {samples:,} samples are copies: verbatim in one post as a whole")
+        print(line.format(copies=found.copies, samples=found.samples))
     else:
-        print("not measured: bits per character of the stored weights, and copies of posts; give --posts FILE")
+        print(_("not measured: bits per character of the stored weights, and copies of posts; give --posts FILE"))
     size = export(model, args.html, options)
-    print(f"{args.html}: {size / 1e6:.1f} MB, weights as {options.precision}; open it in a browser")
+    line = _("{page}: {megabytes:.1f} MB, weights as {precision}; open it in a browser")
+    print(line.format(page=args.html, megabytes=size / 1e6, precision=options.precision))
     return 0

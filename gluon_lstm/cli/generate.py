@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import json_line
+from gluon_lstm.language import _
 from gluon_lstm.system import limit_blas_threads
 
 EXAMPLES = (
@@ -27,19 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.sampling.options import SamplingOptions, SelectionOptions
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("--prefix", default="", metavar="TEXT", help="beginning of each text (default: nothing)")
+    add_model(parser)
+    parser.add_argument("--prefix", default="", metavar="TEXT", help=_("beginning of each text (default: nothing)"))
     amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--length", type=int, metavar="N", help="write N characters after the prefix")
-    amount.add_argument("--posts", type=int, metavar="K", help="write K posts, each from the prefix (default: 1)")
-    parser.add_argument("--count", type=int, default=1, metavar="N", help="write N independent texts (default: 1)")
-    parser.add_argument("--seed", type=int, metavar="S", help="seed: the same one writes the same texts")
+    amount.add_argument("--length", type=int, metavar="N", help=_("write N characters after the prefix"))
+    amount.add_argument("--posts", type=int, metavar="K", help=_("write K posts, each from the prefix (default: 1)"))
+    parser.add_argument("--count", type=int, default=1, metavar="N", help=_("write N independent texts (default: 1)"))
+    parser.add_argument("--seed", type=int, metavar="S", help=_("seed: the same one writes the same texts"))
     add_options(parser, SelectionOptions)
     parser.add_argument(
-        "--not-in", nargs="+", default=(), metavar="FILE", help="no post of these files either; implies --unique"
+        "--not-in", nargs="+", default=(), metavar="FILE", help=_("no post of these files either; implies --unique")
     )
     parser.add_argument(
-        "--format", choices=("text", "jsonl"), default="text", help="jsonl: one JSON object a line (default: text)"
+        "--format", choices=("text", "jsonl"), default="text", help=_("jsonl: one JSON object a line (default: text)")
     )
     add_options(parser, SamplingOptions)
     add_options(parser, ReadingOptions)

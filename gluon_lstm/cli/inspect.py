@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluon_lstm.cli.options import MODEL, add_options, given_options
+from gluon_lstm.cli.options import add_model, add_options, given_options
+from gluon_lstm.language import _
 
 EXAMPLES = (
     "gluon-lstm inspect ja --text 「今日は雨だ」と彼は言った。 --out gates.html",
@@ -23,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.pages.options import InspectOptions
     from gluon_lstm.text.sources.reading import ReadingOptions
 
-    parser.add_argument("model", metavar="MODEL", help=MODEL)
-    parser.add_argument("other", nargs="?", metavar="OTHER", help="a second model, shown beside the first")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the page to write")
+    add_model(parser)
+    parser.add_argument("other", nargs="?", metavar="OTHER", help=_("a second model, shown beside the first"))
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help=_("the page to write"))
     given = parser.add_mutually_exclusive_group()
-    given.add_argument("--text", metavar="TEXT", help="the text that the models read")
-    given.add_argument("--file", type=Path, metavar="FILE", help="posts that the models read")
+    given.add_argument("--text", metavar="TEXT", help=_("the text that the models read"))
+    given.add_argument("--file", type=Path, metavar="FILE", help=_("posts that the models read"))
     add_options(parser, InspectOptions)
     add_options(parser, ReadingOptions)
 
@@ -48,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
         source = PostSource([args.text])
     models = [args.model, *filter(None, [args.other])]
     size = inspect(models, source, args.out, options, args.notice)
-    print(f"{args.out}: {size / 1e6:.1f} MB; open it in a browser")
+    print(_("{page}: {megabytes:.1f} MB; open it in a browser").format(page=args.out, megabytes=size / 1e6))
     return 0

@@ -24,8 +24,17 @@ from gluon_lstm.cli import (
     report,
     train,
 )  # fmt: skip
-from gluon_lstm.cli.options import EXAMPLES_HEADING, Parser, explanation, summary, with_option_names
-from gluon_lstm.cli.terminal import error_message, escape_output, notice
+from gluon_lstm.cli.options import (
+    Parser,
+    add_language,
+    examples,
+    explanation,
+    named_language,
+    summary,
+    with_option_names,
+)
+from gluon_lstm.cli.terminal import can_show_japanese, error_message, escape_output, notice
+from gluon_lstm.language import _, from_environment, use
 from gluon_lstm.signals import raise_on_signal
 from gluon_lstm.system import available_cores, cpu_name, versions
 
@@ -47,7 +56,6 @@ COMMANDS = {
     "demo": demo,
 }
 
-VERSION_HELP = "show the version and exit; --version --verbose: also the libraries, the processor and its BLAS kernels"
 EXIT_BAD_INPUT = 2
 SIGNAL_EXIT_BASE = 128  # exit code after a signal: this base plus the signal number
 
@@ -57,16 +65,25 @@ def parser(only: str | None = None) -> Parser:
 
     `only`: add arguments only to this command (None: to all), because adding arguments imports library modules.
     """
-    root = Parser(prog="gluon-lstm", description="An LSTM for Japanese posts: train it, and let it write.")
-    root.add_argument("--version", action="version", version=f"gluon-lstm {__version__}", help=VERSION_HELP)
+    root = Parser(prog="gluon-lstm", description=_("An LSTM for Japanese posts: train it, and let it write."))
+    root.add_argument(
+        "--version",
+        action="version",
+        version=f"gluon-lstm {__version__}",
+        help=_(
+            "show the version and exit; --version --verbose: also the libraries, the processor and its BLAS kernels"
+        ),
+    )
+    add_language(root)
     subparsers = root.add_subparsers(dest="command", metavar="COMMAND")
     for name, module in COMMANDS.items():
-        examples = "\n".join((EXAMPLES_HEADING, *(f"  {line}" for line in module.EXAMPLES)))
+        description = f"{summary(module)}\n\n{explanation(module)}"
         root.commands[name] = subparsers.add_parser(
-            name, help=summary(module), description=f"{summary(module)}\n\n{explanation(module)}", epilog=examples
+            name, help=summary(module), description=description, epilog=examples(module)
         )
         if only in (None, name):
             module.add_arguments(root.commands[name])
+            add_language(root.commands[name])
     return root
 
 
@@ -78,6 +95,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     choose_blas_kernels()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with use(named_language(arguments) or default_language()):
+        return _run(arguments)
+
+
+def default_language() -> str:
+    """Return the language of the environment; English where standard output or error cannot show it."""
+    language = from_environment(os.environ)
+    return language if language != "ja" or can_show_japanese() else "en"
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command in the language in use."""
     if arguments == ["--version", "--verbose"]:
         print("\n".join(environment_lines()))
         return 0
@@ -103,10 +132,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"gluon-lstm: {with_command_options(error_message(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except MemoryError as error:
-        print(f"gluon-lstm: not enough memory ({error}); use a smaller --hidden or --batch-size", file=sys.stderr)
+        message = _("not enough memory ({error}); use a smaller --hidden or --batch-size").format(error=error)
+        print(f"gluon-lstm: {message}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt as interrupt:
-        print("gluon-lstm: interrupted", file=sys.stderr)
+        print(f"gluon-lstm: {_('interrupted')}", file=sys.stderr)
         return SIGNAL_EXIT_BASE + getattr(interrupt, "number", signal.SIGINT)
 
 

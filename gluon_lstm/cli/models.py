@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+
+from gluon_lstm.language import _, ngettext
 
 EXAMPLES = ("gluon-lstm models", "gluon-lstm models --json", "gluon-lstm generate ja --prefix 今日は")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,19 +23,31 @@ def run(args: argparse.Namespace) -> int:
 
     for entry in entries():
         if args.json:
-            print(json.dumps(asdict(entry), ensure_ascii=False))
+            print(json.dumps(entry.record(), ensure_ascii=False))
             continue
-        if entry.card is None:
+        if entry.card is None or entry.config is None:
             print(f"{entry.name}: {entry.reason}")
             continue
+        config = entry.config
+        size = ngettext(
+            "{layers} layer of {hidden:,} units", "{layers} layers of {hidden:,} units", config.layers
+        ).format(layers=config.layers, hidden=config.hidden)
         print(
-            f"{entry.name}: {entry.architecture}, vocabulary of {entry.vocabulary:,} tokens ({entry.tokenizer}),"
-            f" {entry.bytes / 1e6:.1f} MB"
+            _(
+                "{name}: {variant} cell, {size}, vocabulary of {vocabulary:,} tokens ({tokenizer}), {megabytes:.1f} MB"
+            ).format(
+                name=entry.name,
+                variant=config.variant,
+                size=size,
+                vocabulary=entry.vocabulary,
+                tokenizer=entry.tokenizer,
+                megabytes=entry.bytes / 1e6,
+            )
         )
-        print("  made of:")
+        print("  " + _("made of:"))
         print("\n".join(f"    {source}" for source in entry.card["made_of"]))
-        print(f"  licence: {entry.card['licence']}")
+        print("  " + _("licence: {licence}").format(licence=entry.card["licence"]))
         figures = (f"{text} {bpc:.2f}" for text, bpc in entry.card["bits_per_character"].items())
-        print(f"  bits per character: {'; '.join(figures)}")
-        print("  more: docs/pretrained.md")
+        print("  " + _("bits per character: {figures}").format(figures="; ".join(figures)))
+        print("  " + _("more: {page}").format(page="docs/pretrained.md"))
     return 0

@@ -9,25 +9,30 @@ from dataclasses import MISSING, fields
 from types import ModuleType
 from typing import Any, NoReturn
 
+from gluon_lstm.columns import wrap
+from gluon_lstm.language import LANGUAGES, _, ngettext
 from gluon_lstm.options import Option, options_of, type_of
 
+vars(argparse).update(_=_, ngettext=ngettext)  # the functions that argparse passes its own sentences to
+
+LANGUAGE = "language"  # field of an option dataclass
 # order of the argument groups in the help of a command
 GROUPS = (
     "positional arguments", "options", "data", "reading", "cleaning", "words", "model", "optimization",
     "regularization", "stopping", "samples", "memorization", "cache",
 )  # fmt: skip
-# help of the argument MODEL
-EXAMPLES_HEADING = "examples:"
-MODEL = "a .safetensors file, the run directory of a training run, or a name: see `gluon-lstm models`"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Formatter that wraps each paragraph of a description and keeps the lines of the examples."""
+    """Formatter that wraps each paragraph of a description, as wide as it is, and keeps the lines of the examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith(EXAMPLES_HEADING):
+        if text.startswith(_("examples:")):
             return text
-        return "\n\n".join(super(_HelpFormatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+        return "\n\n".join("\n".join(wrap(part, width)) for part in text.split("\n\n"))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(text, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,18 +40,18 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _HelpFormatter, **options})
-        self._optionals.title = "options"  # as from Python 3.10 on
+        self._optionals.title = _("options")  # as from Python 3.10 on
         self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(2, _("{program}: {message} (see {program} --help)").format(program=self.prog, message=message) + "\n")
 
     def format_usage(self) -> str:
-        return f"usage: {self.short_usage()}\n"
+        return f"{_('usage: ')}{self.short_usage()}\n"
 
     def format_help(self) -> str:
         self.usage = self.short_usage()
-        self._action_groups.sort(key=lambda group: GROUPS.index(group.title or "options"))
+        self._action_groups.sort(key=lambda group: group_titles().index(group.title or _("options")))
         return super().format_help()
 
     def short_usage(self) -> str:
@@ -59,17 +64,27 @@ class Parser(argparse.ArgumentParser):
                 required.append(f"[{name}]" if action.nargs == "?" else name + many)
             elif action.required:
                 required.append(f"{action.option_strings[0]} {name}")
-        return " ".join([self.prog, *required, "[options]"])
+        return " ".join([self.prog, *required, f"[{_('options')}]"])
 
 
 def summary(module: ModuleType) -> str:
     """Return the summary of a command: the first line of its module docstring without the command name."""
-    return (module.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
+    return _((module.__doc__ or "").split("\n")[0].split(": ", 1)[-1])
 
 
 def explanation(module: ModuleType) -> str:
     """Return the paragraphs after the first line of a module's docstring."""
-    return (module.__doc__ or "").partition("\n")[2].strip()
+    return _((module.__doc__ or "").partition("\n")[2].strip())
+
+
+def examples(module: ModuleType) -> str:
+    """Return the examples of a command under their heading."""
+    return "\n".join((_("examples:"), *(f"  {line}" for line in module.EXAMPLES)))
+
+
+def group_titles() -> list[str]:
+    """Return the titles of GROUPS in the language in use."""
+    return [_(title) for title in GROUPS]
 
 
 def option_string(name: str) -> str:
@@ -87,23 +102,25 @@ def add_options(
     """Add one argument per option of the dataclass `settings` to its argument group; `only` restricts the options.
 
     The arguments have no default: an option missing from the command line is absent from the namespace. The help
-    shows the default of the dataclass or of `defaults`, and the value of the instance `notes` if different.
+    shows the default of the dataclass or of `defaults`, and the value of the instance `notes` if different. The option
+    `language` of a page or a report is that of the command (`add_language`).
     """
     groups: dict[str, Any] = {group.title or "": group for group in getattr(parser, "_action_groups", ())}
     for each in fields(settings):
         declared: Option | None = each.metadata.get("option")
-        if declared is None or (only and each.name not in only):
+        if declared is None or each.name == LANGUAGE or (only and each.name not in only):
             continue
         default = (defaults or {}).get(each.name, None if each.default is MISSING else each.default)
         other = getattr(notes, each.name) if notes is not None else default
         target = parser
         if declared.group:
-            if declared.group not in groups:
-                groups[declared.group] = parser.add_argument_group(declared.group)  # type: ignore[attr-defined]
-            target = groups[declared.group]
-        listed = {"default": _value(default, declared), "notes": _value(other, declared) or "no"}
-        if other == default:
-            del listed["notes"]
+            title = _(declared.group)
+            if title not in groups:
+                groups[title] = parser.add_argument_group(title)  # type: ignore[attr-defined]
+            target = groups[title]
+        listed = {_("default"): _value(default, declared)}
+        if other != default:
+            listed["notes"] = _value(other, declared) or "no"
         arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, listed)}
         kind = type_of(each)
         if kind is bool:
@@ -114,13 +131,13 @@ def add_options(
         else:
             arguments.update(type=kind, metavar=declared.metavar or each.name.upper())
         action = target.add_argument(option_string(each.name), dest=each.name, **arguments)
-        vars(action).update(text=declared.help, defaults=listed)  # for docs/cli.md
+        vars(action).update(text=_(declared.help), defaults=listed)  # for docs/cli.md
 
 
 def _help(declared: Option, defaults: Mapping[str, str]) -> str:
     """Return the help text followed by the nonempty `defaults` (name -> value)."""
     listed = "; ".join(f"{name}: {value}" for name, value in defaults.items() if value)
-    text = declared.help.replace("%", "%%")
+    text = _(declared.help).replace("%", "%%")
     return f"{text} ({listed})" if listed else text
 
 
@@ -156,4 +173,33 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the positional argument FILE ... (files of posts)."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="txt, csv, tsv, json, jsonl, X archive, or a folder")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help=_("txt, csv, tsv, json, jsonl, X archive, or a folder")
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument MODEL."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=_("a .safetensors file, the run directory of a training run, or a name: see `gluon-lstm models`"),
+    )
+
+
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Add --language. It is absent from the namespace where the command line does not name it, like other options."""
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        default=argparse.SUPPRESS,
+        help=_("language of messages, reports and pages (default: that of the locale; pages: the browser's)"),
+    )
+
+
+def named_language(arguments: Sequence[str]) -> str | None:
+    """Return the valid value of --language on the command line before it is parsed, None if there is none."""
+    scanner = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    scanner.add_argument("--language", nargs="?")
+    language = scanner.parse_known_args(arguments)[0].language
+    return language if language in LANGUAGES else None

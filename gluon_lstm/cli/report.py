@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import progress
+from gluon_lstm.language import _, language
 
 EXAMPLES = (
     "gluon-lstm report posts.txt --out runs/report",
@@ -30,12 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.report.from_files import CLEANING, OPTIONS
 
     add_files(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the report")
-    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="OTHER", help="posts to compare with")
-    words = parser.add_argument_group("words")
-    words.add_argument("--word-classes", type=Path, metavar="FILE", help="JSON: parts of speech per table, stop words")
-    words.add_argument("--stop-words", type=Path, metavar="FILE", help="more words to leave out, one a line")
-    words.add_argument("--like-notes", action="store_true", help="count all nouns and verbs, as notes 003 do")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=_("directory of the report"))
+    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="OTHER", help=_("posts to compare with"))
+    words = parser.add_argument_group(_("words"))
+    words.add_argument(
+        "--word-classes", type=Path, metavar="FILE", help=_("JSON: parts of speech per table, stop words")
+    )
+    words.add_argument("--stop-words", type=Path, metavar="FILE", help=_("more words to leave out, one a line"))
+    words.add_argument("--like-notes", action="store_true", help=_("count all nouns and verbs, as notes 003 do"))
     for settings in OPTIONS:
         add_options(parser, settings, defaults=asdict(CLEANING) if isinstance(CLEANING, settings) else None)
 
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.report.render import render_text
 
     words = {"word_classes": args.word_classes, "stop_words": args.stop_words, "like_notes": args.like_notes}
-    options = given_options(args, *OPTIONS)
+    options = {"language": language(), **given_options(args, *OPTIONS)}
     findings = report(args.files, args.out, args.compare, **words, **options, notice=args.notice, progress=progress)
-    print(render_text(findings, options.get("language", "en")))
-    args.notice(f"{args.out / 'report.html'}: the whole report")
+    print(render_text(findings, options["language"]))
+    args.notice(_("{page}: the whole report").format(page=args.out / "report.html"))
     return 0

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from gluon_lstm.language import _
 from gluon_lstm.progress import Advance
 
 LOG_INTERVAL = 30.0  # seconds between progress lines in a log
@@ -81,6 +82,16 @@ def _set_encoding_errors(stream: Any) -> None:
         stream.reconfigure(errors="surrogatepass" if utf else "backslashreplace")
 
 
+def can_show_japanese() -> bool:
+    """Return whether the encodings of standard output and standard error have Japanese characters."""
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            "日本語。".encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def _escaping_stream(stream: Any) -> Any:
     """Return an `EscapingStream` for a terminal, the null device for a closed stream (None), else the stream."""
     if stream is None:
@@ -101,7 +112,8 @@ def json_line(value: Any) -> str:
 def error_message(error: Exception) -> str:
     """Return the message of an error; for an OSError, the file name and the reason."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        reason = _(error.strerror)  # the common ones of the system are in the catalogue
+        return f"{error.filename}: {reason}" if error.filename else reason
     return str(error)
 
 
@@ -113,7 +125,11 @@ def input_lines() -> Iterator[str]:
         yield from (line.rstrip("\r\n") for line in sys.stdin or ())
     except UnicodeDecodeError as error:
         encoding = error.encoding.upper()
-        raise ValueError(f"standard input is not {encoding} ({error.reason}); convert it to {encoding}") from error
+        raise ValueError(
+            _("standard input is not {encoding} ({reason}); convert it to {encoding}").format(
+                encoding=encoding, reason=error.reason
+            )
+        ) from error
 
 
 def unescaped(stream: TextIO) -> TextIO:
@@ -171,7 +187,12 @@ def _progress_log(label: str, total: int | None, unit: str) -> Advance:
             return
         last_line = now
         rate = done / (now - start)
-        left = f", {100 * done / expected:.0f} %, {(expected - done) / rate / 60:.1f} min left" if expected else ""
-        notice(f"{label}: {done:,} {unit}, {rate:,.0f} {unit}/s{left}")
+        left = ""
+        if expected:
+            left = _(", {percent:.0f} %, {minutes:.1f} min left").format(
+                percent=100 * done / expected, minutes=(expected - done) / rate / 60
+            )
+        line = _("{label}: {done:,} {unit}, {rate:,.0f} {unit}/s{left}")
+        notice(line.format(label=label, done=done, unit=unit, rate=rate, left=left))
 
     return advance

@@ -28,6 +28,7 @@ from pathlib import Path
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import RUN_PAGE
+from gluon_lstm.language import _
 from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
@@ -42,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gluon_lstm.training.from_files import OPTIONS
 
     add_files(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=_("run directory"))
     parser.add_argument(
-        "--recipe", choices=list(RECIPES), default="standard", help="source of all defaults (default: standard)"
+        "--recipe", choices=list(RECIPES), default="standard", help=_("source of all defaults (default: standard)")
     )
     for settings in OPTIONS:
         add_options(parser, settings, notes=NOTES if isinstance(NOTES, settings) else None)
@@ -60,10 +61,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         train(args.files, args.out, args.recipe, args.notice, progress, **options)
     except KeyboardInterrupt:
-        notice(f"continue with: {resume_command(args.command_line)}")  # not args.notice, which can change a command
+        command = resume_command(args.command_line)
+        notice(_("continue with: {command}").format(command=command))  # not args.notice, which can change a command
         raise
-    notice(f"{args.out / RUN_PAGE}: the run as a page, for a browser")
-    notice(f"{args.out}: write with: {generate_command(args.out, options.get('prefix', RunOptions.prefix))}")
+    notice(_("{page}: the run as a page, for a browser").format(page=args.out / RUN_PAGE))
+    command = generate_command(args.out, options.get("prefix", RunOptions.prefix))
+    notice(_("{out}: write with: {command}").format(out=args.out, command=command))
     return 0
 
 

@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import gluon_lstm
+from gluon_lstm.columns import rjust
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def run(
     file = file or default_file()
     corpus = prepare([file], TextSettings(), CorpusOptions(), progress=progress)
     if not len(corpus.validation):
-        raise ValueError(f"{file}: too short for a validation set; use more posts")
+        raise ValueError(_("{file}: too short for a validation set; use more posts").format(file=file))
 
     from gluon_lstm.demos.recall import (
         train_and_test,  # imports MXNet, so after the processes that read the text
@@ -88,7 +90,9 @@ def default_file() -> Path:
     """Return the path of the posts of the source tree. Raises ValueError for an installation without them."""
     path = Path(gluon_lstm.__file__).parent.parent / POSTS
     if not path.is_file():
-        raise ValueError(f"{POSTS} is part of the source tree only: name a file of posts to train on")
+        raise ValueError(
+            _("{posts} is part of the source tree only: name a file of posts to train on").format(posts=POSTS)
+        )
     return path
 
 
@@ -120,19 +124,23 @@ def lines(result: CompareResult) -> list[str]:
     """Return both learning curves, samples, and a table of the long-range task."""
     from gluon_lstm.demos.recall import SYMBOLS, UPDATES
 
-    table = ["validation, bits per character"]
+    table = [_("validation, bits per character")]
+    headings = "".join(map(rjust, (_("seconds"), _("tokens"), _("bits")), (10, 12, 8)))
     for variant, one in result.trained.items():
-        table += [f"{variant}: {one.parameters:,} parameters", f"{'seconds':>10}{'tokens':>12}{'bits':>8}"]
+        parameters = _("{variant}: {parameters:,} parameters").format(variant=variant, parameters=one.parameters)
+        table += [parameters, headings]
         table += [f"{seconds:>10.1f}{tokens:>12,}{bits:>8.3f}" for seconds, tokens, bits in one.curve]
-    table += ["", "samples"]
+    table += ["", _("samples")]
     for texts in zip(*(one.samples for one in result.trained.values())):
         for variant, text in zip(result.trained, texts):
             table.append(f"{variant:<10}{' ⏎ '.join(text.rstrip().splitlines())}")
     table += [
         "",
-        f"recall of the first of {SYMBOLS} symbols after a gap: accuracy / updates of training, at most"
-        f" {UPDATES}; {SEEDS} seeds, chance is {1 / SYMBOLS}",
-        f"{'gap':>4}" + "".join(f"{variant:>{12 * SEEDS}}" for variant in VARIANTS),
+        _(
+            "recall of the first of {symbols} symbols after a gap: accuracy / updates of training, at most {updates};"
+            " {seeds} seeds, chance is {chance}"
+        ).format(symbols=SYMBOLS, updates=UPDATES, seeds=SEEDS, chance=1 / SYMBOLS),
+        rjust(_("gap"), 4) + "".join(f"{variant:>{12 * SEEDS}}" for variant in VARIANTS),
     ]
     for gap in GAPS:
         shares = [f"{r.accuracy:>6.2f} / {r.updates:<3}" for r in result.recalls if r.gap == gap]

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gluon_lstm.columns import rjust
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class GradientFlow:
 def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> list[GradientFlow]:
     """Measure every model at every scale with the same random numbers; write gradients.png into `out`."""
     flows = []
-    with progress("gradients", len(MODELS) * len(SCALES), "models") as advance:
+    with progress(_("gradients"), len(MODELS) * len(SCALES), _("models")) as advance:
         for model in MODELS:
             for scale in SCALES:
                 flows.append(measure(model, scale, seed))
@@ -114,7 +116,7 @@ def gradients(
 
     T, N = x.shape
     zero = np.zeros((N, config.hidden))
-    hidden, _, _, (tape,) = reference.forward(x, zero, zero, W, config)
+    hidden, _h, _c, (tape,) = reference.forward(x, zero, zero, W, config)
     dz = np.exp(log_softmax(reference.logits(hidden[-1], W)))  # (N, V)
     dz[np.arange(N), y] -= 1
     dz /= N
@@ -138,19 +140,25 @@ def global_norm(arrays: Mapping[str, np.ndarray]) -> float:
 
 def lines(flows: Sequence[GradientFlow]) -> list[str]:
     """Return a table of the norms of dL/dh[t] and a table of clipping."""
+    heading = " " * 13 + rjust(_("scale"), 5)
+    names = (_("length"), _("factor"), _("clipped"), _("cosine"), _("far"), _("clipped"))
     columns = ["T" if back == 0 else f"T-{back}" for back in STEPS_BACK]
     table = [
-        f"norm of dL/dh[t]; the loss is that of step T = {T} alone; {N} lanes, {H} hidden units",
-        f"{'':<13}{'scale':>5}" + "".join(f"{column:>9}" for column in columns) + "   a step back multiplies by",
+        _("norm of dL/dh[t]; the loss is that of step T = {T} alone; {N} lanes, {H} hidden units").format(
+            T=T, N=N, H=H
+        ),
+        heading + "".join(f"{column:>9}" for column in columns) + "   " + _("a step back multiplies by"),
     ]
     for f in flows:
         norms = "".join(f"{f.norms[back]:>9.1e}" for back in STEPS_BACK)
         table.append(f"{f.model:<13}{f.scale:>5}{norms}   {f.growth:.3f}")
     table += [
         "",
-        f"clipping to {CLIP_THRESHOLD:g}: factor = min(1, {CLIP_THRESHOLD:g} / length);"
-        f" `far`: length of the part of dL/dWh from more than {T // 2} steps back",
-        f"{'':<13}{'scale':>5}{'length':>9}{'factor':>9}{'clipped':>9}{'cosine':>9}{'far':>9}{'clipped':>9}",
+        _(
+            "clipping to {threshold:g}: factor = min(1, {threshold:g} / length); `far`: length of the part of dL/dWh"
+            " from more than {steps} steps back"
+        ).format(threshold=CLIP_THRESHOLD, steps=T // 2),
+        heading + "".join(rjust(name, 9) for name in names),
     ]
     for f in flows:
         whole = f"{f.norm:>9.1e}{f.clip_factor:>9.1e}{f.clipped_norm:>9.1e}{f.cosine:>9.6f}"

@@ -18,6 +18,7 @@ from gluon_lstm.demos import reconstruction, repaired
 from gluon_lstm.demos.reconstruction import ERRORS, PRINTED, Errors, N, TrainingCurve
 from gluon_lstm.demos.result import DemoResult, Table, lines
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 __all__ = ["lines", "run"]
@@ -57,7 +58,7 @@ def train_all(seeds: Sequence[int], progress: Progress = silent) -> Experiment:
     printed = [PRINTED, *(PRINTED - {error} for error in ERRORS)]
     one = [REPAIRED, *(frozenset({error}) for error in ERRORS)]
     steps = len(printed) * math.prod(LONG) + (len(printed) + len(one) + 1) * math.prod(SHORT)
-    with progress("training", steps, "steps") as advance:
+    with progress(_("training"), steps, _("steps")) as advance:
         return Experiment(
             {errors: reconstruction.train(errors, *LONG, seeds, RATES, advance) for errors in printed},
             {errors: reconstruction.train(errors, *SHORT, seeds, RATES, advance) for errors in (*printed, *one)},
@@ -89,33 +90,38 @@ def max_bounded_rate(experiment: Experiment, errors: Errors) -> str:
     final = np.hstack([final_errors(experiment.long[errors], LONG), final_errors(experiment.short[errors], SHORT)])
     diverged = [rate for rate, errors_of_rate in zip(RATES, final) if not (errors_of_rate < MAX_BOUNDED_ERROR).all()]
     below = [rate for rate in RATES if not diverged or rate < diverged[0]]
-    return f"{below[-1]:g}" if below else "none"
+    return f"{below[-1]:g}" if below else _("none")
 
 
 def tables(experiment: Experiment) -> list[Table]:
-    rates = [f"rate {rate:g}" for rate in RATES]
+    rates = [_("rate {rate:g}").format(rate=rate) for rate in RATES]
     long, short = experiment.long, experiment.short
-    printed = {PRINTED: "as printed", **{PRINTED - {error}: f"without: {words}" for error, words in ERRORS.items()}}
-    one = {REPAIRED: "repaired", **{frozenset({error}): f"with: {words}" for error, words in ERRORS.items()}}
-    cells = "seeds with NaN and median step of overflow, or final error (1: that of the output 0)"
-    sizes = {size: f"{size[0]} sequences of {size[1]} steps" for size in (LONG, SHORT)}
+    printed, one = {PRINTED: _("as printed")}, {REPAIRED: _("repaired")}
+    for error, words in ERRORS.items():
+        printed[PRINTED - {error}] = _("without: {error}").format(error=_(words))
+        one[frozenset({error})] = _("with: {error}").format(error=_(words))
+    cells = _("seeds with NaN and median step of overflow, or final error (1: that of the output 0)")
+    sizes = {
+        size: _("{sequences} sequences of {steps} steps").format(sequences=size[0], steps=size[1])
+        for size in (LONG, SHORT)
+    }
     return [
         Table(
-            f"As printed, and without one of its errors, {sizes[LONG]}: {cells}",
-            [*rates, "bounded up to"],
+            _("As printed, and without one of its errors, {size}: {cells}").format(size=sizes[LONG], cells=cells),
+            [*rates, _("bounded up to")],
             [
                 (name, [*table_cells(long[errors], LONG), max_bounded_rate(experiment, errors)])
                 for errors, name in printed.items()
             ],
         ),
         Table(
-            f"As printed, and without one of its errors, {sizes[SHORT]}",
+            _("As printed, and without one of its errors, {size}").format(size=sizes[SHORT]),
             rates,
             [(name, table_cells(short[errors], SHORT)) for errors, name in printed.items()],
         ),
         Table(
-            f"Repaired, and with one of the errors, {sizes[SHORT]}",
-            [*rates, "gradient off by"],
+            _("Repaired, and with one of the errors, {size}").format(size=sizes[SHORT]),
+            [*rates, _("gradient off by")],
             [
                 (name, [*table_cells(short[errors], SHORT), f"{experiment.gradients[errors]:.0%}"])
                 for errors, name in one.items()
@@ -125,33 +131,43 @@ def tables(experiment: Experiment) -> list[Table]:
 
 
 def verdict(experiment: Experiment, error: str) -> str:
-    """Return the effect of an error added to the repaired version."""
+    """Return the sentence on the effect of an error added to the repaired version; `{errors}` are those with it."""
     with_error, without = (experiment.short[errors] for errors in (frozenset({error}), REPAIRED))
     best, repaired_best = (np.nanmin(np.median(final_errors(curve, SHORT), axis=1)) for curve in (with_error, without))
     if with_error.nan_step.any():
-        return "makes NaN"
+        return _("On its own makes NaN: {errors}")
     if best > MIN_UNLEARNED_ERROR:
-        return "learns nothing"
-    return "learns worse" if best > WORSE_FACTOR * repaired_best else "does no harm here"
+        return _("On its own learns nothing: {errors}")
+    if best > WORSE_FACTOR * repaired_best:
+        return _("On its own learns worse: {errors}")
+    return _("On its own does no harm here: {errors}")
 
 
 def sentences(experiment: Experiment) -> list[str]:
     printed = experiment.long[PRINTED]
     has_nan = printed.nan_step > 0
-    first = " or ".join(sorted({name for name in printed.nan_arrays if name})) or "nothing"
+    first = _(" or ").join(sorted({name for name in printed.nan_arrays if name})) or _("nothing")
     verdicts: dict[str, list[str]] = {}
     for error, words in ERRORS.items():
-        verdicts.setdefault(verdict(experiment, error), []).append(words)
+        verdicts.setdefault(verdict(experiment, error), []).append(_(words))
     final = ", ".join(f"{error:.2g}" for error in experiment.repaired.error[-AVERAGED_SEQUENCES[SHORT] :].mean(axis=0))
     return [
-        f"As printed, NaN in {np.count_nonzero(has_nan)} of {len(has_nan)} runs; first to overflow: {first}",
+        _("As printed, NaN in {nan} of {runs} runs; first to overflow: {first}").format(
+            nan=np.count_nonzero(has_nan), runs=len(has_nan), first=first
+        ),
         *(
-            f"  rate {rate:g}: {predicted_overflow(rate)};"
-            f" measured: {', '.join(map(str, np.sort(steps[steps > 0]))) or 'no step'}"
+            "  "
+            + _("rate {rate:g}: {prediction}; measured: {steps}").format(
+                rate=rate,
+                prediction=predicted_overflow(rate),
+                steps=", ".join(map(str, np.sort(steps[steps > 0]))) or _("no step"),
+            )
             for rate, steps in zip(RATES, by_rate(printed.nan_step))
         ),
-        *(f"On its own {kind}: {'; '.join(words)}" for kind, words in verdicts.items()),
-        f"Repaired, in the cell of lstm.reference, rate {BEST_RATE:g}, final error by seed: {final}",
+        *(kind.format(errors="; ".join(words)) for kind, words in verdicts.items()),
+        _("Repaired, in the cell of lstm.reference, rate {rate:g}, final error by seed: {final}").format(
+            rate=BEST_RATE, final=final
+        ),
     ]
 
 
@@ -161,8 +177,10 @@ def predicted_overflow(rate: float) -> str:
     Each step multiplies the error by 1 - rate (1 + N^2): N^2 from vv, 1 from d1. (With outer products N replaces N^2.)
     """
     growth = abs(1 - rate * (1 + N**2))
-    end = f" overflows after {math.log(np.finfo(float).max, growth):.0f}" if growth > 1 else ", which decays"
-    return f"output error times {growth:.3g} a step{end}"
+    if growth <= 1:
+        return _("output error times {growth:.3g} a step, which decays").format(growth=growth)
+    steps = math.log(np.finfo(float).max, growth)
+    return _("output error times {growth:.3g} a step overflows after {steps:.0f}").format(growth=growth, steps=steps)
 
 
 def save_plot(experiment: Experiment, path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.lstm import initializers
 from gluon_lstm.progress import Progress, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
@@ -64,10 +65,10 @@ def train_and_test(
     if "bf" in arrays:
         arrays["bf"][:] = FORGET_BIAS
     trainer = Trainer(recipe, V, arrays=arrays)
-    with progress(f"recall, {variant}, gap {gap}", updates, "updates") as advance:
+    with progress(_("recall, {variant}, gap {gap}").format(variant=variant, gap=gap), updates, _("updates")) as advance:
         for k in range(updates):
             x, y = random_batch(gap, N, rng)
-            loss, *_ = trainer.update(x, y, *trainer.begin_state(N), RATES[variant] * (1 - k / updates))
+            loss = trainer.update(x, y, *trainer.begin_state(N), RATES[variant] * (1 - k / updates))[0]
             advance(1)
             if loss * len(x) < STOP_LOSS:
                 break

@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gluon_lstm.language import N_
 from gluon_lstm.numerics import sigmoid
 
 ERRORS = {
-    "steps": "weights of its own for every time step",
-    "signal": "e_h = 1 for the error of the hidden state",
-    "direction": "backward pass from the first step to the last",
-    "products": "np.dot where an outer product belongs",
-    "peepholes": "no peephole terms in the error of the cell",
-    "index": "index -1 at t = 0",
-    "clipping": "no clipping",
+    "steps": N_("weights of its own for every time step"),
+    "signal": N_("e_h = 1 for the error of the hidden state"),
+    "direction": N_("backward pass from the first step to the last"),
+    "products": N_("np.dot where an outer product belongs"),
+    "peepholes": N_("no peephole terms in the error of the cell"),
+    "index": N_("index -1 at t = 0"),
+    "clipping": N_("no clipping"),
 }
 PRINTED = frozenset(ERRORS)  # errors of the printed code: all
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gluon_lstm.columns import ljust, rjust, width
+
 
 class Table(NamedTuple):
     """Title, column headings, and rows of (name, cells); one cell for each heading."""
@@ -24,11 +26,11 @@ def lines(result: DemoResult) -> list[str]:
     printed: list[str] = []
     for table in result.tables:
         rows = [("", table.columns), *table.rows]
-        name_width = max(len(name) for name, _ in rows)
-        widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
+        name_width = max(width(name) for name, _cells in rows)
+        widths = [max(map(width, column)) for column in zip(*(cells for _, cells in rows))]
         printed.append(table.title)
         for name, cells in rows:
-            padded = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
-            printed.append(f"{name:<{name_width}}  {padded}")
+            padded = "  ".join(map(rjust, cells, widths))
+            printed.append(f"{ljust(name, name_width)}  {padded}")
         printed.append("")
     return [*printed, *result.sentences]

@@ -18,6 +18,7 @@ from gluon_lstm.config import ModelConfig
 from gluon_lstm.demos.block_diagonal import BlockDiagonal
 from gluon_lstm.demos.result import DemoResult, Table, lines
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
 
 __all__ = ["lines", "run"]
@@ -50,7 +51,7 @@ def run(out: Path | None = None, seed: int = 1, progress: Progress = silent) -> 
 
 def train_all(seeds: Sequence[int], progress: Progress = silent) -> dict[tuple[int, str], DelayScores]:
     """Return the test results by (cells, variant), each with one network a seed."""
-    with progress("training", len(CELL_COUNTS) * len(VARIANTS) * UPDATES, "updates") as advance:
+    with progress(_("training"), len(CELL_COUNTS) * len(VARIANTS) * UPDATES, _("updates")) as advance:
         return {
             (H, variant): evaluate(train(ModelConfig(H, variant), seeds, UPDATES, advance))
             for H in CELL_COUNTS
@@ -112,12 +113,14 @@ def tables(results: dict[tuple[int, str], DelayScores], seeds: Sequence[int]) ->
     result = []
     for H in CELL_COUNTS:
         columns = [values for variant in VARIANTS for values in results[H, variant][1:]]
-        rows = [*zip(map(str, seeds), zip(*columns)), ("median", tuple(map(np.median, columns)))]
+        rows = [*zip(map(str, seeds), zip(*columns)), (_("median"), tuple(map(np.median, columns)))]
         delays = f"{TEST_DELAYS[0]}, {TEST_DELAYS[1]} ... {TEST_DELAYS[-1]}"
         result.append(
             Table(
-                f"Cells: {H}. Error (1: that of the output 0) and share of the delays {delays} met, by seed",
-                [f"{variant}{suffix}" for variant in VARIANTS for suffix in ("", ", met")],
+                _(
+                    "Cells: {cells}. Error (1: that of the output 0) and share of the delays {delays} met, by seed"
+                ).format(cells=H, delays=delays),
+                [f"{variant}{suffix}" for variant in VARIANTS for suffix in ("", _(", met"))],
                 [(name, [f"{v:.3f}" if k % 2 == 0 else f"{v:.0%}" for k, v in enumerate(row)]) for name, row in rows],
             )
         )
@@ -126,8 +129,11 @@ def tables(results: dict[tuple[int, str], DelayScores], seeds: Sequence[int]) ->
 
 def sentences(results: dict[tuple[int, str], DelayScores]) -> list[str]:
     return [
-        f"Cells: {H}. With peepholes the error is smaller in"
-        f" {np.count_nonzero(results[H, 'peephole'].error < results[H, 'standard'].error)} of {SEEDS} seeds"
+        _("Cells: {cells}. With peepholes the error is smaller in {smaller} of {seeds} seeds").format(
+            cells=H,
+            smaller=np.count_nonzero(results[H, "peephole"].error < results[H, "standard"].error),
+            seeds=SEEDS,
+        )
         for H in CELL_COUNTS
     ]
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gluon_lstm.language import _
+
 DIGITS = 10
 SIDE = 8  # rows of an image, and pixels of a row
 
@@ -31,7 +33,7 @@ def load() -> tuple[Images, Images]:
         from sklearn.model_selection import train_test_split
     except ModuleNotFoundError as error:
         raise ImportError(
-            "the digits come with scikit-learn, which is not installed: `pip install scikit-learn`"
+            _("the digits come with scikit-learn, which is not installed: `pip install scikit-learn`")
         ) from error
     digits = load_digits()
     x, x_validation, y, y_validation = train_test_split(

@@ -12,6 +12,7 @@ from gluon_lstm.compat import mx
 from gluon_lstm.digits.classifier import logits, loss, standard_weights, zero_weights
 from gluon_lstm.digits.images import Images, rows
 from gluon_lstm.digits.recipe import Recipe
+from gluon_lstm.language import _
 from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.training.optimizer import Adam
@@ -45,11 +46,15 @@ def train(
     Initial weights, order and noise are drawn from `rng`. Raises ValueError when dropping the last batch leaves none.
     """
     if recipe.drop_last and recipe.batch_size > len(training):
-        raise ValueError(f"`batch_size` {recipe.batch_size}: with `drop_last` use at most {len(training)}, all images")
+        raise ValueError(
+            _("`batch_size` {batch_size}: with `drop_last` use at most {training}, all images").format(
+                batch_size=recipe.batch_size, training=len(training)
+            )
+        )
     make = standard_weights if recipe.init == "standard" else zero_weights
     W = Parameters(make(recipe.config, rng), config=recipe.config)
     adam, records = Adam(W), []
-    with progress("training", recipe.epochs, "epochs") as advance:
+    with progress(_("training"), recipe.epochs, _("epochs")) as advance:
         for epoch in range(recipe.epochs):
             all_batches = list(batches(len(training), recipe, rng))
             for k, batch in enumerate(all_batches):
@@ -62,8 +67,15 @@ def train(
             records.append(record)
             advance(1)
             notice(
-                f"Epoch {epoch}. Loss: {record.loss:.4f}, accuracy {record.accuracy:.4f},"
-                f" validation accuracy {record.validation_accuracy:.4f}"
+                _(
+                    "Epoch {epoch}. Loss: {loss:.4f}, accuracy {accuracy:.4f}, validation accuracy"
+                    " {validation_accuracy:.4f}"
+                ).format(
+                    epoch=epoch,
+                    loss=record.loss,
+                    accuracy=record.accuracy,
+                    validation_accuracy=record.validation_accuracy,
+                )
             )
     return W, records
 

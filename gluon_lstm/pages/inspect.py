@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gluon_lstm.files import check_outputs
+from gluon_lstm.language import _
 from gluon_lstm.model import Model, model_file
 from gluon_lstm.numerics import log_softmax
 from gluon_lstm.pages import trace
@@ -64,10 +65,14 @@ def read_text(source: TextSource, codec: Codec, length: int, notice: Notice = ig
             ends += [False] * (len(parts[-1]) - len(end)) + [True] * len(end)
             total += len(parts[-1])
             if total > length:
-                notice(f"the page shows the first {length:,} characters of the text; `length` changes that")
+                notice(
+                    _("the page shows the first {length:,} characters of the text; `length` changes that").format(
+                        length=length
+                    )
+                )
                 break
     if not total:
-        raise TextError("the text is empty; give at least one character")
+        raise TextError(_("the text is empty; give at least one character"))
     return Text("".join(parts)[:length], np.array(ends[:length]))
 
 
@@ -178,8 +183,11 @@ def inspect_page(models: Mapping[str, Model], text: Text, options: InspectOption
     gates = sum(m.config.layers * m.config.hidden * len(m.config.cell.gates) for m in models.values())
     if 2 * gates * steps > MAX_GATE_BYTES:
         raise ValueError(
-            f"`length` {len(text.characters):,}: the gates of this text need {2 * gates * steps / 1e6:,.0f} MB; use at"
-            f" most {MAX_GATE_BYTES // (2 * gates):,}"
+            _("`length` {length:,}: the gates of this text need {size:,.0f} MB; use at most {maximum:,}").format(
+                length=len(text.characters),
+                size=2 * gates * steps / 1e6,
+                maximum=MAX_GATE_BYTES // (2 * gates),
+            )
         )
     features = character_features(*text)
     data = {
@@ -210,7 +218,7 @@ def inspect(
     TextError and OSError for files that cannot be read or written, ValueError for too long a text.
     """
     if len(paths) > MAX_MODELS:
-        raise ValueError(f"{len(paths)} models: a page shows one or two")
+        raise ValueError(_("{paths} models: a page shows one or two").format(paths=len(paths)))
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):
         names = [os.fspath(path) for path in paths]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gluon_lstm.language import N_
 from gluon_lstm.model import Model
 
 # kind -> pattern of a token, which is of the first kind that matches
 PATTERNS = {
-    "address": re.compile(r"https?:|www\.|[^\s@＠]+[@＠][^\s@＠]+\.|^[@＠]\w+"),
-    "number": re.compile(r"\d[\d\-‐－ー.]+\d"),
+    N_("address"): re.compile(r"https?:|www\.|[^\s@＠]+[@＠][^\s@＠]+\.|^[@＠]\w+"),
+    N_("number"): re.compile(r"\d[\d\-‐－ー.]+\d"),
 }
 # Janome's parts of speech of names of persons, places and organizations
 NAMES = ("名詞,固有名詞,人名", "名詞,固有名詞,地域", "名詞,固有名詞,組織")
@@ -19,7 +20,7 @@ NAMES = ("名詞,固有名詞,人名", "名詞,固有名詞,地域", "名詞,固
 def revealing_tokens(model: Model) -> dict[str, list[str]]:
     """Return kind -> tokens that look like a name, an address or a number. A single character is none of them."""
     vocabulary = model.vocabulary
-    found: dict[str, list[str]] = {"name": [], **{kind: [] for kind in PATTERNS}}
+    found: dict[str, list[str]] = {N_("name"): [], **{kind: [] for kind in PATTERNS}}
     words = []
     for token in vocabulary.tokens[vocabulary.num_specials :]:
         kind = next((kind for kind, pattern in PATTERNS.items() if pattern.search(token)), None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gluon_lstm.config import ModelConfig
 from gluon_lstm.model import PRETRAINED, Model, ModelError, model_file
 
 
@@ -16,10 +17,16 @@ class Entry:
     name: str
     reason: str | None = None
     bytes: int = 0
-    architecture: str = ""
+    config: ModelConfig | None = None
     vocabulary: int = 0
     tokenizer: str = ""
     card: dict[str, Any] | None = None  # made_of (list of str), licence, bits_per_character (text -> figure)
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as JSON values, with the architecture in words."""
+        architecture = f"{self.config.variant} cell, {self.config.size}" if self.config else ""
+        values = {**vars(self), "config": architecture}
+        return {"architecture" if name == "config" else name: value for name, value in values.items()}
 
 
 def entries() -> Iterator[Entry]:
@@ -34,7 +41,7 @@ def entries() -> Iterator[Entry]:
         yield Entry(
             name,
             bytes=path.stat().st_size,
-            architecture=f"{model.config.variant} cell, {model.config.size}",
+            config=model.config,
             vocabulary=len(model.vocabulary),
             tokenizer=model.codec.settings.tokenizer,
             card=model.metadata["card"],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.text.scripts import script
 from gluon_lstm.text.settings import TextSettings
@@ -31,17 +32,21 @@ def check_text(base: Model, settings: TextSettings, name: str) -> None:
     theirs = base.codec.settings
     if theirs.raw != settings.raw:
         raise ValueError(
-            f"`from_` {name}: the model reads {_unit(theirs)}, this run {_unit(settings)}; use the same `raw`"
+            _("`from_` {name}: the model reads {theirs}, this run {ours}; use the same `raw`").format(
+                name=name, theirs=_unit(theirs), ours=_unit(settings)
+            )
         )
     if theirs.tokenizer != settings.tokenizer:
         raise ValueError(
-            f"`from_` {name}: the model has the tokenizer {theirs.tokenizer}, this run {settings.tokenizer}; use"
-            f" `tokenizer` {theirs.tokenizer}, or another model"
+            _(
+                "`from_` {name}: the model has the tokenizer {tokenizer}, this run {ours}; use"
+                " `tokenizer` {tokenizer}, or another model"
+            ).format(name=name, tokenizer=theirs.tokenizer, ours=settings.tokenizer)
         )
 
 
 def _unit(settings: TextSettings) -> str:
-    return "one stream of characters" if settings.raw else "posts"
+    return _("one stream of characters") if settings.raw else _("posts")
 
 
 def usable_tokens(base: Vocabulary, counts: Mapping[str, int]) -> list[str]:

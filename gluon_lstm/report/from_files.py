@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.language import _
 from gluon_lstm.options import take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report.analysis import AnalysisOptions
@@ -38,11 +39,11 @@ def report(
     """
     values = dict(options)
     if {"summary", "summary_chars"} <= values.keys():
-        raise ValueError("`summary` and `summary_chars` contradict each other: use one of them")
+        raise ValueError(_("`summary` and `summary_chars` contradict each other: use one of them"))
     if "summary_chars" in values:
         values["summary"] = None
     if like_notes and word_classes:
-        raise ValueError("`like_notes` and `word_classes` contradict each other: use one of them")
+        raise ValueError(_("`like_notes` and `word_classes` contradict each other: use one of them"))
     dictionary = DictionaryOptions(**take(DictionaryOptions, values))
     check_report_outputs(out, [word_classes, stop_words, dictionary.user_dictionary])
     analysis = AnalysisOptions(

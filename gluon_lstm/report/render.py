@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.columns import rjust, width
+
 LANGUAGES = ("en", "ja")
 _TEMPLATE = Path(__file__).with_name("report.html")
 _LABELS = Path(__file__).with_name("labels.json")
@@ -68,7 +70,7 @@ def render_text(findings: Mapping[str, Any], language: str) -> str:
         shares = [(row["n"], _percent(row["samples"]), _percent(row["validation"])) for row in model["n_grams"]]
         lines.append(labels["n_grams"])
         for n, *cells in [("n", *heads), *shares]:
-            aligned = [_align_right(cell, _width(head)) for cell, head in zip(cells, heads)]
+            aligned = [rjust(cell, width(head)) for cell, head in zip(cells, heads)]
             lines.append("  ".join([f"  {n:>2}", *aligned]))
     return "\n".join(lines)
 
@@ -77,16 +79,6 @@ def _one_line(text: str) -> str:
     """Return a post on one line: no newlines or control characters, at most _MAX_POST_LENGTH characters."""
     line = "".join(" " if unicodedata.category(character) in _NON_PRINTING else character for character in text)
     return line if len(line) <= _MAX_POST_LENGTH else line[: _MAX_POST_LENGTH - 1] + "…"
-
-
-def _width(text: str) -> int:
-    """Return the columns of a text in a terminal, where Japanese characters take two."""
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
-
-
-def _align_right(text: str, width: int) -> str:
-    """Return a text with spaces before it, `width` columns wide or wider."""
-    return " " * (width - _width(text)) + text
 
 
 def _percent(share: float | None) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gluon_lstm.columns import ljust, width
+from gluon_lstm.language import N_, _
 from gluon_lstm.sampling.session import Candidate, WritingSession
 from gluon_lstm.text.weighted_length import MAX_WEIGHTED_LENGTH, weighted_length
 
 HELP = {
-    "TEXT": "a beginning; the model continues it",
-    "(empty line)": "other continuations of the text",
-    "NUMBER": "choose a continuation",
-    "/edit TEXT": "replace the text; on a terminal without TEXT: edit it",
-    "/begin TEXT": "a beginning that looks like a number or a command",
-    "/undo": "the text before the last change",
-    "/temperature X": "change the sampling temperature; without X: show it",
-    "/save FILE": "write the text to a new file",
-    "/overwrite FILE": "write the text to a file that may exist",
-    "/help": "this list",
-    "/quit": "end",
+    N_("TEXT"): N_("a beginning; the model continues it"),
+    N_("(empty line)"): N_("other continuations of the text"),
+    N_("NUMBER"): N_("choose a continuation"),
+    N_("/edit TEXT"): N_("replace the text; on a terminal without TEXT: edit it"),
+    N_("/begin TEXT"): N_("a beginning that looks like a number or a command"),
+    "/undo": N_("the text before the last change"),
+    "/temperature X": N_("change the sampling temperature; without X: show it"),
+    N_("/save FILE"): N_("write the text to a new file"),
+    N_("/overwrite FILE"): N_("write the text to a file that may exist"),
+    "/help": N_("this list"),
+    "/quit": N_("end"),
 }
 COMMANDS = [name.split()[0][1:] for name in HELP if name.startswith("/")]
 _SHOWN = {"\n": "⏎", " ": "␣", "\u3000": "□", "\t": "⇥"}  # tokens that cannot be seen
@@ -47,7 +49,7 @@ class Chat:
         self.session.write(text)
         yield from self._continue()
 
-    def _continue(self, _: str = "") -> Iterator[str]:
+    def _continue(self, _argument: str = "") -> Iterator[str]:
         self.session.propose()
         yield from self._candidates()
 
@@ -60,11 +62,11 @@ class Chat:
 
     def _edit(self, text: str) -> Iterator[str]:
         if not text:
-            raise ValueError("/edit: give the new text after it")
+            raise ValueError(_("/edit: give the new text after it"))
         self.session.write(text)
         return self._text()
 
-    def _undo(self, _: str) -> Iterator[str]:
+    def _undo(self, _argument: str) -> Iterator[str]:
         self.session.undo()
         yield from self._text()
         yield from self._candidates()
@@ -74,22 +76,23 @@ class Chat:
             try:
                 self.session.temperature = float(value)
             except ValueError as error:
-                raise ValueError(f"/temperature {value}: use a number, at least 0") from error
-        yield f"temperature {self.session.temperature:g}"
+                raise ValueError(_("/temperature {value}: use a number, at least 0").format(value=value)) from error
+        yield _("temperature {temperature:g}").format(temperature=self.session.temperature)
 
     def _save(self, path: str, overwrite: bool = False) -> Iterator[str]:
         if not path:
-            raise ValueError("/save and /overwrite: give the name of a file after it")
+            raise ValueError(_("/save and /overwrite: give the name of a file after it"))
         self.session.save(path, overwrite)
-        yield f"{path}: saved"
+        yield _("{path}: saved").format(path=path)
 
     def _overwrite(self, path: str) -> Iterator[str]:
         return self._save(path, overwrite=True)
 
-    def _help(self, _: str) -> Iterator[str]:
-        return (f"{name:<16}{meaning}" for name, meaning in HELP.items())
+    def _help(self, _argument: str) -> Iterator[str]:
+        columns = max(width(_(name)) for name in HELP) + 1
+        return (ljust(_(name), columns) + _(meaning) for name, meaning in HELP.items())
 
-    def _quit(self, _: str) -> Iterator[str]:
+    def _quit(self, _argument: str) -> Iterator[str]:
         self.finished = True
         return iter(())
 
@@ -115,10 +118,12 @@ def parse(line: str) -> tuple[str, str]:
         return "choose", line.strip()
     if not line.startswith("/"):
         return "begin", line
-    word, _, argument = line[1:].partition(" ")
+    word, _space, argument = line[1:].partition(" ")
     matching = [name for name in COMMANDS if word and name.startswith(word)]
     if len(matching) != 1:
-        raise ValueError(f"/{word[:20]}: no command; /help lists them, and /begin TEXT begins with any text")
+        raise ValueError(
+            _("/{word}: no command; /help lists them, and /begin TEXT begins with any text").format(word=word[:20])
+        )
     return matching[0], argument
 
 
@@ -126,5 +131,5 @@ def _shown(candidate: Candidate) -> str:
     """Return a candidate as one or more lines, those after the first indented."""
     if candidate.probability is None:
         return candidate.text.replace("\n", "\n     ")
-    token = "(end of the post)" if candidate.ends else _SHOWN.get(candidate.text, candidate.text)
+    token = _("(end of the post)") if candidate.ends else _SHOWN.get(candidate.text, candidate.text)
     return f"{candidate.probability:>6.1%}  {token}"

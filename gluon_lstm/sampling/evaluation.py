@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.inference_cell import InferenceCell
@@ -53,8 +54,8 @@ def _evaluate(model: Model, source: TextSource, progress: Progress) -> Score:
             if end_of_post is not None:
                 ids.append(end_of_post)
     if not ids:
-        raise TextError("the text is empty; give at least one character")
+        raise TextError(_("the text is empty; give at least one character"))
     characters = text.characters + text.posts  # an end of post counts as one
-    with progress("scoring", len(ids), "tokens") as advance:
+    with progress(_("scoring"), len(ids), _("tokens")) as advance:
         cell = InferenceCell(model.arrays, model.config)
         return score(cell, codec, np.frombuffer(ids, dtype=np.int32), characters, advance)

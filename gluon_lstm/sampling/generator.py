@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.numerics import log_softmax
 from gluon_lstm.progress import Notice, ignore
@@ -58,7 +59,7 @@ class TextGenerator:
         Defaults: one post; RAW_LENGTH characters for a raw model. Raises ValueError for `posts` of a raw model.
         """
         (writer,) = writers = self._writers(prefix, [rng], length, posts)
-        for _ in self._steps(writers):
+        for _step in self._steps(writers):
             yield writer.drain()
 
     def generate_batch(
@@ -131,7 +132,7 @@ class TextGenerator:
     def check_posts(self, posts: int | None) -> None:
         """Raise ValueError for `posts` of a raw model."""
         if self.codec.end_of_post is None and posts is not None:
-            raise ValueError(f"`posts` {posts}: a raw model has no posts; use `length`")
+            raise ValueError(_("`posts` {posts}: a raw model has no posts; use `length`").format(posts=posts))
 
     def _run_batches(
         self, prefix: Prefix, rngs: Sequence[np.random.Generator], length: int | None, posts: int | None
@@ -141,7 +142,7 @@ class TextGenerator:
         size = max(-(-len(writers) // available_cores()), MIN_BATCH_SIZE)  # a batch for each core
 
         def write(first: int) -> None:
-            for _ in self._steps(writers[first : first + size]):
+            for _step in self._steps(writers[first : first + size]):
                 pass
 
         with ThreadPoolExecutor() as threads:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Callable, TypeVar
 
 from gluon_lstm.blas import poor_kernels
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.evaluation import evaluate_posts
@@ -171,7 +172,7 @@ class LanguageModel:
             `posts` is not an iterable of str, or no post is left after cleaning.
         """
         if isinstance(posts, str):
-            raise ValueError("`posts` is one string: use a list of strings")
+            raise ValueError(_("`posts` is one string: use a list of strings"))
         return evaluate_posts(self.model, map(_checked_post, posts))
 
     def _request(self, prefix: str, arguments: dict[str, Any]) -> TextRequest:
@@ -180,5 +181,5 @@ class LanguageModel:
 
 def _checked_post(post: Any) -> str:
     if not isinstance(post, str):
-        raise ValueError(f"`posts` has {post!r}: use strings")
+        raise ValueError(_("`posts` has {post!r}: use strings").format(post=post))
     return post

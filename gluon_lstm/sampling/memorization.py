@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.sampling.generator import TextGenerator, rng_for
@@ -102,7 +103,7 @@ def memorization(
     generator = TextGenerator(model, notice=notice)
     raw = model.codec.settings.raw
     share = _validation_share(model)
-    with progress("comparing", count + 3, "steps") as advance:
+    with progress(_("comparing"), count + 3, _("steps")) as advance:
         corpus, validation = _split(_clean_texts(model, paths, reading, notice), share, raw)
         advance(1)
         rngs = [rng_for(seed, k) for k in range(count)]
@@ -133,7 +134,9 @@ def _clean_texts(model: Model, paths: Paths, reading: ReadingOptions, notice: No
     else:
         texts = list(Cleaner(model.codec.settings.cleaning).clean_posts(read_posts(paths, reading, notice)))
     if not any(texts):
-        raise TextError(f"{', '.join(map(str, paths))}: nothing is left after the cleaning of the model")
+        raise TextError(
+            _("{paths}: nothing is left after the cleaning of the model").format(paths=", ".join(map(str, paths)))
+        )
     return texts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option
 from gluon_lstm.text.sources.reading import Paths, ReadingOptions
 
@@ -44,7 +45,7 @@ class SelectionOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.not_in, (str, bytes)):
-            raise ValueError(f"`not_in` {self.not_in!r}: use a list of files")
+            raise ValueError(_("`not_in` {not_in!r}: use a list of files").format(not_in=self.not_in))
 
     @property
     def active(self) -> bool:
@@ -59,7 +60,10 @@ class SessionOptions:
     picker: bool = option(False, "choose token by token among the ten likeliest")
     continuations: int = option(5, "continuations to choose from", "N", minimum=1, maximum=100)
     length: int | None = option(
-        None, "maximum characters of a continuation (default: to the end of the post; raw models: 60)", "N", minimum=1
+        None,
+        "maximum characters of a continuation (default: to the end of the post; models of --raw: 60)",
+        "N",
+        minimum=1,
     )
     seed: int | None = option(None, "seed: the same lines are answered alike", "S", minimum=0)
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.codec import Codec
@@ -55,7 +56,11 @@ def _replace_unknown(text: str, codec: Codec, notice: Notice) -> str:
             return ""
         if token not in replaced:
             replaced[token] = nearest_known(token, codec)
-            notice(f"the vocabulary has no {token!r}; the model reads {replaced[token]!r} instead")
+            notice(
+                _("the vocabulary has no {token!r}; the model reads {replaced!r} instead").format(
+                    token=token, replaced=replaced[token]
+                )
+            )
         return replaced[token]
 
     return codec.tokenizer.detokenize(map(known_text, codec.tokenizer.tokenize(text)))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gluon_lstm import __version__
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
@@ -42,17 +43,19 @@ class TextRequest:
         **options: Any,
     ) -> None:
         if not isinstance(prefix, str):
-            raise ValueError(f"`prefix` {prefix!r}: use a string")
+            raise ValueError(_("`prefix` {prefix!r}: use a string").format(prefix=prefix))
         posts = None if posts is None else _checked_integer("posts", posts)
         length = None if length is None else _checked_integer("length", length)
         count = _checked_integer("count", count)
         seed = fresh_seed() if seed is None else _checked_integer("seed", seed)
         if posts is not None and length is not None:
-            raise ValueError(f"`posts` {posts} and `length` {length}: use one of them")
+            raise ValueError(
+                _("`posts` {posts} and `length` {length}: use one of them").format(posts=posts, length=length)
+            )
         sampling = SamplingOptions(**options)
         selection = SelectionOptions(fit_post, unique, not_in, reading or ReadingOptions())
         if selection.active and length is not None:
-            raise ValueError(f"`length` {length}: only whole posts are selected; use `posts`")
+            raise ValueError(_("`length` {length}: only whole posts are selected; use `posts`").format(length=length))
         self._generator = TextGenerator(model, sampling, notice)
         self._generator.check_posts(1 if selection.active and posts is None else posts)
         self._posts, self._length = posts, length
@@ -106,5 +109,7 @@ def _checked_integer(name: str, value: Any) -> int:
     except TypeError:
         number = MINIMA[name] - 1
     if number < MINIMA[name]:
-        raise ValueError(f"`{name}` {value}: use at least {MINIMA[name]}")
+        raise ValueError(
+            _("`{name}` {value}: use at least {minimum}").format(name=name, value=value, minimum=MINIMA[name])
+        )
     return number

@@ -9,13 +9,14 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.sampling.options import SamplingOptions
 
 MIN_LOGIT = np.float32(-200)  # smallest scaled logit; exp(-200) is 0 in float32
 LOW_TEMPERATURE = 1e-3  # from it on, division by the temperature overflows only for differences of logits above 1e35
 BLOCK_TOKENS = 64  # tokens per partial sum of `_inverse_cdf_blocks`
-ALL_BANNED = "no token is left to draw: all tokens of the vocabulary are banned"
-NOT_FINITE = "the logits of the model are not finite: its training diverged, or a sampling option is too extreme"
+ALL_BANNED = N_("no token is left to draw: all tokens of the vocabulary are banned")
+NOT_FINITE = N_("the logits of the model are not finite: its training diverged, or a sampling option is too extreme")
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30  # range in float32; values outside give the same distribution
 
 
@@ -111,7 +112,7 @@ def probabilities(
 def _check_maxima(maxima: Sequence[float]) -> None:
     """Raise ValueError when a maximum logit, one per row, is not finite: no id can be drawn from its row."""
     if not all(map(math.isfinite, maxima)):
-        raise ValueError(ALL_BANNED if -math.inf in maxima else NOT_FINITE)
+        raise ValueError(_(ALL_BANNED) if -math.inf in maxima else _(NOT_FINITE))
 
 
 def sample(p: np.ndarray, rng: np.random.Generator) -> int:

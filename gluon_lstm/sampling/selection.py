@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.options import SelectionOptions
 from gluon_lstm.text.cleaning import Cleaner, CleaningOptions
@@ -14,7 +15,7 @@ from gluon_lstm.text.sources.reading import read_posts
 from gluon_lstm.text.weighted_length import MAX_WEIGHTED_LENGTH, weighted_length
 
 MAX_REJECTED = 200  # rejected posts in a row after which the search ends
-TOO_LONG, REPEATED = f"longer than {MAX_WEIGHTED_LENGTH}", "repeated or empty"
+TOO_LONG, REPEATED = N_("longer than 280"), N_("repeated or empty")
 
 
 class Selection:
@@ -31,7 +32,7 @@ class Selection:
         # An empty file has no posts; `read_posts` refuses it. The first run of a bot has no posts of earlier runs.
         paths = [path for path in options.not_in if not os.path.isfile(path) or os.path.getsize(path)]
         if self._cleaner and paths:
-            for _ in self._cleaner.clean_posts(read_posts(paths, options.reading, notice)):
+            for _post in self._cleaner.clean_posts(read_posts(paths, options.reading, notice)):
                 pass  # the cleaner remembers it
 
     def rejection(self, post: str) -> str:
@@ -49,7 +50,7 @@ class Selection:
         """
         found = 0
         for text in texts:
-            for _ in range(posts):
+            for _post in range(posts):
                 yield self._next_accepted(text, found, len(texts) * posts)
                 found += 1
 
@@ -61,8 +62,12 @@ class Selection:
             if not reason:
                 return post
             reasons[reason] += 1
-        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        counts = ", ".join(
+            _("{count:,} {reason}").format(count=count, reason=_(reason)) for reason, count in reasons.items()
+        )
         raise ValueError(
-            f"{found:,} of {wanted:,} posts were found, then {MAX_REJECTED} in a row were rejected ({counts}); ask for"
-            " fewer `posts`, or use a higher `temperature` or another `prefix`"
+            _(
+                "{found:,} of {wanted:,} posts were found, then {rejected} in a row were rejected"
+                " ({counts}); ask for fewer `posts`, or use a higher `temperature` or another `prefix`"
+            ).format(found=found, wanted=wanted, rejected=MAX_REJECTED, counts=counts)
         )

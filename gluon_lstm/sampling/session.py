@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 
 from gluon_lstm.files import atomic_write, check_new
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.sampling.generator import TextGenerator, fresh_seed, rng_for
@@ -68,8 +69,14 @@ class WritingSession:
     def choose(self, number: int) -> Candidate:
         """Append candidate `number`, counted from 1, to the text, and return it. Raises ValueError if there is none."""
         if not 1 <= number <= len(self.candidates):
-            offered = f"choose 1 to {len(self.candidates)}" if self.candidates else "none are offered now"
-            raise ValueError(f"no continuation {number}: {offered}; an empty line offers new ones")
+            offered = _("none are offered now")
+            if self.candidates:
+                offered = _("choose 1 to {candidates}").format(candidates=len(self.candidates))
+            raise ValueError(
+                _("no continuation {number}: {offered}; an empty line offers new ones").format(
+                    number=number, offered=offered
+                )
+            )
         candidate = self.candidates[number - 1]
         self.write(self.text + candidate.text)
         return candidate
@@ -77,7 +84,7 @@ class WritingSession:
     def undo(self) -> None:
         """Restore text and candidates before the last change of the text. Raises ValueError if there is none."""
         if not self._history:
-            raise ValueError("nothing to undo: the text is as it was at the beginning")
+            raise ValueError(_("nothing to undo: the text is as it was at the beginning"))
         self.text, self.candidates = self._history.pop()
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
@@ -86,9 +93,9 @@ class WritingSession:
         Raises FileExistsError for an existing file without `overwrite`, ValueError for an empty text.
         """
         if not self.text:
-            raise ValueError("the text is empty: write or choose a beginning before it is saved")
+            raise ValueError(_("the text is empty: write or choose a beginning before it is saved"))
         if not overwrite:
-            check_new(path, "use another name, or /overwrite in place of /save")
+            check_new(path, _("use another name, or /overwrite in place of /save"))
         with atomic_write(path, "wb") as file:
             file.write(f"{self.text}\n".encode("utf-8", "replace"))  # a vocabulary may contain lone surrogates
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gluon_lstm.language import _
 from gluon_lstm.options import option
 
 CACHE_FORMAT = 4  # raised whenever the layout of an entry, or the tokens or ids of the same input, change
@@ -54,7 +55,11 @@ def open_cache(cache: Path | None) -> Path:
 
 
 def _cache_error(cache: Path, error: OSError) -> CacheError:
-    return CacheError(f"{cache} cannot store tokens and ids ({error.strerror}); choose another folder with `cache`")
+    return CacheError(
+        _("{cache} cannot store tokens and ids ({reason}); choose another folder with `cache`").format(
+            cache=cache, reason=error.strerror
+        )
+    )
 
 
 def clear_cache(cache: Path) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gluon_lstm.files import atomic_write, check_new, check_outputs
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.pipeline import cleaned_posts
@@ -48,17 +49,21 @@ def write_cleaned(
     existing `out` without `force`, TextError for a file that cannot be read; `out` is then unchanged.
     """
     if out is not None and out.suffix not in (".jsonl", ".txt"):
-        raise ValueError(f"{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`")
+        raise ValueError(
+            _("{out}: cleaned posts are written as .jsonl or .txt; use one of these extensions for `out`").format(
+                out=out
+            )
+        )
     reading = reading or ReadingOptions()
     if out is not None:
         check_outputs([out], [file.path for file in files_to_read(paths, reading)])
         if not force:
-            check_new(out, "replace it with `force`, or use another `out`")
+            check_new(out, _("replace it with `force`, or use another `out`"))
     result, rng = CleanedPosts(), random.Random(_SEED)
     sample: list[tuple[int, str]] = []
     sources = read_sources(paths, reading, notice)
-    with atomic_write(out) if out else nullcontext() as file, progress("cleaning", None, "posts") as advance:
-        for number, (_, post) in enumerate(cleaned_posts(sources, cleaner, result.summaries)):
+    with atomic_write(out) if out else nullcontext() as file, progress(_("cleaning"), None, _("posts")) as advance:
+        for number, (_summary, post) in enumerate(cleaned_posts(sources, cleaner, result.summaries)):
             advance(1)
             _show(number, post, result.first, sample, rng)
             if out is None or file is None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from os.path import commonprefix
 
+from gluon_lstm.language import N_
 from gluon_lstm.options import check, option
 from gluon_lstm.text.cleaning_steps import (
     MENTION,
@@ -129,8 +130,8 @@ class Cleaner:
         self._prefix_steps = replace(options, retweets="strip").steps() if options.retweets == "drop" else self._steps
         self._seen = PostHashSet()
         self._changed: set[str] = set()  # names of the steps that changed the current post
-        outcomes = ("dropped: retweet", "dropped: blank", "dropped: duplicate", "kept")
-        self.counts: dict[str, int] = dict.fromkeys(("read", *TEXT_STEPS, *outcomes), 0)
+        outcomes = (N_("dropped: retweet"), N_("dropped: blank"), N_("dropped: duplicate"), N_("kept"))
+        self.counts: dict[str, int] = dict.fromkeys((N_("read"), *TEXT_STEPS, *outcomes), 0)
         self.examples: dict[str, list[tuple[str, str]]] = {name: [] for name in TEXT_STEPS}
 
     def clean(self, post: str) -> str | None:

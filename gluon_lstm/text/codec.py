@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gluon_lstm.language import _
 from gluon_lstm.text.settings import TextSettings
 from gluon_lstm.text.tokenizers.registry import make_tokenizer
 from gluon_lstm.text.vocabulary import END_OF_POST, Vocabulary
@@ -15,7 +16,11 @@ def check_specials(settings: TextSettings, vocabulary: Vocabulary) -> None:
     """Raise ValueError unless the special tokens of the vocabulary are those of the settings."""
     special_tokens = vocabulary.tokens[: vocabulary.num_specials]
     if special_tokens != settings.special_tokens:
-        raise ValueError(f"the special tokens of the vocabulary are not {', '.join(settings.special_tokens)}")
+        raise ValueError(
+            _("the special tokens of the vocabulary are not {special_tokens}").format(
+                special_tokens=", ".join(settings.special_tokens)
+            )
+        )
 
 
 class Codec:

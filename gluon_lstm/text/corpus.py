@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.text.cache import commit, get_or_build, key_of, metadata, open_cache, text_library_versions
 from gluon_lstm.text.cleaning import Cleaner
@@ -155,7 +156,7 @@ class TokenizedFiles:
         named = ("split", "posts", "characters", "validation_chars")
         check_counts(*(stored[name] for name in named), *stored["cleaning"].values())
         if stored["split"] > len(ids):
-            raise ValueError("the training set is longer than the text")
+            raise ValueError(_("the training set is longer than the text"))
         return Corpus(
             ids=ids,
             split=stored["split"],
@@ -199,7 +200,7 @@ def _read_tokens(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
     stored = metadata(folder)
     check_counts(stored["posts"], stored["characters"], *stored["cleaning"].values())
     if not all(isinstance(token, str) and token for token in stored["tokens"]):
-        raise ValueError("a token is not a string")
+        raise ValueError(_("a token is not a string"))
     stream = np.memmap(folder / "array", dtype=np.uint32, mode="r")
     check_ids(stream, len(stored["tokens"]) + 1)
     return stored, stream
@@ -212,7 +213,11 @@ def _write_ids(folder: Path, files: TokenizedFiles, more_tokens: Sequence[str]) 
     vocabulary = _vocabulary(files.counts, more_tokens, files.settings, files.options)
     codec = Codec(files.settings, vocabulary)
     if files.options.max_vocab is None and len(vocabulary) == DEFAULT_MAX_VOCAB:
-        files.notice(f"the vocabulary has the {DEFAULT_MAX_VOCAB:,} most frequent tokens; change this with `max_vocab`")
+        files.notice(
+            _("the vocabulary has the {default_max_vocab:,} most frequent tokens; change this with `max_vocab`").format(
+                default_max_vocab=DEFAULT_MAX_VOCAB
+            )
+        )
 
     spelled = [[codec.end_of_post or END], *map(codec.ids, tokens)]
     lengths = np.array([len(ids) for ids in spelled])

@@ -21,6 +21,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import IO, Any, Callable, NamedTuple
 
+from gluon_lstm.language import _
 from gluon_lstm.system import available_cores
 from gluon_lstm.text.janome.analyzer import Analyzer, Word
 from gluon_lstm.text.tokenizers.registry import make_tokenizer, tokenizer_class
@@ -92,7 +93,7 @@ def _tokenize(
     posts: Iterable[str], job: _TokenizeJob, processes: int | None, progress: Callable[[int], None] | None
 ) -> Generator[list[Any], None, None]:
     if processes is not None and processes < 1:
-        raise ValueError(f"`processes` {processes}: use at least 1")
+        raise ValueError(_("`processes` {processes}: use at least 1").format(processes=processes))
     if processes is None:
         processes = available_cores()
     is_slow = job.is_slow  # here, not in the generator: an unknown name is an error at the call
@@ -168,7 +169,7 @@ def _tokenize_in_workers(
         finally:
             idle.put(worker)
         if isinstance(reply, str):
-            raise RuntimeError(f"a tokenizer process failed:\n{reply}")
+            raise RuntimeError(_("a tokenizer process failed:\n{reply}").format(reply=reply))
         return reply
 
     # One thread reads the pipe of each worker, so that no worker waits for the consumer of the tokens.
@@ -223,7 +224,11 @@ def _request(worker: Worker, chunk: Chunk) -> Reply:
     except OSError:
         reply = b""
     if not reply.endswith(b"\n"):
-        raise RuntimeError(f"a tokenizer process ended before its work was finished, with exit code {worker.wait()}")
+        raise RuntimeError(
+            _("a tokenizer process ended before its work was finished, with exit code {wait}").format(
+                wait=worker.wait()
+            )
+        )
     return _decode_message(reply)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Union
 
+from gluon_lstm.language import _
 from gluon_lstm.progress import Advance, Notice, Progress, ignore, silent
 from gluon_lstm.text.cleaning import Cleaner
 from gluon_lstm.text.parallel import tokenize_posts
@@ -101,7 +102,7 @@ def tokenized_posts(
     summaries: list[SourceSummary] = []
     with (
         open(path, "w", encoding="utf-8", errors="surrogatepass") as out,
-        progress("reading", None, "posts") as advance,
+        progress(_("reading"), None, _("posts")) as advance,
     ):
         for post, text in cleaned_posts(sources, cleaner, summaries):
             if on_kept:
@@ -111,15 +112,21 @@ def tokenized_posts(
             advance(1)
     kept = sum(summary.posts for summary in summaries)
     if kept and not characters:
-        raise TextError(f"the {kept} posts have no characters; check the files, or the `column` or `field` of the text")
+        raise TextError(
+            _("the {kept} posts have no characters; check the files, or the `column` or `field` of the text").format(
+                kept=kept
+            )
+        )
     if not kept:
         raise TextError(
-            f"no post is left of the {cleaner.counts['read']} posts read: see what cleaning drops with"
-            " `gluon-lstm clean`, and keep such posts with its options"
+            _(
+                "no post is left of the {counts} posts read: see what cleaning drops with `gluon-lstm"
+                " clean`, and keep such posts with its options"
+            ).format(counts=cleaner.counts["read"])
         )
     with (
         open(path, encoding="utf-8", errors="surrogatepass") as lines,
-        progress("tokenizing", characters, "characters") as advance,
+        progress(_("tokenizing"), characters, _("characters")) as advance,
     ):
         yield TokenizedText(tokenize(map(json.loads, lines), advance), kept, characters, summaries)
     path.unlink()
@@ -139,7 +146,7 @@ def tokenized_text(
     Raises TextError as `read_posts` and `tokenized_posts` do.
     """
     if settings.raw:
-        with progress("reading", None, "characters") as advance:
+        with progress(_("reading"), None, _("characters")) as advance:
             result = TokenizedText(iter(()))
             result.tokens = _counted(source.text(), result, advance)
             yield result

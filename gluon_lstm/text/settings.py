@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.sources.reading import ReadingOptions
@@ -34,11 +35,15 @@ class TextSettings:
     def __post_init__(self) -> None:
         check(self)
         if not isinstance(self.raw, bool):
-            raise ValueError(f"`raw` {self.raw!r}: use True or False")
+            raise ValueError(_("`raw` {raw!r}: use True or False").format(raw=self.raw))
         if self.raw and not TOKENIZER_CLASSES[self.tokenizer].raw_tokenizer:
-            raise ValueError(f"`tokenizer` {self.tokenizer}: raw text is a stream of characters; use char, or no `raw`")
+            raise ValueError(
+                _("`tokenizer` {tokenizer}: raw text is a stream of characters; use char, or no `raw`").format(
+                    tokenizer=self.tokenizer
+                )
+            )
         if self.user_dictionary and not TOKENIZER_CLASSES[self.tokenizer].accepts_user_dictionary:
-            raise ValueError("`user_dictionary` is for words: use it with `tokenizer` janome or janome-chars")
+            raise ValueError(_("`user_dictionary` is for words: use it with `tokenizer` janome or janome-chars"))
         check_entries(self.user_dictionary)
 
     @property
@@ -66,7 +71,7 @@ class TextSettings:
         """
         entries = values.get("user_dictionary") if isinstance(values, dict) else None
         if not isinstance(entries, list):
-            raise ValueError("the text settings are a JSON object, and `user_dictionary` in it a list")
+            raise ValueError(_("the text settings are a JSON object, and `user_dictionary` in it a list"))
         read = {
             "cleaning": CleaningOptions(**{"phones": "keep", **values["cleaning"]}),
             "user_dictionary": tuple(entries),
@@ -92,4 +97,6 @@ class CorpusOptions:
     def __post_init__(self) -> None:
         check(self)
         if not 0 <= self.validation < 1:
-            raise ValueError(f"`validation` {self.validation}: use at least 0 and less than 1")
+            raise ValueError(
+                _("`validation` {validation}: use at least 0 and less than 1").format(validation=self.validation)
+            )

@@ -10,8 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gluon_lstm.language import N_, _, ngettext
+
 # outcomes of cleaning, and the words for the posts dropped
-_DROPPED = {"dropped: retweet": "retweets", "dropped: blank": "blank", "dropped: duplicate": "repeated"}
+_DROPPED = {
+    "dropped: retweet": N_("retweets"),
+    "dropped: blank": N_("blank"),
+    "dropped: duplicate": N_("repeated"),
+}
 
 
 @dataclass
@@ -33,12 +39,17 @@ class SourceSummary:
 
     def line(self) -> str:
         """Return the summary in one line."""
-        parts = [f"{self.name}: {self.posts:,} post{'s' * (self.posts != 1)}"]
+        parts = [
+            ngettext("{name}: {posts:,} post", "{name}: {posts:,} posts", self.posts).format(
+                name=self.name, posts=self.posts
+            )
+        ]
         if self.left_out:
-            parts.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items()))
+            counts = (_("{count:,} {reason}").format(count=n, reason=_(reason)) for reason, n in self.left_out.items())
+            parts.append(_("left out: {counts}").format(counts=_(", ").join(counts)))
         if self.dates:
-            parts.append(f"dates: {self.dates:,}")
-        return "; ".join(parts)
+            parts.append(_("dates: {dates:,}").format(dates=self.dates))
+        return _("; ").join(parts)
 
     @classmethod
     def from_json(cls, values: Any) -> SourceSummary:

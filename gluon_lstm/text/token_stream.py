@@ -10,6 +10,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.encodings import TextError
 
 BLOCK_TOKENS = 1 << 20  # tokens processed at once
@@ -30,8 +31,10 @@ class _TokenNumbers(dict[Token, int]):
         self.characters += sum(map(len, token))
         if len(self) == MAX_DISTINCT_TOKENS or self.characters > MAX_TOKEN_CHARACTERS:
             raise TextError(
-                f"the text has more than {len(self):,} different tokens of {self.characters:,} characters together,"
-                " too many for a text of one language; inspect the text with `gluon-lstm clean`"
+                _(
+                    "the text has more than {tokens:,} different tokens of {characters:,} characters together,"
+                    " too many for a text of one language; inspect the text with `gluon-lstm clean`"
+                ).format(tokens=len(self), characters=self.characters)
             )
         self[token] = number = len(self) + 1
         return number
@@ -70,13 +73,13 @@ def blocks_of(stream: np.ndarray) -> Iterator[np.ndarray]:
 def check_ids(stream: np.ndarray, size: int) -> None:
     """Raise ValueError unless every number of the stream is from 0 to `size` - 1."""
     if not all(int(block.min()) >= 0 and int(block.max()) < size for block in blocks_of(stream)):
-        raise ValueError("a token number is out of range")
+        raise ValueError(_("a token number is out of range"))
 
 
 def check_counts(*counts: Any) -> None:
     """Raise ValueError unless all counts are integers of at least 0."""
     if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError("a count is not an integer of at least 0")
+        raise ValueError(_("a count is not an integer of at least 0"))
 
 
 def counts_of(stream: np.ndarray, size: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gluon_lstm.language import _
 from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.encodings import TextError, decode_blocks, detect_encoding, read_blocks, split_lines
@@ -40,20 +41,24 @@ def read_user_dictionary(path: str | os.PathLike[str], notice: Notice = ignore) 
         ):
             size += len(line)
             if size > MAX_DICTIONARY_CHARACTERS:
-                problem = (
-                    f"{path}: line {number}: the dictionary is longer than {MAX_DICTIONARY_CHARACTERS:,} characters"
+                raise TextError(
+                    _(
+                        "{path}: line {number}: the dictionary is longer than {maximum:,} characters; keep the most"
+                        " important words"
+                    ).format(path=path, number=number, maximum=MAX_DICTIONARY_CHARACTERS)
                 )
-                raise TextError(f"{problem}; keep the most important words")
             if line.strip():
                 entries.append((number, line.strip()))
     if not entries:
         raise TextError(
-            f"{path}: the dictionary has no entry; write one a line, such as 朝霧てまり,カスタム名詞,アサギリテマリ"
+            _(
+                "{path}: the dictionary has no entry; write one a line, such as 朝霧てまり,カスタム名詞,アサギリテマリ"
+            ).format(path=path)
         )
     first = entries[0][1].count(",")
     for number, entry in entries:
         if problem := _entry_problem(entry, first):
-            raise TextError(f"{path}: line {number}: {problem}")
+            raise TextError(_("{path}: line {number}: {problem}").format(path=path, number=number, problem=problem))
     return tuple(entry for _, entry in entries)
 
 
@@ -61,13 +66,17 @@ def check_entries(entries: Sequence[str]) -> None:
     """Raise ValueError for the first entry that is invalid for Janome."""
     for entry in entries:
         if not isinstance(entry, str):
-            raise ValueError(f"`user_dictionary`: an entry is a line of text, not {type(entry).__name__}")
+            raise ValueError(
+                _("`user_dictionary`: an entry is a line of text, not {type}").format(type=type(entry).__name__)
+            )
         if problem := _entry_problem(entry, entries[0].count(",")):
-            raise ValueError(f"`user_dictionary`: {problem}")
+            raise ValueError(_("`user_dictionary`: {problem}").format(problem=problem))
     for surface, n in Counter(entry.split(",", 1)[0] for entry in entries).most_common(1):
         if n > MAX_ENTRIES_PER_SURFACE:
             raise ValueError(
-                f"`user_dictionary`: {surface[:40]!r} has {n:,} entries; use at most {MAX_ENTRIES_PER_SURFACE}"
+                _("`user_dictionary`: {surface!r} has {n:,} entries; use at most {maximum}").format(
+                    surface=surface[:40], n=n, maximum=MAX_ENTRIES_PER_SURFACE
+                )
             )
 
 
@@ -75,18 +84,26 @@ def _entry_problem(entry: str, commas: int) -> str:
     """Return the problem of an entry, given the commas of the first entry of the dictionary; "" for a valid entry."""
     fields = entry.split(",")
     if len(fields) not in FORMATS:
-        return f"{entry[:40]!r} has {len(fields)} fields; an entry has 3 (simpledic) or 13 (ipadic)"
+        return _("{entry!r} has {fields} fields; an entry has 3 (simpledic) or 13 (ipadic)").format(
+            entry=entry[:40], fields=len(fields)
+        )
     if len(fields) != commas + 1:
-        return f"{entry[:40]!r} has {len(fields)} fields and the first entry {commas + 1}; use one format"
+        return _("{entry!r} has {fields} fields and the first entry {commas}; use one format").format(
+            entry=entry[:40], fields=len(fields), commas=commas + 1
+        )
     if not fields[0] or not entry.isprintable():
-        return f"{entry[:40]!r} has an empty surface or a control character"
+        return _("{entry!r} has an empty surface or a control character").format(entry=entry[:40])
     if len(fields) == 13:
         left, right, cost = fields[1:4]
         if not all(_is_small_integer(id) and int(id) < NUM_CONTEXT_IDS for id in (left, right)):
-            return f"{left[:40]!r}, {right[:40]!r}: the left and right id are whole numbers below {NUM_CONTEXT_IDS}"
+            return _("{left!r}, {right!r}: the left and right id are whole numbers below {maximum}").format(
+                left=left[:40], right=right[:40], maximum=NUM_CONTEXT_IDS
+            )
         digits = cost[1:] if cost.startswith("-") else cost
         if not (_is_small_integer(digits) and int(digits) <= MAX_COST):
-            return f"{cost[:40]!r}: the cost is a whole number from -{MAX_COST} to {MAX_COST}"
+            return _("{cost!r}: the cost is a whole number from -{maximum} to {maximum}").format(
+                cost=cost[:40], maximum=MAX_COST
+            )
     return ""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable
 
+from gluon_lstm.language import _
+
 UNKNOWN = "<unk>"  # special token of a code point that is not in the training set
 END_OF_POST = "<post>"  # special token after each post; generation starts from it
 MAX_TOKEN_LENGTH = 1000  # maximum code points of a token, the maximum length of a generated post
@@ -22,16 +24,20 @@ class Vocabulary:
         Raises ValueError for a token that is repeated, empty, longer than MAX_TOKEN_LENGTH or not a string.
         """
         if type(specials) is not int or not isinstance(tokens, Sequence) or isinstance(tokens, str):
-            raise ValueError("a vocabulary is a list of tokens and the number of special tokens")
+            raise ValueError(_("a vocabulary is a list of tokens and the number of special tokens"))
         if not all(isinstance(token, str) and 0 < len(token) <= MAX_TOKEN_LENGTH for token in tokens):
-            raise ValueError(f"the tokens of a vocabulary are strings of 1 to {MAX_TOKEN_LENGTH:,} characters")
+            raise ValueError(
+                _("the tokens of a vocabulary are strings of 1 to {max_token_length:,} characters").format(
+                    max_token_length=MAX_TOKEN_LENGTH
+                )
+            )
         self.tokens = list(tokens)
         self.num_specials = specials
         self._ids = {token: id for id, token in enumerate(self.tokens) if id >= specials}
         if len(self._ids) != len(self.tokens) - specials or len(set(self.tokens[:specials])) != specials:
-            raise ValueError("a vocabulary contains each token once")
+            raise ValueError(_("a vocabulary contains each token once"))
         if not specials or self.tokens[0] != UNKNOWN:
-            raise ValueError(f"a vocabulary begins with {UNKNOWN}")
+            raise ValueError(_("a vocabulary begins with {unknown}").format(unknown=UNKNOWN))
 
     @classmethod
     def from_counts(
@@ -51,7 +57,11 @@ class Vocabulary:
         """
         limit = len(counts) + len(characters or ()) if max_vocab is None else max_vocab - len(specials)
         if limit < 1:
-            raise ValueError(f"`max_vocab` {max_vocab} includes the special tokens: use at least {len(specials) + 1}")
+            raise ValueError(
+                _("`max_vocab` {max_vocab} includes the special tokens: use at least {specials}").format(
+                    max_vocab=max_vocab, specials=len(specials) + 1
+                )
+            )
         short = [(token, n) for token, n in (characters or {}).items() if len(token) <= MAX_TOKEN_LENGTH]
         kept = dict(_most_frequent(short, limit))
         words = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.pretrained.transfer import check_text, transfer, usable_tokens
 from gluon_lstm.progress import Notice
@@ -52,13 +53,15 @@ class Base:
         for option, value in asdict(self.model.config).items():
             if given.get(option, value) != value:
                 raise ValueError(
-                    f"`{option}` {given[option]}: the model {self.name} has {value}; leave the option out, or use"
-                    f" `from_` {NO_BASE}"
+                    _(
+                        "`{option}` {given}: the model {name} has {value}; leave the option out, or use `from_` {none}"
+                    ).format(option=option, given=given[option], name=self.name, value=value, none=NO_BASE)
                 )
         if "init" in given:
             raise ValueError(
-                f"`init` {given['init']}: the weights are those of {self.name}; leave the option out, or use `from_`"
-                f" {NO_BASE}"
+                _(
+                    "`init` {given}: the weights are those of {name}; leave the option out, or use `from_` {none}"
+                ).format(given=given["init"], name=self.name, none=NO_BASE)
             )
 
     def recipe(self, recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
@@ -76,8 +79,10 @@ class Base:
         """Return the initial weights for a vocabulary, and report what is taken over."""
         found = transfer(self.model, vocabulary)
         notice(
-            f"starts from {self.name}: its cell, and the weights of {found.known:,} tokens;"
-            f" {found.new:,} tokens that it does not know begin at the mean"
+            _(
+                "starts from {name}: its cell, and the weights of {known:,} tokens; {new:,} tokens that it"
+                " does not know begin at the mean"
+            ).format(name=self.name, known=found.known, new=found.new)
         )
         return found.arrays
 
@@ -98,7 +103,7 @@ def default_base(recipe: Recipe, files: TokenizedFiles, given: Mapping[str, Any]
     try:
         return Base.load(DEFAULT_BASE, settings, given)
     except ValueError as error:
-        notice(f"starts from random weights: {error}")
+        notice(_("starts from random weights: {error}").format(error=error))
         return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.rng import training_rng
 
@@ -24,7 +25,7 @@ class Batches:
 
     def __init__(self, ids: np.ndarray, recipe: Recipe, end_of_post: int | None) -> None:
         if len(ids) < 2:
-            raise ValueError("the text has only one token: training needs at least two")
+            raise ValueError(_("the text has only one token: training needs at least two"))
         self.ids, self.recipe, self.end_of_post = ids, recipe, end_of_post
         usable = len(ids) - (recipe.layout == "notebook")  # its last token is a target only
         self.N, self.T = fit_batch(usable, recipe.batch_size, recipe.seq_len)

@@ -16,6 +16,7 @@ import numpy as np
 
 from gluon_lstm import array_file
 from gluon_lstm.array_file import ModelError
+from gluon_lstm.language import _
 from gluon_lstm.training.run_config import config_differences
 from gluon_lstm.training.state import TrainState
 
@@ -57,14 +58,18 @@ def load(path: Path, run_config: Mapping[str, Any], like: Mapping[str, np.ndarra
         differences = config_differences(checkpoint.run_config, run_config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{path}: not the state of a training run, or of another version ({error}); start a new run"
+            _("{path}: not the state of a training run, or of another version ({error}); start a new run").format(
+                path=path, error=error
+            )
         ) from error
     if differences:
         raise ValueError(
-            f"{path.parent}: the training run in this directory was started with {'; '.join(differences)}; use the same"
-            " settings, or start a new run in another directory"
+            _(
+                "{folder}: the training run in this directory was started with {differences}; use the same"
+                " settings, or start a new run in another directory"
+            ).format(folder=path.parent, differences="; ".join(differences))
         )
     specs, expected = ({name: (a.shape, a.dtype) for name, a in some.items()} for some in (arrays, like))
     if specs != expected:
-        raise ModelError(f"{path}: its arrays do not belong to this run; start a new run")
+        raise ModelError(_("{path}: its arrays do not belong to this run; start a new run").format(path=path))
     return checkpoint

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def read(path: Path) -> list[Record]:
         try:
             return [Record(**json.loads(line)) for line in lines]
         except TypeError as error:
-            raise ValueError(f"{path}: not the history of a training run ({error})") from error
+            raise ValueError(
+                _("{path}: not the history of a training run ({error})").format(path=path, error=error)
+            ) from error
 
 
 def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gluon_lstm.language import _
 from gluon_lstm.pages.run import TRAINING
 from gluon_lstm.progress import Advance
 from gluon_lstm.sampling.prefix import Prefix
@@ -47,7 +48,11 @@ class Loop:
                         timed.append(seconds)
                         self.after_first_updates(timed, resumed)
                     if run.recipe.rollbacks and run.state.has_diverged:
-                        raise TrainingError(f"the loss has diverged (step {run.steps}, loss {loss:.2f})")
+                        raise TrainingError(
+                            _("the loss has diverged (step {steps}, loss {loss:.2f})").format(
+                                steps=run.steps, loss=loss
+                            )
+                        )
                     advance(x.size, round(run.tokens / run.progress) - first)
                     self.after_update(rate)
                     check_signals()

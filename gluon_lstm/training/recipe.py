@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gluon_lstm.config import VARIANTS, ModelConfig
+from gluon_lstm.language import _
 from gluon_lstm.options import check, option, options_of
 
 SCHEDULES = ("cosine", "halving", "constant")
@@ -113,9 +114,17 @@ class Recipe:
     def __post_init__(self) -> None:
         check(self)
         if not self.weight_decay * self.learning_rate < 1:
-            raise ValueError(f"`weight_decay` {self.weight_decay}: use less than 1 / `learning_rate`")
+            raise ValueError(
+                _("`weight_decay` {weight_decay}: use less than 1 / `learning_rate`").format(
+                    weight_decay=self.weight_decay
+                )
+            )
         if self.config.cell.scratch_only and self.implementation == "fast":
-            raise ValueError(f"`variant` {self.variant}: the fast cell does not have it; use `implementation` scratch")
+            raise ValueError(
+                _("`variant` {variant}: the fast cell does not have it; use `implementation` scratch").format(
+                    variant=self.variant
+                )
+            )
 
     @property
     def config(self) -> ModelConfig:
@@ -158,7 +167,7 @@ def recipe_of(recipe: str, **values: Any) -> Recipe:
     unknown recipe or an invalid value.
     """
     if recipe not in RECIPES:
-        raise ValueError(f"`recipe` {recipe}: use one of {', '.join(RECIPES)}")
+        raise ValueError(_("`recipe` {recipe}: use one of {recipes}").format(recipe=recipe, recipes=", ".join(RECIPES)))
     if values.keys() & {"epochs", "steps", "minutes"}:
         values = {"epochs": None, "steps": None, "minutes": None, **values}
     for name, each in options_of(Recipe).items():

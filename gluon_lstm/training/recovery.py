@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gluon_lstm.language import _
 from gluon_lstm.model import LAST
 from gluon_lstm.training import run_log
 from gluon_lstm.training.history import Record
@@ -40,11 +41,11 @@ def roll_back(run: Run, run_dir: RunDirectory, error: TrainingError) -> None:
     """Restore the last checkpoint at half the learning rate. Raises TrainingError after `rollbacks` times."""
     rollbacks = run.recipe.rollbacks
     if not rollbacks:  # the current weights are finite
-        raise TrainingError(f"{error}{run_log.advice(rollbacks)}") from error
+        raise TrainingError(run_log.diverged(str(error), rollbacks)) from error
     before, elapsed, tokens = run.state, run.elapsed, run.tokens
     checkpoint = run_dir.load(run.run_config, like=run.arrays())
     if checkpoint is None:
-        raise TrainingError(f"{error}, and the last checkpoint is missing") from error
+        raise TrainingError(_("{error}, and the last checkpoint is missing").format(error=error)) from error
     run.restore(checkpoint)
     run.state = replace(
         checkpoint.state,
@@ -54,7 +55,7 @@ def roll_back(run: Run, run_dir: RunDirectory, error: TrainingError) -> None:
         best_at=before.best_at,
     )
     if before.rollbacks == rollbacks:
-        raise TrainingError(f"{error}{run_log.advice(rollbacks)}") from error
+        raise TrainingError(run_log.diverged(str(error), rollbacks)) from error
     run_dir.notice(run_log.rolled_back(str(error), checkpoint.steps, run.learning_rate))
     seconds = round(elapsed.seconds, 3)
     run_dir.record(Record(elapsed.steps, before.epoch, seconds, tokens, rolled_back_to=checkpoint.steps))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gluon_lstm.language import _
 from gluon_lstm.system import available_cores, cpu_name, versions
 from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.text.token_stream import blocks_of
@@ -47,20 +48,21 @@ def config_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> 
     """Describe each setting that differs from the saved run_config. A limit may have grown."""
     found = []
     if saved["files"] != current["files"]:
-        found.append("other input files or reading options")
+        found.append(_("other input files or reading options"))
     old_options, new_options = {**_EARLIER, **saved["options"]}, current["options"]
     for name in sorted(old_options.keys() | new_options.keys()):
         old, new = old_options.get(name), new_options.get(name)
         grown = name in LIMITS and (None in (old, new) or new >= old)
         if old != new and not grown:
-            found.append(f"`{name}` {_option_value(old)}, not {_option_value(new)}")
+            values = {"old": _option_value(old), "new": _option_value(new)}
+            found.append(_("`{name}` {old}, not {new}").format(name=name, **values))
     if not found and saved["tokens"] != current["tokens"]:
-        found.append("another vocabulary (`min_count`, `max_vocab`, or another version of Janome)")
+        found.append(_("another vocabulary (`min_count`, `max_vocab`, or another version of Janome)"))
     return found
 
 
 def _option_value(value: Any) -> str:
     """Return a value as the option spells it; of a user dictionary only the number of entries."""
     if isinstance(value, list):
-        return f"of {len(value)} entries"
+        return _("of {entries} entries").format(entries=len(value))
     return "0" if value is None else str(value)

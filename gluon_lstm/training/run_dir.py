@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.files import RUN_PAGE
+from gluon_lstm.language import _
 from gluon_lstm.model import BEST, LAST, Model
 from gluon_lstm.pages import run as run_page
 from gluon_lstm.pages.run import RunView
@@ -40,17 +41,25 @@ def check_free(out: Path, resume: bool = False) -> None:
         if (out / name).exists():
             if resume and name == STATE:
                 break
-            remedy = "continue it with `resume`, or use" if name == STATE else "use"
-            raise ValueError(f"{out}: already contains a training run ({name}); {remedy} another directory for `out`")
+            raise ValueError(
+                (
+                    _(
+                        "{out}: already contains a training run ({name}); continue it with `resume`, or use another"
+                        " directory for `out`"
+                    )
+                    if name == STATE
+                    else _("{out}: already contains a training run ({name}); use another directory for `out`")
+                ).format(out=out, name=name)
+            )
     nearest = out
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise NotADirectoryError(
-            errno.ENOTDIR, "not a directory, so no training run can be written to it", str(nearest)
+            errno.ENOTDIR, _("not a directory, so no training run can be written to it"), str(nearest)
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "this directory is not writable", str(nearest))
+        raise PermissionError(errno.EACCES, _("this directory is not writable"), str(nearest))
 
 
 class RunDirectory:
@@ -83,11 +92,17 @@ class RunDirectory:
             lock.acquire()
         except Timeout:
             raise ValueError(
-                f"{self.out}: another training run is writing to this directory; wait until it ends, or use another"
-                " directory for `out`"
+                _(
+                    "{out}: another training run is writing to this directory; wait until it ends, or use"
+                    " another directory for `out`"
+                ).format(out=self.out)
             ) from None
         except NotImplementedError:  # some network file systems
-            self.notice(f"{self.out}: this file system has no locks; make sure that no second run writes to it")
+            self.notice(
+                _("{out}: this file system has no locks; make sure that no second run writes to it").format(
+                    out=self.out
+                )
+            )
         try:
             for name in (STATE, BEST, LAST, CURVE, RUN_PAGE):
                 for leftover in self.out.glob(f".{name}.*.tmp"):
@@ -129,14 +144,18 @@ class RunDirectory:
 
     def try_save(self, state: Checkpoint, model: Model) -> None:
         """Save a checkpoint like `save`, but only report OSError."""
-        self._try("a checkpoint", lambda: self.save(state, model))
+        self._try(_("a checkpoint"), lambda: self.save(state, model))
 
     def _try(self, name: str, write: Callable[[], None]) -> bool:
         """Return whether the write succeeded."""
         try:
             write()
         except OSError as error:
-            self.notice(f"{self.out}: {name} could not be written ({error.strerror}); training continues")
+            self.notice(
+                _("{out}: {name} could not be written ({reason}); training continues").format(
+                    out=self.out, name=name, reason=error.strerror
+                )
+            )
             return False
         return True
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gluon_lstm.language import _
 from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.training.baselines import bits_per_character
 from gluon_lstm.training.batches import Batches
@@ -13,8 +14,6 @@ from gluon_lstm.training.history import Record
 from gluon_lstm.training.recipe import Recipe
 
 SAMPLE_MARK = "== "  # begins the heading of a sample in samples.txt
-NO_VALIDATION = "the text is too short for a validation set"
-OUT_OF_PATIENCE = "validation has stopped improving: training ends, and the best weights are kept"
 
 
 def opening(
@@ -30,34 +29,75 @@ def opening(
     """Return the sizes of text, model and run, the training time left (None: not known), and the baseline losses."""
     lines, N, T = [], batches.N, batches.T
     if (recipe.batch_size, recipe.seq_len) != (N, T):
-        lines.append(f"the text is short: batch size reduced to {N} lanes, windows to {T} steps")
+        lines.append(
+            _("the text is short: batch size reduced to {lanes} lanes, windows to {steps} steps").format(
+                lanes=N, steps=T
+            )
+        )
     lines += [
-        f"{corpus.posts:,} posts, {corpus.characters:,} characters; vocabulary {len(corpus.codec.vocabulary):,};"
-        f" {len(corpus.train):,} training tokens, {len(corpus.validation):,} validation tokens",
-        f"{parameters:,} parameters on {device}; an epoch is {batches.steps_per_epoch:,} updates of {N} x {T} tokens; "
-        + ("the first updates will show the time" if seconds_left is None else time_left(seconds_left, resumed)),
+        _(
+            "{posts:,} posts, {characters:,} characters; vocabulary {vocabulary:,}; {training:,} training tokens,"
+            " {validation:,} validation tokens"
+        ).format(
+            posts=corpus.posts,
+            characters=corpus.characters,
+            vocabulary=len(corpus.codec.vocabulary),
+            training=len(corpus.train),
+            validation=len(corpus.validation),
+        ),
+        _(
+            "{parameters:,} parameters on {device}; an epoch is {updates:,} updates of {lanes} x {steps} tokens; {time}"
+        ).format(
+            parameters=parameters,
+            device=device,
+            updates=batches.steps_per_epoch,
+            lanes=N,
+            steps=T,
+            time=_("the first updates will show the time")
+            if seconds_left is None
+            else time_left(seconds_left, resumed),
+        ),
     ]
     if losses:
         costs = [f"{name} {loss:.3f} = {bits_per_character(corpus, loss):.3f}" for name, loss in losses.items()]
-        lines.append(f"baselines, nats per token = bits per character: {'; '.join(costs)}")
+        lines.append(_("baselines, nats per token = bits per character: {costs}").format(costs="; ".join(costs)))
     elif recipe.validation:
-        lines.append(NO_VALIDATION)
+        lines.append(no_validation())
     return lines
+
+
+def no_validation() -> str:
+    """Return the line of a run without a validation set."""
+    return _("the text is too short for a validation set")
+
+
+def out_of_patience() -> str:
+    """Return the last line of a run that has stopped improving."""
+    return _("validation has stopped improving: training ends, and the best weights are kept")
 
 
 def time_left(seconds: float, resumed: bool) -> str:
     """Return an estimate of the training time left."""
-    return f"about {seconds / 60:.1f} minutes{' more' if resumed else ''}"
+    message = _("about {minutes:.1f} minutes more") if resumed else _("about {minutes:.1f} minutes")
+    return message.format(minutes=seconds / 60)
 
 
 def measurement(record: Record, tokens_per_second: float) -> str:
     """Return the line of a record."""
     validation = ""
     if record.val_loss is not None:
-        validation = f", validation {record.val_loss:.4f} = {record.val_bpc:.3f} bits per character"
-    return (
-        f"Epoch {record.epoch}. Loss: {record.moving_loss:.4f}{validation}"
-        f"  (step {record.step}, {record.seconds:.0f} s, {tokens_per_second:,.0f} tokens/s)"
+        validation = _(", validation {loss:.4f} = {bits:.3f} bits per character").format(
+            loss=record.val_loss, bits=record.val_bpc
+        )
+    return _(
+        "Epoch {epoch}. Loss: {loss:.4f}{validation}  (step {step}, {seconds:.0f} s, {rate:,.0f} tokens/s)"
+    ).format(
+        epoch=record.epoch,
+        loss=record.moving_loss,
+        validation=validation,
+        step=record.step,
+        seconds=record.seconds,
+        rate=tokens_per_second,
     )
 
 
@@ -68,7 +108,7 @@ def sample_heading(step: int, epoch: int, moving_loss: float | None) -> str:
 
 def resumed(steps: int, seconds: float) -> str:
     """Return the first line of a resumed run."""
-    return f"resuming from step {steps:,}, after {seconds:,.0f} s of training"
+    return _("resuming from step {steps:,}, after {seconds:,.0f} s of training").format(steps=steps, seconds=seconds)
 
 
 def environment_change(saved: Mapping[str, Any], current: Mapping[str, Any]) -> str:
@@ -76,37 +116,41 @@ def environment_change(saved: Mapping[str, Any], current: Mapping[str, Any]) -> 
     changes = [f"{key} {saved.get(key)} -> {current[key]}" for key in current if current[key] != saved.get(key)]
     if not changes:
         return ""
-    return f"another environment than at the start ({', '.join(changes)}): the last digits may differ"
+    return _("another environment than at the start ({changes}): the last digits may differ").format(
+        changes=", ".join(changes)
+    )
 
 
 def limit_change(progress: float, learning_rate: float) -> str:
     """Return the line of a run resumed with another limit."""
-    return (
-        f"the limit has changed: the run is now {100 * progress:.0f} % complete, and the learning rate continues its"
-        f" new schedule at {learning_rate:.3g}"
-    )
+    return _(
+        "the limit has changed: the run is now {percent:.0f} % complete, and the learning rate continues its new"
+        " schedule at {rate:.3g}"
+    ).format(percent=100 * progress, rate=learning_rate)
 
 
 def rolled_back(reason: str, steps: int, learning_rate: float) -> str:
     """Return the line of a rollback."""
-    return (
-        f"{reason}: rolled back to step {steps:,}; training continues at half the learning rate ({learning_rate:.3g})"
-    )
+    return _(
+        "{reason}: rolled back to step {steps:,}; training continues at half the learning rate ({rate:.3g})"
+    ).format(reason=reason, steps=steps, rate=learning_rate)
 
 
-def advice(rollbacks: int) -> str:
-    """Return the end of the error sentence after divergence: how training ends, and which settings help."""
+def diverged(reason: str, rollbacks: int) -> str:
+    """Return the error sentence after divergence: the reason, how training ends, and which settings help."""
     if rollbacks:
-        return (
-            f"; the learning rate was already halved {rollbacks} times, so training ends with the weights of the last"
-            " checkpoint; start again with a smaller `learning_rate` or `clip`"
-        )
-    return (
-        "; training ends with the last finite weights: use a smaller `learning_rate`, a smaller `clip`, or `rollbacks`"
-        " 5, which restores the last checkpoint at half the learning rate"
-    )
+        return _(
+            "{reason}; the learning rate was already halved {rollbacks} times, so training ends with the weights of the"
+            " last checkpoint; start again with a smaller `learning_rate` or `clip`"
+        ).format(reason=reason, rollbacks=rollbacks)
+    return _(
+        "{reason}; training ends with the last finite weights: use a smaller `learning_rate`, a smaller `clip`, or"
+        " `rollbacks` 5, which restores the last checkpoint at half the learning rate"
+    ).format(reason=reason)
 
 
 def complete(out: Path, steps: int) -> str:
     """Return the line of a run that has nothing left to do."""
-    return f"{out}: the training run is complete after {steps:,} updates; use a higher limit to continue it"
+    return _("{out}: the training run is complete after {steps:,} updates; use a higher limit to continue it").format(
+        out=out, steps=steps
+    )

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gluon_lstm.language import _
 from gluon_lstm.training.recipe import Recipe
 
 
@@ -80,7 +81,11 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not self.checkpoint_minutes > 0:
-            raise ValueError(f"`checkpoint_minutes` {self.checkpoint_minutes}: use more than 0")
+            raise ValueError(
+                _("`checkpoint_minutes` {checkpoint_minutes}: use more than 0").format(
+                    checkpoint_minutes=self.checkpoint_minutes
+                )
+            )
 
     def due(self, now: Moment, recipe: Recipe, validation_tokens: int) -> Due:
         """Return what is due at `now`, for a validation set of `validation_tokens` tokens (0: none)."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.context import describe
+from gluon_lstm.language import _
 from gluon_lstm.model import Model
 from gluon_lstm.pages.run import COMPLETE, STOPPED
 from gluon_lstm.progress import Notice, Progress, ignore, silent
@@ -79,7 +80,7 @@ def fit(
             run_dir.notice(run_log.complete(run_dir.out, run.steps))
             return
         log_opening(run, run_dir.notice, losses)
-        with progress("training", None, "tokens") as advance, defer_signals() as check_signals:
+        with progress(_("training"), None, _("tokens")) as advance, defer_signals() as check_signals:
             try:
                 loop.train(advance, check_signals)
             except (Interrupted, TrainingError) as error:
@@ -88,7 +89,7 @@ def fit(
                 raise
             finish(run, run_dir, losses)
         if run.progress < 1:
-            run_dir.notice(run_log.OUT_OF_PATIENCE)
+            run_dir.notice(run_log.out_of_patience())
 
 
 def log_opening(run: Run, notice: Notice, losses: dict[str, float]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.compat import mx
+from gluon_lstm.language import _
 from gluon_lstm.lstm import fused, initializers, scratch
 from gluon_lstm.lstm.fast import window as fast
 from gluon_lstm.lstm.fast.inplace_function import is_viewable, view_or_array, view_or_copy
@@ -81,8 +82,10 @@ class Trainer:
         value = float(loss.asscalar())
         if not np.isfinite(value) or not rate * scale * norm < MAX_UPDATE_NORM:  # also for NaN
             raise TrainingError(
-                f"the loss or its gradient is not finite (step {self.steps + 1}, learning rate {rate:.3g}):"
-                " training has diverged"
+                _(
+                    "the loss or its gradient is not finite (step {steps}, learning rate {rate:.3g}):"
+                    " training has diverged"
+                ).format(steps=self.steps + 1, rate=rate)
             )
         self.optimizer.update(self.W, rate, scale, ids)
         self.steps += 1

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.base import FileFormat, Post, SourceLog, extension
 from gluon_lstm.text.sources.containers import Container, is_packed, open_container, shown
 from gluon_lstm.text.sources.encodings import TextError, decode_blocks
@@ -110,7 +111,9 @@ class XFile(FileFormat):
 
     def check(self, path: str) -> None:
         if not is_posts_file(os.path.basename(path)):
-            raise TextError(f"{path} is not a file of posts; of an X archive only tweets.js or tweet.js is read")
+            raise TextError(
+                _("{path} is not a file of posts; of an X archive only tweets.js or tweet.js is read").format(path=path)
+            )
 
     def posts(self, path: str, options: ReadingOptions, log: SourceLog) -> Iterator[Post]:
         with open_container(os.path.dirname(path) or ".") as folder:
@@ -149,15 +152,24 @@ def _find(path: str, container: Container, included: frozenset[str]) -> tuple[Ar
     """Return the kind of an archive and its files of posts."""
     archives = _find_in(container.names(), included)
     if not archives and any(re.search(r"posts[^/]*\.html$", name) for name in container.names()):
-        raise TextError(f"{path} has its posts as web pages (HTML); export it again, in the format JSON")
+        raise TextError(
+            _("{path} has its posts as web pages (HTML); export it again, in the format JSON").format(path=path)
+        )
     if not archives:
         raise TextError(
-            f"{path} is not an X archive or that of another service that is known: X's has data/tweets.js,"
-            " data/tweets-part1.js or data/tweet.js, Mastodon's outbox.json; extract any other zip and give its files"
+            _(
+                "{path} is not an X archive or that of another service that is known: X's has"
+                " data/tweets.js, data/tweets-part1.js or data/tweet.js, Mastodon's outbox.json; extract any"
+                " other zip and give its files"
+            ).format(path=path)
         )
     if len(archives) > 1:
         found = ", ".join(shown(files[0]) for _, files in archives[:4])
-        raise TextError(f"{path} contains several archives ({found}); extract it and give each of them")
+        raise TextError(
+            _("{path} contains several archives ({found}); extract it and give each of them").format(
+                path=path, found=found
+            )
+        )
     container.check_size(archives[0][1])
     return archives[0]
 
@@ -178,13 +190,22 @@ def _find_in(names: Collection[str], included: frozenset[str]) -> list[tuple[Arc
 
 
 def _report(path: str, container: Container, names: Sequence[str], log: SourceLog) -> None:
-    log.members = [*map(shown, names[:3]), *([f"{len(names) - 3:,} more"] if len(names) > 3 else [])]
+    log.members = [
+        *map(shown, names[:3]),
+        *([_("{others:,} more").format(others=len(names) - 3)] if len(names) > 3 else []),
+    ]
     others = sorted(set(container.names()) - set(names))
-    read = ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
-    ignored = f"; ignored {len(others):,} other files, not opened ({_examples(others)})" if others else ""
+    line = _("{path}: read {names}").format(path=path, names=", ".join(map(shown, names[:5])))
+    if len(names) > 5:
+        line += _(" and {others:,} more").format(others=len(names) - 5)
+    if others:
+        line += _("; ignored {others:,} other files, not opened ({examples})").format(
+            others=len(others), examples=_examples(others)
+        )
     more = [name for name in others if is_posts_file(os.path.basename(name))]
-    offered = f"; {', '.join(map(shown, more[:4]))} can be read with `include`" if more else ""
-    log.notice(f"{path}: read {read}{ignored}{offered}")
+    if more:
+        line += _("; {names} can be read with `include`").format(names=", ".join(map(shown, more[:4])))
+    log.notice(line)
 
 
 def _examples(names: Sequence[str]) -> str:
@@ -228,7 +249,11 @@ def in_order_of_time(posts: Iterable[tuple[Post, str]], path: str) -> Iterator[P
             for row in database.execute(f"SELECT post, date, author FROM posts {order}"):
                 yield Post(*row)
     except sqlite3.Error as error:
-        remedy = "free space in the folder of temporary files, or set TMPDIR to another"
-        raise TextError(f"{path}: its posts could not be sorted ({error}); {remedy}") from None
+        raise TextError(
+            _(
+                "{path}: its posts could not be sorted ({error}); free space in the folder of temporary files, or set"
+                " TMPDIR to another"
+            ).format(path=path, error=error)
+        ) from None
     if row is None:
-        raise TextError(f"{path} contains no posts; give the archive of an account with posts")
+        raise TextError(_("{path} contains no posts; give the archive of an account with posts").format(path=path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.base import Post, SourceLog
 from gluon_lstm.text.sources.encodings import TextError
 
@@ -30,41 +31,54 @@ def select_author(posts: Iterator[Post], wanted: str | None, log: SourceLog) -> 
             if wanted in (None, ALL_AUTHORS):
                 yield post
             else:
-                log.left_out["posts without a writer"] += 1
+                log.left_out[N_("posts without a writer")] += 1
             continue
         if author in counts or author == wanted or len(counts) < _MAX_AUTHORS:
             counts[author] += 1
         if wanted in (ALL_AUTHORS, author) or (wanted is None and (len(counts) == 1 or log.is_search_result)):
             yield post
         elif wanted is not None:
-            log.left_out["posts of other writers"] += 1
+            log.left_out[N_("posts of other writers")] += 1
     log.names_authors = bool(counts)
     if wanted is None and len(counts) > 1 and not log.is_search_result:
         raise TextError(
-            f"{log.path} has the posts of several writers: {_listed(counts)}; choose one with `author`, or * for all"
+            _("{path} has the posts of several writers: {listed}; choose one with `author`, or * for all").format(
+                path=log.path, listed=_listed(counts)
+            )
         )
     if wanted is None and len(counts) > 1:
-        log.notice(f"{log.path}: a search result; the posts of all its {len(counts):,} writers are read")
+        log.notice(
+            _("{path}: a search result; the posts of all its {writers:,} writers are read").format(
+                path=log.path, writers=len(counts)
+            )
+        )
     if counts and wanted not in (None, ALL_AUTHORS) and wanted not in counts:
-        raise TextError(f"{log.path} has no writer {wanted!r}; it has {_listed(counts)}; correct `author`")
+        raise TextError(
+            _("{path} has no writer {wanted!r}; it has {listed}; correct `author`").format(
+                path=log.path, wanted=wanted, listed=_listed(counts)
+            )
+        )
 
 
 def without_author(posts: Iterator[Post], unwanted: str, log: SourceLog) -> Iterator[Post]:
     """Yield the posts of all writers but `unwanted`. Raises TextError when no other post is there."""
-    others = 0
+    own = others = 0
     for post in posts:
         if post.author is not None and post.author.strip() == unwanted:
-            log.left_out["posts of the writer compared"] += 1
+            own += 1
+            log.left_out[N_("posts of the report's writer")] += 1
         else:
             others += 1
             yield post
-    if log.left_out["posts of the writer compared"] and not others:
+    if own and not others:
         raise TextError(
-            f"{log.path} has posts of {unwanted!r} alone; use other files, or choose a writer with `compare_author`"
+            _("{path} has posts of {writer!r} alone; use other files, or choose a writer with `compare_author`").format(
+                path=log.path, writer=unwanted
+            )
         )
 
 
 def _listed(counts: Counter[str]) -> str:
     names = [f"{' '.join(name.split())[:_MAX_NAME]} ({count:,})" for name, count in counts.most_common(_MAX_SHOWN)]
     others = len(counts) - len(names)
-    return ", ".join(names) + (f" and {others:,} more" if others else "")
+    return ", ".join(names) + (_(" and {others:,} more").format(others=others) if others else "")

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.archives import in_order_of_time
 from gluon_lstm.text.sources.base import FileFormat, LeftOut, Post, SourceLog
 from gluon_lstm.text.sources.encodings import TextError
@@ -38,8 +39,10 @@ def _posts(path: str, log: SourceLog) -> Iterator[Post]:
         cbor2 = importlib.import_module("cbor2")
     except ImportError:
         raise TextError(
-            f"{path}: a Bluesky repository is read with the library cbor2: {_INSTALL}; or unpack the repository, and"
-            " give its folder app.bsky.feed.post"
+            _(
+                "{path}: a Bluesky repository is read with the library cbor2: {install}; or unpack the"
+                " repository, and give its folder app.bsky.feed.post"
+            ).format(path=path, install=_INSTALL)
         ) from None
     with open(path, "rb") as file:
         for number, block in enumerate(_blocks(file, path), 1):
@@ -47,7 +50,9 @@ def _posts(path: str, log: SourceLog) -> Iterator[Post]:
                 record: Any = cbor2.loads(block)
                 found = bluesky_record(record) if isinstance(record, dict) and "$type" in record else None
             except Exception as error:  # any error of a decoder for damaged bytes; a record may contain itself
-                raise _damaged(path, f"block {number}: {type(error).__name__}") from None
+                raise _damaged(
+                    path, _("block {number}: {name}").format(number=number, name=type(error).__name__)
+                ) from None
             if isinstance(found, LeftOut):
                 log.left_out[found.reason] += 1
             elif found is not None:
@@ -62,19 +67,19 @@ def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
         length = _varint(file, path)
         if length is None:
             if is_header:
-                raise TextError(f"{path} is empty; give a file with posts")
+                raise TextError(_("{path} is empty; give a file with posts").format(path=path))
             return
         if length > _MAX_BLOCK_BYTES:
-            raise _damaged(path, f"byte {at}: a block of {length:,} bytes")
+            raise _damaged(path, _("byte {at}: a block of {length:,} bytes").format(at=at, length=length))
         data = file.read(length)
         if len(data) < length:
-            raise _damaged(path, f"byte {at}: the file ends inside a block")
+            raise _damaged(path, _("byte {at}: the file ends inside a block").format(at=at))
         if is_header:
             is_header = False
             continue
         codec, start = _content_type(data)
         if start > length:
-            raise _damaged(path, f"byte {at}: an invalid content identifier")
+            raise _damaged(path, _("byte {at}: an invalid content identifier").format(at=at))
         if codec == _DAG_CBOR:
             yield data[start:]
 
@@ -104,15 +109,19 @@ def _varint(file: IO[bytes], path: str) -> int | None:
         byte = file.read(1)
         if not byte:
             if shift:
-                raise _damaged(path, "the file ends inside a number")
+                raise _damaged(path, _("the file ends inside a number"))
             return None
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return value
         shift += 7
         if shift > 63:
-            raise _damaged(path, f"byte {file.tell()}: an invalid length")
+            raise _damaged(path, _("byte {at}: an invalid length").format(at=file.tell()))
 
 
 def _damaged(path: str, what: str) -> TextError:
-    return TextError(f"{path} is not a Bluesky repository (.car), or is damaged ({what}); download it again")
+    return TextError(
+        _("{path} is not a Bluesky repository (.car), or is damaged ({what}); download it again").format(
+            path=path, what=what
+        )
+    )

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.encodings import TextError, read_blocks
 
 PACKED_EXTENSIONS = (".zip", ".tar.gz", ".tgz", ".tar")
@@ -60,7 +61,7 @@ def open_container(path: str) -> Iterator[Container]:
         yield _Folder(path)
     elif path.lower().endswith(".zip"):
         if not zipfile.is_zipfile(path):
-            raise TextError(f"{path} is not a zip file, or is damaged; download it again")
+            raise TextError(_("{path} is not a zip file, or is damaged; download it again").format(path=path))
         with _BoundedFile(path) as file, _open(zipfile.ZipFile, file, path) as archive:
             yield _Zip(path, archive)
     else:
@@ -105,8 +106,10 @@ class _Packed:
         compressed = os.path.getsize(self._path)
         if (extracted > 1 << 20 and extracted > _MAX_RATIO * compressed) or extracted > _MAX_EXTRACTED_BYTES:
             raise TextError(
-                f"{self._path} would be extracted from {compressed:,} to {extracted:,} bytes, "
-                "more than posts can; if you trust it, extract the archive and give the folder"
+                _(
+                    "{path} would be extracted from {compressed:,} to {extracted:,} bytes, more than posts"
+                    " can; if you trust it, extract the archive and give the folder"
+                ).format(path=self._path, compressed=compressed, extracted=extracted)
             )
 
 
@@ -127,9 +130,15 @@ class _Zip(_Packed):
     def blocks(self, name: str) -> Iterator[bytes]:
         member, label = self._members[name], self.label(name)
         if member.flag_bits & 1:
-            raise TextError(f"{label} is encrypted; extract the archive with its password and give the folder")
+            raise TextError(
+                _("{label} is encrypted; extract the archive with its password and give the folder").format(label=label)
+            )
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise TextError(f"{label} is compressed in an unsupported way; extract the archive and give the folder")
+            raise TextError(
+                _("{label} is compressed in an unsupported way; extract the archive and give the folder").format(
+                    label=label
+                )
+            )
         try:
             with self._archive.open(member) as file:
                 yield from read_blocks(file)
@@ -188,7 +197,9 @@ def _files_below(folder: str) -> Iterator[str]:
 def _check_directory_size(size: int, path: object) -> None:
     """Raise TextError when the directory of an archive, or a name in it, takes too many bytes."""
     if size > _MAX_DIRECTORY_BYTES:
-        raise TextError(f"{path} lists more files than an archive has; extract it and give the folder")
+        raise TextError(
+            _("{path} lists more files than an archive has; extract it and give the folder").format(path=path)
+        )
 
 
 class _BoundedFile(io.FileIO):
@@ -223,4 +234,8 @@ def _open(opener, file, path):  # type: ignore[no-untyped-def]
 def _damaged(name: str, error: Exception) -> TextError:
     """Return the error for an archive, or a file in it, that cannot be extracted."""
     reason = " ".join(str(error)[:100].split())  # messages of zipfile contain names of any length
-    return TextError(f"{name} is damaged, or compressed in an unsupported way ({reason}); download the archive again")
+    return TextError(
+        _("{name} is damaged, or compressed in an unsupported way ({reason}); download the archive again").format(
+            name=name, reason=reason
+        )
+    )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice
 
 BLOCK_SIZE = 1 << 18  # bytes read at once; a decoded chunk has at most this many characters plus one
@@ -58,7 +59,9 @@ def check_encoding(encoding: str) -> None:
         b" ".decode(encoding, "replace")  # raises UnicodeError for idna, whose errors have no position
     except (LookupError, ValueError):
         raise TextError(
-            f"`encoding` {encoding!r} is not a text encoding; use utf-8, cp932, euc_jp, iso2022_jp or utf-16-le"
+            _(
+                "`encoding` {encoding!r} is not a text encoding; use utf-8, cp932, euc_jp, iso2022_jp or utf-16-le"
+            ).format(encoding=encoding)
         ) from None
 
 
@@ -75,12 +78,14 @@ def detect_encoding(path: str, notice: Notice) -> str:
         head = file.read(16)
         for mark, codec in _BYTE_ORDER_MARKS:
             if head.startswith(mark):
-                notice(f"{path}: read as {_LABELS[codec]} with a byte order mark")
+                notice(
+                    _("{path}: read as {encoding} with a byte order mark").format(path=path, encoding=_LABELS[codec])
+                )
                 return codec
         file.seek(0)
         codec = _detect_without_bom(path, file)
     if codec != "utf-8":
-        notice(f"{path}: read as {_LABELS[codec]}")
+        notice(_("{path}: read as {encoding}").format(path=path, encoding=_LABELS[codec]))
     return codec
 
 
@@ -145,7 +150,7 @@ def _plausibility(text: str) -> float:
 
 
 def _binary_error(path: str) -> TextError:
-    return TextError(f"{path} looks like a binary file; give a text file, or set its `encoding`")
+    return TextError(_("{path} looks like a binary file; give a text file, or set its `encoding`").format(path=path))
 
 
 def read_blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -177,19 +182,25 @@ def decode_blocks(file_blocks: Iterable[bytes], encoding: str, name: str) -> Ite
             line += count_line_ends(text)
             yield text
     if empty:
-        raise TextError(f"{name} is empty; give a file with text")
+        raise TextError(_("{name} is empty; give a file with text").format(name=name))
 
 
 def _decode_error(error: UnicodeError, size: int, line: int, held: str, encoding: str, name: str) -> TextError:
     label = _LABELS.get(encoding, encoding)
     if not isinstance(error, UnicodeDecodeError):  # utf-16 without its byte order mark
-        return TextError(f"{name}: cannot be decoded as {label} ({error}); set another `encoding`")
+        return TextError(
+            _("{name}: cannot be decoded as {label} ({error}); set another `encoding`").format(
+                name=name, label=label, error=error
+            )
+        )
     # A decoder keeps the bytes of an incomplete character: the error counts from there, not from the block.
     byte = size - len(error.object) + error.start
     line += count_line_ends(held + error.object[: error.start].decode(encoding, "replace"))
     return TextError(
-        f"{name}: line {line}, byte {byte} (the first byte is 0) is not valid {label}; "
-        "fix the file there, or set its `encoding`"
+        _(
+            "{name}: line {line}, byte {byte} (the first byte is 0) is not valid {label}; fix the file"
+            " there, or set its `encoding`"
+        ).format(name=name, line=line, byte=byte, label=label)
     )
 
 
@@ -210,8 +221,10 @@ def split_lines(chunks: Iterable[str], name: str) -> Iterator[str]:
             length += len(piece)
             if length > MAX_POST_CHARACTERS:
                 raise TextError(
-                    f"{name}: line {number} is longer than {MAX_POST_CHARACTERS:,} characters, too long for a post; "
-                    "split it, or read plain text with `raw`"
+                    _(
+                        "{name}: line {number} is longer than {maximum:,} characters, too long"
+                        " for a post; split it, or read plain text with `raw`"
+                    ).format(name=name, number=number, maximum=MAX_POST_CHARACTERS)
                 )
             pieces.append(piece)
             if piece.endswith(("\n", "\r")):

@@ -8,20 +8,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gluon_lstm.language import N_
 from gluon_lstm.text.sources.base import LeftOut, Post
 from gluon_lstm.text.sources.dates import read_date
 from gluon_lstm.text.sources.html_text import html_to_text
 from gluon_lstm.text.sources.x_posts import writer
 
-PRIVATE = "private posts"  # to persons named in them
+PRIVATE = N_("private posts")  # to persons named in them
 _NOTES = ("Note", "Question", "Article")  # objects of ActivityPub with a text
 _BLUESKY_POST = "app.bsky.feed.post"
 _LEXICON = re.compile(r"[a-z][a-zA-Z0-9-]*(?:\.[a-zA-Z0-9-]+){2,}(?:#\w+)?")  # name of a kind of records
 _BLUESKY_KINDS = {
-    "app.bsky.feed.like": "likes",
-    "app.bsky.feed.repost": "reposts",
-    "app.bsky.graph.follow": "follows",
-    "app.bsky.graph.block": "blocks",
+    "app.bsky.feed.like": N_("likes"),
+    "app.bsky.feed.repost": N_("reposts"),
+    "app.bsky.graph.follow": N_("follows"),
+    "app.bsky.graph.block": N_("blocks"),
 }
 
 
@@ -59,7 +60,7 @@ def misskey_note(record: dict[str, Any]) -> Post | LeftOut | None:
         return None
     text = record["text"]
     if text is None:
-        return LeftOut("renotes" if record.get("renoteId") else "posts without text")
+        return LeftOut(N_("renotes") if record.get("renoteId") else N_("posts without text"))
     if not isinstance(text, str):
         return None
     post = Post(text, _date(record), writer({"user": record.get("user")}), _warning(record, "cw"))
@@ -82,7 +83,8 @@ def bluesky_record(record: dict[str, Any]) -> Post | LeftOut | None:
     if not isinstance(kind, str) or not _LEXICON.fullmatch(kind):
         return None
     if kind != _BLUESKY_POST:
-        return LeftOut(_BLUESKY_KINDS.get(kind, "other records"))
+        reason = _BLUESKY_KINDS.get(kind, N_("other records"))
+        return LeftOut(reason)
     text = record.get("text")
     if not isinstance(text, str):
         return LeftOut("posts without text")

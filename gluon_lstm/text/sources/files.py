@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from gluon_lstm.files import OUTPUT_KINDS
+from gluon_lstm.language import _
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.archives import is_archive
 from gluon_lstm.text.sources.base import FileFormat, extension
@@ -66,16 +67,18 @@ def _without_notes(files: list[SourceFile]) -> list[SourceFile]:
 
 def _files_at(path: str, notice: Notice) -> list[SourceFile]:
     if path == "-":
-        raise TextError("standard input (-) cannot be read; save the text to a file and give its name")
+        raise TextError(_("standard input (-) cannot be read; save the text to a file and give its name"))
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise TextError(f"{path}: there is no such file or folder; check the name") from None
+        raise TextError(_("{path}: there is no such file or folder; check the name").format(path=path)) from None
     if stat.S_ISDIR(mode):
         archive = format_of_folder(path)
         return [SourceFile(path, archive)] if archive else _files_inside(path, notice)
     if not stat.S_ISREG(mode):
-        raise TextError(f"{path} is a pipe or a device, which cannot be read twice; save the text to a file")
+        raise TextError(
+            _("{path} is a pipe or a device, which cannot be read twice; save the text to a file").format(path=path)
+        )
     file = SourceFile(path, format_of(path))
     file.format.check(path)
     return [file]
@@ -94,20 +97,28 @@ def _files_inside(folder: str, notice: Notice) -> list[SourceFile]:
             ignored += 1
     left_out = _left_out(folder, outputs)
     if not files:
-        kinds = ", ".join(sorted(FOLDER_EXTENSIONS)) + (f" (besides {left_out})" if outputs else "")
-        raise TextError(f"{folder} contains no file of these kinds: {kinds}; check its name, or give files by name")
+        kinds = ", ".join(sorted(FOLDER_EXTENSIONS)) + (
+            _(" (besides {left_out})").format(left_out=left_out) if outputs else ""
+        )
+        raise TextError(
+            _("{folder} contains no file of these kinds: {kinds}; check its name, or give files by name").format(
+                folder=folder, kinds=kinds
+            )
+        )
     if outputs:
-        notice(f"{folder}: left out {left_out}")
+        notice(_("{folder}: left out {left_out}").format(folder=folder, left_out=left_out))
     if ignored:
-        notice(f"{folder}: ignored {ignored} files of other kinds")
+        notice(_("{folder}: ignored {ignored} files of other kinds").format(folder=folder, ignored=ignored))
     return files
 
 
 def _left_out(folder: str, outputs: Sequence[_Output]) -> str:
     """Return in words whose files a search of `folder` left out."""
     if len(outputs) == 1:
-        return f"the files of the {outputs[0].kind} {os.path.relpath(outputs[0].folder, folder)}"
-    return f"the files of {len(outputs)} training runs, reports or cache entries"
+        return _("the files of the {kind} {folder}").format(
+            kind=_(outputs[0].kind), folder=os.path.relpath(outputs[0].folder, folder)
+        )
+    return _("the files of {outputs} training runs, reports or cache entries").format(outputs=len(outputs))
 
 
 def _walk(folder: str, outputs: list[_Output]) -> Iterator[tuple[str, FileFormat | None]]:

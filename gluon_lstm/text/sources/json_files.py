@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.base import TEXT_NAMES, FileFormat, LeftOut, Post, SourceLog
 from gluon_lstm.text.sources.dates import DATE_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
@@ -94,15 +95,23 @@ class RecordReader:
                     found += 1
                     yield post
             except RecursionError:
-                raise text.error("lists and objects are nested too deep") from None
+                raise text.error(_("lists and objects are nested too deep")) from None
         if not found and not self._left_out and not self._may_be_empty:
             self._refuse()
         if self._textless:
-            self.log.left_out["objects without a text"] += self._textless
+            self.log.left_out[N_("objects without a text")] += self._textless
             named = self.options.field or ", ".join(TEXT_NAMES)
-            self.log.notice(f"{self._name}: skipped {self._textless:,} objects without a text named {named}")
+            self.log.notice(
+                _("{name}: skipped {textless:,} objects without a text named {named}").format(
+                    name=self._name, textless=self._textless, named=named
+                )
+            )
         if self._mended:
-            self.log.notice(f"{self._name}: {self._mended:,} texts were UTF-8 written as Latin-1; mended")
+            self.log.notice(
+                _("{name}: {mended:,} texts were UTF-8 written as Latin-1; mended").format(
+                    name=self._name, mended=self._mended
+                )
+            )
 
     def _recognized(self, value: Any, text: JsonText) -> Iterator[Post]:
         """Yield the posts of every record that is recognized."""
@@ -111,11 +120,14 @@ class RecordReader:
             found = recognize(inner)
             return found.is_known_service or (found.post is not None and not (self._whole_file and inner is value))
 
-        for record, wrapped_in, _ in records_in(value, Search(text, is_record)):
+        for record, wrapped_in, _rest in records_in(value, Search(text, is_record)):
             if isinstance(record, Row):
                 name, example = next(iter(string_fields(record).items()), ("1", ""))
-                choice = f"choose one of its values with `field`, such as {name} ({example[:20]!r})"
-                raise text.error(f"a list instead of a post; {choice}")
+                raise text.error(
+                    _(
+                        "a list instead of a post; choose one of its values with `field`, such as {name} ({example!r})"
+                    ).format(name=name, example=example[:20])
+                )
             found = Recognized(Post(record)) if isinstance(record, str) else recognize(record)
             if self._whole_file and record is value and not found.is_known_service:
                 self._suggestions = string_fields(value)
@@ -148,7 +160,7 @@ class RecordReader:
         """Yield the strings at the path `field`."""
         path = tuple(str(self.options.field).split("."))
         names = self._date_names or DATE_FIELDS
-        for record, _, rest in records_in(value, Search(text, lambda inner: False), path):
+        for record, _wrapped_in, rest in records_in(value, Search(text, lambda inner: False), path):
             if isinstance(record, str):  # in a list of strings and objects
                 yield Post(without_lone_surrogates(record))
                 continue
@@ -179,9 +191,15 @@ class RecordReader:
             f"{' '.join(name.split())} ({' '.join(example.split())[:20]!r})"
             for name, example in list(self._suggestions.items())[:_MAX_SUGGESTIONS]
         ]
-        remedy = f"set `field`, such as {', '.join(shown)}" if shown else "its objects have no text at all"
+        remedy = _("its objects have no text at all")
+        if shown:
+            remedy = _("set `field`, such as {fields}").format(fields=", ".join(shown))
         if self._textless:
             wanted = self.options.field or ", ".join(TEXT_NAMES)
-            raise TextError(f"{self._name}: no object has a text named {wanted}; {remedy}")
-        remedy = remedy if shown else "use a list of posts, or one post a line as .jsonl"
-        raise TextError(f"{self._name} contains no posts; {remedy}")
+            raise TextError(
+                _("{name}: no object has a text named {wanted}; {remedy}").format(
+                    name=self._name, wanted=wanted, remedy=remedy
+                )
+            )
+        remedy = remedy if shown else _("use a list of posts, or one post a line as .jsonl")
+        raise TextError(_("{name} contains no posts; {remedy}").format(name=self._name, remedy=remedy))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NamedTuple
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.base import TEXT_NAMES
 from gluon_lstm.text.sources.json_text import JsonText, LazyList, LazyObject
 
@@ -59,8 +60,8 @@ def records_in(value: Any, search: Search, path: Keys = (), wrapped_in: Keys = (
     elif isinstance(value, LazyObject):
         yield from _records_of_large_object(value, search, path, wrapped_in)
     else:
-        kind = "a null" if value is None else "a boolean" if isinstance(value, bool) else "a number"
-        raise search.text.error(f"{kind} instead of a post")
+        kind = _("a null") if value is None else _("a boolean") if isinstance(value, bool) else _("a number")
+        raise search.text.error(_("{kind} instead of a post").format(kind=kind))
 
 
 def _records_of_list(values: Iterable[Any], search: Search, path: Keys, wrapped_in: Keys) -> Iterator[Record]:
@@ -74,11 +75,11 @@ def _records_of_list(values: Iterable[Any], search: Search, path: Keys, wrapped_
             if row is not None:
                 yield Record(row, wrapped_in, path)
             elif len(wrapped_in) >= _MAX_DEPTH:
-                raise search.text.error("a list instead of a post")
+                raise search.text.error(_("a list instead of a post"))
             else:
                 yield from records_in(item, search, path, (*wrapped_in, ""))
     if only_empty_lists:
-        raise search.text.error("a list instead of a post")
+        raise search.text.error(_("a list instead of a post"))
 
 
 def _records_of_object(value: dict[str, Any], search: Search, path: Keys, wrapped_in: Keys) -> Iterator[Record]:
@@ -122,7 +123,7 @@ def _records_of_large_object(value: LazyObject, search: Search, path: Keys, wrap
             column, size = _column_of(inner)
             held += size
             if held > _MAX_TABLE_CHARACTERS:
-                too_large = 'a table written column by column is too large; write it with orient="records"'
+                too_large = _('a table written column by column is too large; write it with orient="records"')
                 raise search.text.error(too_large)
             if column:
                 columns[key] = column
@@ -174,7 +175,7 @@ def _column_of(cells: dict[str, Any] | LazyObject) -> tuple[list[Any], int]:
 def _named_rows(names: list[str], rows: Iterable[Any], text: JsonText) -> Iterator[dict[str, Any]]:
     for row in rows:
         if not isinstance(row, list) or len(row) != len(names):
-            raise text.error(f"a row has not the {len(names)} cells of `columns`")
+            raise text.error(_("a row has not the {names} cells of `columns`").format(names=len(names)))
         yield dict(zip(names, row))
 
 

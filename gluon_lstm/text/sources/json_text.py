@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, count_line_ends
 
 _MAX_LAZY_DEPTH = 16  # maximum nesting of lazy values; each is looked at for MAX_POST_CHARACTERS first
@@ -50,7 +51,7 @@ class JsonText:
         """Read over the next character, which must be one of `expected`, and return it."""
         found = self.peek()
         if not found or found not in expected:
-            raise self.error(f"this is not JSON ({' or '.join(expected)} is missing)")
+            raise self.error(_("this is not JSON ({expected} is missing)").format(expected=_(" or ").join(expected)))
         self._position += 1
         return found
 
@@ -70,21 +71,21 @@ class JsonText:
                 if held <= MAX_POST_CHARACTERS and self._read_more():
                     continue
                 if held <= MAX_POST_CHARACTERS:
-                    raise self.error(f"this is not JSON ({error.msg})", error.pos) from None
+                    raise self.error(_("this is not JSON ({error})").format(error=error.msg), error.pos) from None
                 if opening in "[{" and self.lazy_depth < _MAX_LAZY_DEPTH:
                     return LazyList(self) if opening == "[" else LazyObject(self)
                 raise self.too_long() from None
             except RecursionError:
-                raise self.error("lists and objects are nested too deep") from None
+                raise self.error(_("lists and objects are nested too deep")) from None
             except ValueError as error:  # a number outside the range of float
-                raise self.error(f"this is not JSON ({error})") from None
+                raise self.error(_("this is not JSON ({error})").format(error=error)) from None
             self._position = end
             return value
 
     def pair(self) -> tuple[str, Any]:
         """Return the next key and value of an object."""
         if self.peek() != '"':
-            raise self.error("this is not JSON (a key is missing)")
+            raise self.error(_("this is not JSON (a key is missing)"))
         key = self.value()
         self.skip(":")
         return key, self.value()
@@ -92,22 +93,30 @@ class JsonText:
     def whole(self) -> Any:
         """Return the only value of the text. `end` must be called after it."""
         if not self.peek():
-            raise self.error("this is not JSON (there is no value)")
+            raise self.error(_("this is not JSON (there is no value)"))
         return self.value()
 
     def end(self) -> None:
         """Raise TextError unless the text ends here."""
         if self.peek():
-            several = "a second value follows the first; a file with one value a line has the extension .jsonl"
-            raise self.error(f"this is not JSON ({several})")
+            raise self.error(
+                _(
+                    "this is not JSON (a second value follows the first; a file with one value a line has the extension"
+                    " .jsonl)"
+                )
+            )
 
     def error(self, what: str, position: int | None = None) -> TextError:
         """Return an error at the line of a position in the buffer, by default the current one."""
         line = self._line + count_line_ends(self._buffer[: self._position if position is None else position])
-        return TextError(f"{self._name}: line {line}: {what}; fix the file there, or remove that part")
+        return TextError(
+            _("{name}: line {line}: {problem}; fix the file there, or remove that part").format(
+                name=self._name, line=line, problem=what
+            )
+        )
 
     def too_long(self) -> TextError:
-        return self.error(f"a record is longer than {MAX_POST_CHARACTERS:,} characters")
+        return self.error(_("a record is longer than {maximum:,} characters").format(maximum=MAX_POST_CHARACTERS))
 
     def _read_more(self) -> bool:
         """Add at least as many characters as are held: a value of any length is decoded in linear time."""

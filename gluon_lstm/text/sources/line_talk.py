@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.base import FileFormat, Post, SourceLog, extension
 from gluon_lstm.text.sources.dates import WEEKDAY, read_date
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError, split_lines
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from gluon_lstm.text.sources.reading import ReadingOptions
 
 # reasons of `left_out`
-MEDIA = "stickers and media"
-CALLS = "calls"
-EVENTS = "joins and other events"
+MEDIA = N_("stickers and media")
+CALLS = N_("calls")
+EVENTS = N_("joins and other events")
 
 _TITLE = re.compile(r"\ufeff?\[LINE\] ?(?:.*のトーク履歴|Chat (?:history )?(?:with|in) .*)")
 _SAVED = re.compile(r"(?:保存日時|Saved on) ?[:：].*")
@@ -109,13 +110,21 @@ def line_messages(lines: Iterable[str], path: str, left_out: Counter[str]) -> It
         if not entry:
             new_day = _day_of(line)
             if new_day is None and line and not _is_header(line, source.number):
-                problem = f"{path}: line {source.number} is not a date line or a message of a LINE talk"
-                raise TextError(f"{problem}; export the talk again with LINE on a phone, or remove the line")
+                raise TextError(
+                    _(
+                        "{path}: line {line} is not a date line or a message of a LINE talk; export the talk again with"
+                        " LINE on a phone, or remove the line"
+                    ).format(path=path, line=source.number)
+                )
             day = new_day or day
             continue
         if day is None:
-            problem = f"{path}: line {source.number}: a message before the first date line"
-            raise TextError(f"{problem}; add a line such as 2024/01/01(月) before it, or export the talk again")
+            raise TextError(
+                _(
+                    "{path}: line {line}: a message before the first date line; add a line such as 2024/01/01(月)"
+                    " before it, or export the talk again"
+                ).format(path=path, line=source.number)
+            )
         time, author, text = entry.groups()
         if author and text.startswith('"') and not source.entry_ended():
             text = _unquoted(_quoted_text(text, source, path))
@@ -165,13 +174,21 @@ def _quoted_text(first: str, source: _Lines, path: str) -> str:
     while True:
         line = source.read()
         if line is None:
-            problem = f"{path}: line {start}: a quotation mark is opened there and never closed"
-            raise TextError(f"{problem}; close it, or export the talk again")
+            raise TextError(
+                _(
+                    "{path}: line {line}: a quotation mark is opened there and never closed; close it, or export the"
+                    " talk again"
+                ).format(path=path, line=start)
+            )
         text.append(line)
         length += len(line) + 1
         if length > MAX_POST_CHARACTERS:
-            problem = f"{path}: line {start}: a message is longer than {MAX_POST_CHARACTERS:,} characters"
-            raise TextError(f"{problem}; a quotation mark may be left open there")
+            raise TextError(
+                _(
+                    "{path}: line {line}: a message is longer than {maximum:,} characters; a quotation mark may be left"
+                    " open there"
+                ).format(path=path, line=start, maximum=MAX_POST_CHARACTERS)
+            )
         if line.endswith('"') and source.entry_ended():
             return "\n".join(text)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from gluon_lstm.language import _
 from gluon_lstm.text.sources.base import TEXT_NAMES, FileFormat, Post, SourceLog
 from gluon_lstm.text.sources.encodings import TextError, split_lines
 from gluon_lstm.text.sources.text_files import read_file
@@ -39,7 +40,7 @@ class PlainText(FileFormat):
         sample = list(itertools.islice(lines, _SAMPLE_LINES))
         reason = other_format([line for line in sample if not line.isspace()])
         if reason:
-            raise TextError(f"{path} is not a text of one post a line: {reason}")
+            raise TextError(_("{path} is not a text of one post a line: {reason}").format(path=path, reason=reason))
         for line in itertools.chain(sample, lines):
             yield Post(line.rstrip("\r\n"))
 
@@ -51,12 +52,12 @@ def other_format(lines: Sequence[str]) -> str:
     'each line is a JSON object; rename it to .jsonl'
     """
     if lines and all(map(_is_json_object, lines)):
-        return "each line is a JSON object; rename it to .jsonl"
+        return _("each line is a JSON object; rename it to .jsonl")
     header = lines[0].split("\t") if len(lines) > 1 and len({line.count("\t") for line in lines}) == 1 else []
     if len(header) > 1 and any(cell.strip().casefold() in TEXT_NAMES for cell in header):
-        return "it is a table with tabs; rename it to .tsv"
+        return _("it is a table with tabs; rename it to .tsv")
     if sum(_CHAT_LINE.match(line) is not None for line in lines) >= max(_MIN_CHAT_LINES, len(lines) / 2):
-        return "it is a chat log with dates and names; save it as .csv with the columns date, author and text"
+        return _("it is a chat log with dates and names; save it as .csv with the columns date, author and text")
     return ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gluon_lstm.language import _
 from gluon_lstm.options import option
 from gluon_lstm.progress import Notice, ignore
 from gluon_lstm.text.sources.authors import ALL_AUTHORS, select_author, without_author
@@ -64,10 +65,18 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and self.delimiter not in (*DELIMITERS, *DELIMITERS.values()):
-            raise ValueError(f"`delimiter` {self.delimiter[:20]!r}: use one of {', '.join(DELIMITERS)}")
+            raise ValueError(
+                _("`delimiter` {delimiter!r}: use one of {delimiters}").format(
+                    delimiter=self.delimiter[:20], delimiters=", ".join(DELIMITERS)
+                )
+            )
         for kind in self.included:
             if kind not in INCLUDABLE:
-                raise ValueError(f"`include` {kind[:20]!r}: use one or more of {', '.join(INCLUDABLE)}")
+                raise ValueError(
+                    _("`include` {kind!r}: use one or more of {includable}").format(
+                        kind=kind[:20], includable=", ".join(INCLUDABLE)
+                    )
+                )
 
     @property
     def included(self) -> frozenset[str]:
@@ -131,7 +140,11 @@ def _sources(files: Iterable[SourceFile], options: ReadingOptions, notice: Notic
         yield Source(log, posts)
         named = named or log.names_authors
     if options.author is not None and options.author != ALL_AUTHORS and not named:
-        raise TextError(f"`author` {options.author[:40]!r}: no file names the writers of its posts; leave it out")
+        raise TextError(
+            _("`author` {author!r}: no file names the writers of its posts; leave it out").format(
+                author=options.author[:40]
+            )
+        )
 
 
 def read_text(paths: Paths, options: ReadingOptions = ReadingOptions(), notice: Notice = ignore) -> Iterator[str]:

@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.encodings import MAX_POST_CHARACTERS, TextError
 
-DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+DELIMITER_NAMES = {",": N_("commas"), "\t": N_("tabs"), ";": N_("semicolons"), "|": N_("vertical bars")}
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w "\\\r\n])"?[\r\n]*')  # first line that Excel writes and reads
 _MARK = "\ufdd1"  # a Unicode noncharacter, reserved for internal use
 _RETURN, _MARK_IN_TEXT = _MARK + "r", _MARK + "m"  # placeholders of a CR, and of itself in a text
-_NEVER_CLOSED = "a quotation mark is opened there and never closed; close it"
+_NEVER_CLOSED = N_("a quotation mark is opened there and never closed; close it")
 _MAX_UNQUOTED = 100  # cells of a line that begin with a mark that is text; each is searched to the end of the line
 
 
@@ -76,8 +77,12 @@ def find_delimiter(lines: Sequence[str], is_whole: bool, usual: str, names: Sequ
     if not regular or usual in regular:
         return usual
     if len(regular) > 1:
-        found = " or ".join(f"{DELIMITER_NAMES[each]} ({each!r})" for each in regular)
-        raise TextError(f"{path}: the cells may be separated by {found}; choose one with `delimiter`")
+        found = _(" or ").join(f"{_(DELIMITER_NAMES[each])} ({each!r})" for each in regular)
+        raise TextError(
+            _("{path}: the cells may be separated by {found}; choose one with `delimiter`").format(
+                path=path, found=found
+            )
+        )
     return regular[0]
 
 
@@ -150,7 +155,7 @@ class RowReader:
             self._row.append(line)
             self._length += len(line)
             if self._length > MAX_POST_CHARACTERS:
-                raise _RowTooLong(f"a row is longer than {MAX_POST_CHARACTERS:,} characters")
+                raise _RowTooLong(_("a row is longer than {maximum:,} characters").format(maximum=MAX_POST_CHARACTERS))
             if self._backslash:  # only \" and \\ are escapes: C:\dir stays
                 line = self._other_backslash.sub(r"\\\\", line)
             yield line.replace("\0", "") if sys.version_info < (3, 11) else line  # its csv refuses NULs
@@ -183,12 +188,12 @@ class RowReader:
 
     def _quotation_error(self, error: Exception, is_closed: bool) -> TextError:
         if isinstance(error, _RowTooLong):
-            what = f"{error}; a quotation mark may be left open there"
+            what = _("{problem}; a quotation mark may be left open there").format(problem=error)
         elif is_closed:
-            what = "a quotation mark is followed by text; double the mark, or quote the whole cell"
+            what = _("a quotation mark is followed by text; double the mark, or quote the whole cell")
         else:
-            what = _NEVER_CLOSED
-        return TextError(f"{self._path}: line {self._line}: {what}")
+            what = _(_NEVER_CLOSED)
+        return TextError(_("{path}: line {line}: {problem}").format(path=self._path, line=self._line, problem=what))
 
     def _return_lines(self, lines: list[str]) -> None:
         self._returned.extendleft(reversed(lines))
@@ -207,11 +212,18 @@ class RowReader:
             self._spanning = line if inside == {self._width - 1} else 0
         if self._literal and self._spanning:
             raise TextError(
-                f"{self._path}: line {self._spanning}: the quotation marks there enclose lines that look like rows, but"
-                f" in line {self._literal} a mark is text; double the marks that are text and quote their cells"
+                _(
+                    "{path}: line {spanning}: the quotation marks there enclose lines that look like rows,"
+                    " but in line {literal} a mark is text; double the marks that are text and quote their"
+                    " cells"
+                ).format(path=self._path, spanning=self._spanning, literal=self._literal)
             )
         if self._unclosed and len(cells) != self._width:
-            raise TextError(f"{self._path}: line {self._unclosed}: {_NEVER_CLOSED}")
+            raise TextError(
+                _("{path}: line {line}: {problem}").format(
+                    path=self._path, line=self._unclosed, problem=_(_NEVER_CLOSED)
+                )
+            )
 
 
 class _RowTooLong(Exception):

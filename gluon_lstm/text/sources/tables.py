@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.base import AUTHOR_NAMES, TEXT_NAMES, FileFormat, Post, SourceLog
 from gluon_lstm.text.sources.dates import DATE_FIELDS, TIME_FIELDS, date_of
 from gluon_lstm.text.sources.encodings import TextError, split_lines
@@ -69,7 +70,11 @@ def posts_of_table(
         is_whole = len(sample) < _SAMPLE_LINES and size <= _SAMPLE_CHARACTERS
         delimiter = find_delimiter(sample, is_whole, usual, names, path)
         if delimiter != usual:
-            log.notice(f"{path}: cells are separated by {DELIMITER_NAMES[delimiter]}")
+            log.notice(
+                _("{path}: cells are separated by {delimiter}").format(
+                    path=path, delimiter=_(DELIMITER_NAMES[delimiter])
+                )
+            )
     first = 2 if named else 1
     reader = RowReader(itertools.chain(sample[first - 1 :], lines), delimiter, path, first)
     return _posts(reader.rows(), delimiter, options, log)
@@ -91,7 +96,7 @@ class _Layout:
         if not self.dates:
             return None
         values = {name: cells[at] for name, at in (*self.dates, *self.times) if at < len(cells)}
-        return date_of(values, [name for name, _ in self.dates])
+        return date_of(values, [name for name, _column in self.dates])
 
     def is_wrong(self, cells: list[str]) -> bool:
         """Return whether a row has more cells than the first, or where that is an error fewer."""
@@ -110,8 +115,12 @@ def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: So
             if layout.header:
                 continue
         if layout.is_wrong(cells):
-            wide = f"{log.path}: line {line} has {len(cells)} cells and the first row {layout.width}"
-            raise TextError(f"{wide}; put posts that contain the delimiter in quotation marks")
+            raise TextError(
+                _(
+                    "{path}: line {line} has {cells} cells and the first row {width}; put posts that contain the"
+                    " delimiter in quotation marks"
+                ).format(path=log.path, line=line, cells=len(cells), width=layout.width)
+            )
         if layout.column is None:
             yield from map(Post, filter(None, cells))
         elif layout.column < len(cells):
@@ -121,10 +130,14 @@ def _posts(rows: Iterator[Row], delimiter: str, options: ReadingOptions, log: So
         else:
             short += 1
     if short and not found:
-        raise TextError(f"{log.path}: no row has a column {options.column}; choose another `column`")
+        raise TextError(
+            _("{path}: no row has a column {column}; choose another `column`").format(
+                path=log.path, column=options.column
+            )
+        )
     if short:
-        log.left_out["rows without the column of posts"] += short
-        log.notice(f"{log.path}: skipped {short} rows without the column of posts")
+        log.left_out[N_("rows without the column of posts")] += short
+        log.notice(_("{path}: skipped {short} rows without the column of posts").format(path=log.path, short=short))
 
 
 def _layout(first: list[str], delimiter: str, options: ReadingOptions, path: str) -> _Layout:
@@ -160,9 +173,15 @@ def _layout(first: list[str], delimiter: str, options: ReadingOptions, path: str
         ragged = delimiter == "\t" and column != len(first) - 1
         return replace(columns, column=column, width=None if ragged else len(first), exact=delimiter != "\t")
     shown = ", ".join(f"{number} {cell[:20]!r}" for number, cell in enumerate(first[:20], 1))
-    problem = "the column of posts is ambiguous" if wanted is None else f"there is no column {wanted!r}"
-    remedy = "set `column` to a name, a number, or all for every cell"
-    raise TextError(f"{path}: {problem}; the first row has {shown}; {remedy}")
+    problem = _("the column of posts is ambiguous")
+    if wanted is not None:
+        problem = _("there is no column {column!r}").format(column=wanted)
+    remedy = _("set `column` to a name, a number, or all for every cell")
+    raise TextError(
+        _("{path}: {problem}; the first row has {shown}; {remedy}").format(
+            path=path, problem=problem, shown=shown, remedy=remedy
+        )
+    )
 
 
 def _date_columns(
@@ -174,6 +193,10 @@ def _date_columns(
             return (("date", int(wanted) - 1),)
         if wanted not in names:
             shown = ", ".join(repr(cell[:20]) for cell in first[:20])
-            raise TextError(f"{path}: there is no column {options.date!r}; the first row has {shown}; correct `date`")
+            raise TextError(
+                _("{path}: there is no column {date!r}; the first row has {shown}; correct `date`").format(
+                    path=path, date=options.date, shown=shown
+                )
+            )
         return ((wanted, names.index(wanted)),)
     return tuple((name, names.index(name)) for name in DATE_FIELDS if name in names) if header else ()

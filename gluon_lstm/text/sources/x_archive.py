@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gluon_lstm.language import N_, _
 from gluon_lstm.text.sources.base import Post, SourceLog
 from gluon_lstm.text.sources.containers import Container
 from gluon_lstm.text.sources.dates import read_date
@@ -95,10 +96,12 @@ def read_x_files(
             undated += post.date is None
             yield post, ""
     if undated:
-        log.notice(f"{log.path}: {undated} posts have no valid date; they come first")
+        log.notice(
+            _("{path}: {undated} posts have no valid date; they come first").format(path=log.path, undated=undated)
+        )
     if textless:
-        log.left_out["posts without text"] += textless
-        log.notice(f"{log.path}: skipped {textless} posts without text")
+        log.left_out[N_("posts without text")] += textless
+        log.notice(_("{path}: skipped {textless} posts without text").format(path=log.path, textless=textless))
 
 
 def _records(container: Container, name: str) -> Iterator[dict[str, Any]]:
@@ -106,7 +109,7 @@ def _records(container: Container, name: str) -> Iterator[dict[str, Any]]:
     text = JsonText(_strip_assignment(decode_blocks(container.blocks(name), "utf-8", label), label), label)
     for record in records_in(text.whole(), Search(text, lambda inner: True)):
         if isinstance(record.value, str):
-            raise TextError(f"{label}: a string instead of a tweet; download the archive again")
+            raise TextError(_("{label}: a string instead of a tweet; download the archive again").format(label=label))
         yield record.value
     text.end()
 
@@ -116,7 +119,11 @@ def _strip_assignment(chunks: Iterator[str], name: str) -> Iterator[str]:
     first = next(chunks)
     assignment = _ASSIGNMENT.match(first)
     if not assignment:
-        raise TextError(f"{name}: line 1 does not begin with window.YTD.tweets.part0 = ; give a file of an X archive")
+        raise TextError(
+            _("{name}: line 1 does not begin with window.YTD.tweets.part0 = ; give a file of an X archive").format(
+                name=name
+            )
+        )
     yield first[assignment.end() :]
     yield from chunks
 

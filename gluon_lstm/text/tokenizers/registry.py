@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
 
+from gluon_lstm.language import _
 from gluon_lstm.text import tokenizers
 from gluon_lstm.text.tokenizers.base import Tokenizer
 
@@ -38,7 +39,11 @@ def make_tokenizer(name: str, user_dictionary: Sequence[str] = ()) -> Tokenizer:
 def tokenizer_class(name: str) -> type[Tokenizer]:
     """Return the class of the tokenizer with this name. Raises ValueError for an unknown name."""
     if name not in TOKENIZER_CLASSES:
-        raise ValueError(f"unknown tokenizer {name!r}: use one of {', '.join(TOKENIZER_CLASSES)}")
+        raise ValueError(
+            _("unknown tokenizer {name!r}: use one of {tokenizer_classes}").format(
+                name=name, tokenizer_classes=", ".join(TOKENIZER_CLASSES)
+            )
+        )
     return TOKENIZER_CLASSES[name]
 
 

@@ -1,0 +1,65 @@
+"""Language of what the program says: English in the source, other languages in gettext catalogues.
+
+The library speaks English until the command line chooses another language. Output that programs read is not translated.
+
+>>> from_environment({"LC_ALL": "ja_JP.UTF-8", "LANG": "C"})
+'ja'
+>>> from_environment({"LC_ALL": "", "LANG": "de_DE.UTF-8"})
+'en'
+"""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+LANGUAGES = ("en", "ja")
+DOMAIN = "gluon_lstm"  # name of the catalogues: locale/ja/LC_MESSAGES/gluon_lstm.po and .mo
+LOCALE = Path(__file__).with_name("locale")
+VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # of the locale, in the order of POSIX
+
+_language, _catalogue = "en", gettext.NullTranslations()
+
+
+def from_environment(environment: Mapping[str, str]) -> str:
+    """Return the language of the locale: of the first of VARIABLES that is not empty. English for an unknown one."""
+    locale = next(filter(None, map(environment.get, VARIABLES)), "")
+    name = re.split(r"[_.@]", locale)[0]
+    return name if name in LANGUAGES else "en"
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Speak a language until the context ends, in all threads."""
+    global _language, _catalogue
+    previous = _language, _catalogue
+    _language, _catalogue = name, gettext.NullTranslations()
+    if name != "en":
+        _catalogue = gettext.translation(DOMAIN, LOCALE, [name])
+    try:
+        yield
+    finally:
+        _language, _catalogue = previous
+
+
+def language() -> str:
+    """Return the language in use."""
+    return _language
+
+
+def _(message: str) -> str:
+    """Return a message in the language in use. `scripts/catalogue.py` finds the literals that are passed to it."""
+    return _catalogue.gettext(message)
+
+
+def N_(message: str) -> str:
+    """Return a literal as it is: it is translated where it is shown."""
+    return message
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """Return the form of a message for n things, in the language in use."""
+    return _catalogue.ngettext(singular, plural, n)
