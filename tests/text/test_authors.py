@@ -105,7 +105,7 @@ def test_one_writer_may_be_left_out(tmp_path):
     text = save(tmp_path / "a.txt", "花\n")
     posts, (log, _) = read([path, text], author="*", except_author="花")
     assert posts == ["うん", "雨", "霧", "無名", "花"]
-    assert dict(log.left_out) == {"posts of the writer compared": 4}
+    assert dict(log.left_out) == {"posts of the report's writer": 4}
 
 
 def test_file_of_the_writer_left_out_alone_is_refused(tmp_path):
