@@ -14,6 +14,7 @@ import gettext
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 LANGUAGES = ("en", "ja")
@@ -36,9 +37,7 @@ def use(name: str) -> Iterator[None]:
     """Speak a language until the context ends, in all threads."""
     global _language, _catalogue
     previous = _language, _catalogue
-    _language, _catalogue = name, gettext.NullTranslations()
-    if name != "en":
-        _catalogue = gettext.translation(DOMAIN, LOCALE, [name])
+    _language, _catalogue = name, _load(name)
     try:
         yield
     finally:
@@ -53,6 +52,20 @@ def language() -> str:
 def _(message: str) -> str:
     """Return a message in the language in use. `scripts/catalogue.py` finds the literals that are passed to it."""
     return _catalogue.gettext(message)
+
+
+def label(context: str, message: str, name: str) -> str:
+    """Return a label in a language, in use or not: a page holds its labels in all languages.
+
+    `context` tells apart labels that are the same in English and different in another language.
+    """
+    return _load(name).pgettext(context, message)
+
+
+@lru_cache
+def _load(name: str) -> gettext.NullTranslations:
+    """Return the catalogue of a language, an empty one for English. Raises OSError where it is missing."""
+    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, LOCALE, [name])
 
 
 def N_(message: str) -> str:

@@ -10,6 +10,7 @@ A new message comes into the .po file without a translation: write it there, and
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,9 @@ def messages() -> Catalog:
     for demo in DEMOS.values():
         for text in (demo.summary, *(option.help for option in demo.options)):
             catalog.add(text, locations=[("gluon_lstm/demos/__init__.py", 0)])
+    for page, labels in json.loads((PACKAGE / "pages" / "labels.json").read_text(encoding="utf-8")).items():
+        for name, text in labels.items():
+            catalog.add(text, locations=[("gluon_lstm/pages/labels.json", 0)], context=f"{page}.{name}")
     for text in GROUPS:
         catalog.add(text, locations=[("gluon_lstm/cli/options.py", 0)])
     for text in (*ARGPARSE, *SYSTEM):
@@ -100,8 +104,8 @@ def updated() -> Catalog:
     catalog = PlainCatalog("ja", DOMAIN, "# Japanese messages of gluon_lstm; see scripts/catalogue.py", fuzzy=False)
     for message in messages():
         if message.id:
-            known = old.get(message.id)
-            catalog.add(message.id, known.string if known else "", message.locations)
+            known = old.get(message.id, message.context)
+            catalog.add(message.id, known.string if known else "", message.locations, context=message.context)
     return catalog
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gluon_lstm.language import LANGUAGES
 from gluon_lstm.options import check, option
-
-LANGUAGES = ("en", "ja")
 
 
 @dataclass(frozen=True)

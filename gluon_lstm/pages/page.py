@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gluon_lstm.files import atomic_write
-from gluon_lstm.pages.options import LANGUAGES
+from gluon_lstm.language import LANGUAGES, label
 
 FOLDER = Path(__file__).parent
 
@@ -47,10 +47,15 @@ def render(
 
 
 def labels(*pages: str) -> dict[str, dict[str, str]]:
-    """Return language -> name -> label of one page, or of several together."""
+    """Return language -> name -> label of one page, or of several together.
+
+    labels.json has the English ones, the catalogue the others, with the context `page.name`.
+    """
     found = json.loads(_read("labels.json"))
     return {
-        language: {name: label for page in pages for name, label in found[page][language].items()}
+        language: {
+            name: label(f"{page}.{name}", english, language) for page in pages for name, english in found[page].items()
+        }
         for language in LANGUAGES
     }
 
