@@ -24,11 +24,12 @@ DEFAULT_BASE = "ja"
 # that already knows the language begins to memorize after some epochs.
 FINE_TUNING = {
     "epochs": 9,
-    "batch_size": 16,
+    "batch_size": 12,
     "learning_rate": 2e-3,
     "dropout": 0.3,
     "input_dropout": 0.05,
     "recurrent_dropout": 0.3,
+    "weight_decay": 0.1,
     "patience": 0.5,
 }
 

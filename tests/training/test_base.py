@@ -103,7 +103,7 @@ def test_tokens_of_unused_scripts_never_enter_the_vocabulary(kana, tmp_path):
 def test_output_weights_of_tokens_that_the_text_does_not_contain_stay(tmp_path, implementation):
     """The base knows five more kana than the text: they keep column and bias through training and a resume."""
     file = text_file(tmp_path / "text.txt", "あいうえお\nおえう\nいあ\n" * 20)
-    arguments = ("--implementation", implementation, "--dropout", "0", "--duplicates", "keep")
+    arguments = ("--implementation", implementation, "--weight-decay", "0", "--dropout", "0", "--duplicates", "keep")
     found = trained(file, tmp_path / "run", *arguments)
     found = trained(file, tmp_path / "run", *arguments, "--steps", "9", "--resume")
     base = Model.load(model_module.PRETRAINED_FOLDER / "ja.safetensors")
