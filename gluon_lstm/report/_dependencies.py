@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from gluon_lstm.language import _
+
 # import name -> distribution name
 LIBRARIES = {
     "sklearn": "scikit-learn",
@@ -19,4 +21,5 @@ def check_libraries() -> None:
     missing = [package for name, package in LIBRARIES.items() if find_spec(name) is None]
     if missing:
         command = f"pip install {' '.join(LIBRARIES.values())}"
-        raise ImportError(f"a report needs {', '.join(missing)}, part of the extra `report`: {command}")
+        message = _("a report needs {libraries}, part of the extra `report`: {command}")
+        raise ImportError(message.format(libraries=", ".join(missing), command=command))
