@@ -16,6 +16,7 @@ from wcwidth import wcswidth
 
 from gluon_lstm.cli.main import COMMANDS, main, parser
 from gluon_lstm.language import use
+from gluon_lstm.pages.run import COMPLETE, RunView, write
 
 TINY = [
     "--implementation",
@@ -167,6 +168,14 @@ def test_training_speaks_japanese(runs):
     assert f"{out}/index.html：" in lines[-2]
     numbers = [re.findall(r"\d+\.\d{3,}", line) for line in lines if line.startswith("ベースライン")]
     assert numbers == [re.findall(r"\d+\.\d{3,}", line) for line in english if line.startswith("baselines")]
+
+
+def test_page_of_a_run_begins_in_the_language_of_the_command(runs, tmp_path):
+    for language, (out, _lines) in runs.items():
+        assert f'<html lang="{language}">' in (out / "index.html").read_text(encoding="utf-8")
+    with use("ja"):  # the locale does not decide: the reader's browser does
+        write(RunView("run", COMPLETE, [], {}, 1.0, [], {}, 1, 1), tmp_path / "index.html")
+    assert '<html lang="">' in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_run_is_the_same_in_both_languages(runs):
