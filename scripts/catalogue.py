@@ -39,6 +39,7 @@ KEYWORDS = {
 }  # function -> position of the message, None: the first
 ARGPARSE = (  # sentences of argparse that a user can meet, from Python 3.9 to 3.13
     "usage: ",
+    "%(heading)s:",
     "show this help message and exit",
     "the following arguments are required: %s",
     "unrecognized arguments: %s",

@@ -94,10 +94,7 @@ def _row(action: argparse.Action, before: str = "") -> str:
     names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
     takes_value = action.nargs != 0 and not isinstance(action, argparse.BooleanOptionalAction)
     shown = f"{names} {value}" if action.option_strings and takes_value else names
-    meaning = getattr(action, "text", (action.help or "").replace("%%", "%"))
-    defaults = {name: value for name, value in getattr(action, "defaults", {}).items() if value}
-    if defaults:
-        meaning += f" ({'; '.join(f'{name}: {value}' for name, value in defaults.items())})"
+    meaning = (action.help or "").replace("%%", "%")
     return f"| {before}`{shown}` | {meaning.replace('&', '&amp;').replace('|', chr(92) + '|')} |"
 
 
