@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("en", "ja")
 DOMAIN = "gluon_lstm"  # name of the catalogues: locale/ja/LC_MESSAGES/gluon_lstm.po and .mo
@@ -54,12 +55,18 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
-def label(context: str, message: str, name: str) -> str:
-    """Return a label in a language, in use or not: a page holds its labels in all languages.
+def translate_labels(labels: Mapping[str, Any], name: str, context: str = "") -> dict[str, Any]:
+    """Return nested English labels in a language, in use or not: a page holds its labels in all languages.
 
-    `context` tells apart labels that are the same in English and different in another language.
+    The context of a message of the catalogue is its path, such as `page.name`: it tells apart labels that are the same
+    in English and different in another language.
     """
-    return _load(name).pgettext(context, message)
+    return {
+        key: translate_labels(value, name, f"{context}{key}.")
+        if isinstance(value, Mapping)
+        else _load(name).pgettext(f"{context}{key}", value)
+        for key, value in labels.items()
+    }
 
 
 @lru_cache

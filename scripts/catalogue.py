@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ KEYWORDS = {
 }  # function -> position of the message, None: the first
 ARGPARSE = (  # sentences of argparse that a user can meet, from Python 3.9 to 3.13
     "usage: ",
+    "%(heading)s:",
     "show this help message and exit",
     "the following arguments are required: %s",
     "unrecognized arguments: %s",
@@ -87,14 +88,24 @@ def messages() -> Catalog:
     for demo in DEMOS.values():
         for text in (demo.summary, *(option.help for option in demo.options)):
             catalog.add(text, locations=[("gluon_lstm/demos/__init__.py", 0)])
-    for page, labels in json.loads((PACKAGE / "pages" / "labels.json").read_text(encoding="utf-8")).items():
-        for name, text in labels.items():
-            catalog.add(text, locations=[("gluon_lstm/pages/labels.json", 0)], context=f"{page}.{name}")
+    for room in ("pages", "report"):
+        labels = json.loads((PACKAGE / room / "labels.json").read_text(encoding="utf-8"))
+        for context, text in contexts(labels):
+            catalog.add(text, locations=[(f"gluon_lstm/{room}/labels.json", 0)], context=context)
     for text in GROUPS:
         catalog.add(text, locations=[("gluon_lstm/cli/options.py", 0)])
     for text in (*ARGPARSE, *SYSTEM):
         catalog.add(text, locations=[("Python", 0)])
     return catalog
+
+
+def contexts(labels: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (context, text) of nested labels, as `gluon_lstm.language.translate_labels` looks them up."""
+    for key, value in labels.items():
+        if isinstance(value, Mapping):
+            yield from contexts(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def updated() -> Catalog:

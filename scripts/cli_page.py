@@ -25,10 +25,11 @@ TEXTS = {
         "title": "# Command line",
         "lead": """\
 This page is made from the program by `python scripts/cli_page.py`. Every command has `--help` and `--language en|ja`:
-the language of messages, reports and pages. Without it, messages and reports are in the language of the locale (the
-first of the environment variables `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty; English for any but Japanese),
-and pages begin in that of the browser. What programs read (`--json`, `--format jsonl`, `history.jsonl`, exit codes,
-generated text) is the same in both languages.""",
+the language of messages, figures, reports and pages. Without it, messages, figures and reports are in the language of
+the locale (the first of the environment variables `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty; English for any
+but Japanese, and where the terminal cannot show Japanese), and pages begin in that of the browser. Figures with
+Japanese labels need the extra `report`, and are in English without it. What programs read (`--json`, `--format jsonl`,
+`history.jsonl`, exit codes, generated text) is the same in both languages. The Python interface speaks English.""",
         "head": "| option | meaning |\n|---|---|",
         "examples": "Examples:",
     },
@@ -37,13 +38,19 @@ generated text) is the same in both languages.""",
         "lead": """\
 このページは `python scripts/cli_page.py` が生成します。どのコマンドにも `--help` と `--language en|ja` があります。
 
-`--language` は、メッセージ、レポート、ページの言語です。
+`--language` は、メッセージ、図、レポート、ページの言語です。
 
-指定しなければ、メッセージとレポートはロケールの言語、ページはブラウザの言語になります。
+指定しなければ、メッセージ、図、レポートはロケールの言語、ページはブラウザの言語で始まります。
 
-ロケールは、環境変数 `LC_ALL`、`LC_MESSAGES`、`LANG` のうち、空でない最初のものです。日本語でなければ英語になります。
+ロケールは、環境変数 `LC_ALL`、`LC_MESSAGES`、`LANG` のうち、空でない最初のものです。
 
-`--json`、`--format jsonl`、`history.jsonl`、終了コード、生成したテキストは、どちらの言語でも同じです。""",
+日本語でない場合と、端末が日本語を表示できない場合は、英語になります。
+
+図を日本語にするには追加パッケージ `report` が必要です。なければ英語になります。
+
+`--json`、`--format jsonl`、`history.jsonl`、終了コード、生成したテキストは、どちらの言語でも同じです。
+
+Python から使うときのメッセージは英語です。""",
         "head": "| オプション | 意味 |\n|---|---|",
         "examples": "例：",
     },
@@ -94,10 +101,7 @@ def _row(action: argparse.Action, before: str = "") -> str:
     names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
     takes_value = action.nargs != 0 and not isinstance(action, argparse.BooleanOptionalAction)
     shown = f"{names} {value}" if action.option_strings and takes_value else names
-    meaning = getattr(action, "text", (action.help or "").replace("%%", "%"))
-    defaults = {name: value for name, value in getattr(action, "defaults", {}).items() if value}
-    if defaults:
-        meaning += f" ({'; '.join(f'{name}: {value}' for name, value in defaults.items())})"
+    meaning = (action.help or "").replace("%%", "%")
     return f"| {before}`{shown}` | {meaning.replace('&', '&amp;').replace('|', chr(92) + '|')} |"
 
 

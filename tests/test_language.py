@@ -8,6 +8,7 @@ import string
 
 import pytest
 from test_architecture import MODULES
+from translation import are_translations
 from wcwidth import wcswidth
 
 from gluon_lstm import columns, language
@@ -152,3 +153,34 @@ def test_wrapped_lines_fit_and_no_line_begins_with_a_closing_mark(limit):
     assert not any(line.startswith(tuple("、。）」ーっ ")) or line.endswith(("（", " ")) for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert columns.wrap("one two  three\nfour", 9) == ["one two", "three", "four"]
+
+
+# ---- the check of the Japanese pages
+
+
+@pytest.mark.parametrize(
+    ("english", "japanese", "expected"),
+    [
+        (
+            "a.txt: 3 posts; left out: 8 retweets, 1 blank",
+            "a.txt：投稿 3 件。除外：リツイート 8 件、空の投稿 1 件",
+            True,
+        ),
+        (
+            "a.txt: 3 posts; left out: 8 retweets, 1 blank",
+            "a.txt：投稿 3 件。除外：リツイート 8 件、空の投稿 2 件",
+            False,
+        ),
+        ("a.txt: 3 posts; left out: 8 retweets, 1 blank", "a.txt：投稿 3 件。除外：リツイート 8 件、重複 1 件", False),
+        ("a.txt: 3 posts; left out: 8 retweets, 1 blank", "a.txt：投稿 3 件。除外：リツイート 8 件", False),
+        ("a.txt: 3 posts; left out: 8 retweets, 1 blank", "a.txt: 3 posts; left out: 8 retweets, 1 blank", False),
+        ("  Nouns", "  名詞", True),
+        ("Nouns", "動詞", False),
+        ("今日は晴れ", "今日は晴れ", True),
+        ("今日は晴れ", "今日は雨", False),
+        ("temperature 0.5", "温度 0.5", True),
+        ("temperature 0.5", "温度 0.6", False),
+    ],
+)
+def test_only_translations_are_accepted(english, japanese, expected):
+    assert are_translations(english, japanese) == expected

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from gluon_lstm.training.run_dir import check_free
 
     check_free(args.out)
-    accuracy = run(recipe, args.out, args.notice, progress, args.inspect)
+    accuracy = run(recipe, args.out, args.notice, progress, args.inspect, getattr(args, "language", None))
     page = ", inspect.html" if args.inspect else ""
     args.notice(f"{args.out}: history.jsonl, curve.png, confusion.png, misread.png{page}")
     print(_("validation accuracy {accuracy:.4f}").format(accuracy=accuracy))

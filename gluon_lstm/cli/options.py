@@ -118,10 +118,9 @@ def add_options(
             if title not in groups:
                 groups[title] = parser.add_argument_group(title)  # type: ignore[attr-defined]
             target = groups[title]
-        listed = {_("default"): _value(default, declared)}
-        if other != default:
-            listed["notes"] = _value(other, declared) or "no"
-        arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared, listed)}
+        of_notes = "" if other == default else _value(other, declared) or _("no")
+        text = _with_defaults(_(declared.help), _value(default, declared), of_notes)
+        arguments: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
         kind = type_of(each)
         if kind is bool:
             negatable = default or other
@@ -131,14 +130,18 @@ def add_options(
         else:
             arguments.update(type=kind, metavar=declared.metavar or each.name.upper())
         action = target.add_argument(option_string(each.name), dest=each.name, **arguments)
-        vars(action).update(text=_(declared.help), defaults=listed)  # for docs/cli.md
+        vars(action)["text"] = declared.help  # for scripts/catalogue.py
 
 
-def _help(declared: Option, defaults: Mapping[str, str]) -> str:
-    """Return the help text followed by the nonempty `defaults` (name -> value)."""
-    listed = "; ".join(f"{name}: {value}" for name, value in defaults.items() if value)
-    text = _(declared.help).replace("%", "%%")
-    return f"{text} ({listed})" if listed else text
+def _with_defaults(text: str, default: str, notes: str) -> str:
+    """Return a help text followed by the default and the value of the notes; "": none."""
+    if default and notes:
+        text = _("{text} (default: {default}; notes: {notes})").format(text=text, default=default, notes=notes)
+    elif default:
+        text = _("{text} (default: {default})").format(text=text, default=default)
+    elif notes:
+        text = _("{text} (notes: {notes})").format(text=text, notes=notes)
+    return text
 
 
 def _value(value: Any, declared: Option) -> str:
@@ -146,7 +149,7 @@ def _value(value: Any, declared: Option) -> str:
     if value is None or value is False:
         return "0" if declared.zero_is_none else ""
     if value is True:
-        return "yes"
+        return _("yes")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

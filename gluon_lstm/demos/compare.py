@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import gluon_lstm
 from gluon_lstm.columns import rjust
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
@@ -124,7 +125,7 @@ def lines(result: CompareResult) -> list[str]:
     """Return both learning curves, samples, and a table of the long-range task."""
     from gluon_lstm.demos.recall import SYMBOLS, UPDATES
 
-    table = [_("validation, bits per character")]
+    table = [_(_("validation, bits per character"))]
     headings = "".join(map(rjust, (_("seconds"), _("tokens"), _("bits")), (10, 12, 8)))
     for variant, one in result.trained.items():
         parameters = _("{variant}: {parameters:,} parameters").format(variant=variant, parameters=one.parameters)
@@ -148,6 +149,7 @@ def lines(result: CompareResult) -> list[str]:
     return table
 
 
+@in_language()
 def save_plot(result: CompareResult, path: Path) -> None:
     """Write a PNG: validation bits per character by tokens and by seconds, and accuracy by gap."""
     from matplotlib.figure import Figure
@@ -159,12 +161,14 @@ def save_plot(result: CompareResult, path: Path) -> None:
         by_tokens.plot(tokens, bits, style, label=variant)
         by_seconds.plot(seconds, bits, style, label=variant)
         shares = [[r.accuracy for r in result.recalls if (r.variant, r.gap) == (variant, gap)] for gap in GAPS]
-        (line,) = by_gap.plot(GAPS, [sum(each) / len(each) for each in shares], style, label=f"{variant}, mean")
+        (line,) = by_gap.plot(
+            GAPS, [sum(each) / len(each) for each in shares], style, label=_("{variant}, mean").format(variant=variant)
+        )
         for gap, each in zip(GAPS, shares):
             by_gap.plot([gap] * len(each), each, "x", color=line.get_color())
-    by_tokens.set(xlabel="tokens trained on", ylabel="validation, bits per character")
-    by_seconds.set(xlabel="seconds of training", ylabel="validation, bits per character")
-    by_gap.set(xlabel="gap, in steps", ylabel="accuracy", ylim=(0, 1.05))
+    by_tokens.set(xlabel=_("tokens trained on"), ylabel=_("validation, bits per character"))
+    by_seconds.set(xlabel=_("seconds of training"), ylabel=_("validation, bits per character"))
+    by_gap.set(xlabel=_("gap, in steps"), ylabel=_("accuracy"), ylim=(0, 1.05))
     for axes in figure.axes:
         axes.grid(alpha=0.3)
         axes.legend()

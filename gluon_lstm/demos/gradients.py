@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lstm.columns import rjust
 from gluon_lstm.config import ModelConfig
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
@@ -166,6 +167,7 @@ def lines(flows: Sequence[GradientFlow]) -> list[str]:
     return table
 
 
+@in_language()
 def save_plot(flows: Sequence[GradientFlow], path: Path) -> None:
     """Write a PNG: dL/dh[t] of each model and of the clipped RNN, and the norms of dL/dW before and after clipping."""
     from matplotlib import colormaps
@@ -180,15 +182,19 @@ def save_plot(flows: Sequence[GradientFlow], path: Path) -> None:
                 clip_factor = f.clip_factor if is_clipped else 1.0
                 color = colormaps["viridis"](SCALES.index(f.scale) / len(SCALES))
                 axes.semilogy([clip_factor * n for n in f.norms], color=color, label=f"{f.scale:g}")
-        title = f"{model}, clipped to {CLIP_THRESHOLD:g}" if is_clipped else model
-        axes.set(title=title, ylim=(1e-20, 1e10), xlabel="steps back from the loss", ylabel="norm of dL/dh[t]")
-    panels[len(MODELS) - 1].legend(title="scale of Wh", fontsize="small", loc="lower left", ncols=2)
+        title = (
+            _("{model}, clipped to {threshold:g}").format(model=model, threshold=CLIP_THRESHOLD)
+            if is_clipped
+            else model
+        )
+        axes.set(title=title, ylim=(1e-20, 1e10), xlabel=_("steps back from the loss"), ylabel=_("norm of dL/dh[t]"))
+    panels[len(MODELS) - 1].legend(title=_("scale of Wh"), fontsize="small", loc="lower left", ncols=2)
     last = panels[len(shown)]
     for model in MODELS:
         own = [f for f in flows if f.model == model]
         (line,) = last.semilogy([f.scale for f in own], [f.norm for f in own], "o:", label=model)
         last.semilogy([f.scale for f in own], [f.clipped_norm for f in own], "-", color=line.get_color())
-    last.set(title="norm of dL/dW (line: clipped)", xlabel="scale of Wh")
+    last.set(title=_("norm of dL/dW (line: clipped)"), xlabel=_("scale of Wh"))
     last.legend(fontsize="small")
     for axes in figure.axes:
         axes.grid(alpha=0.3)

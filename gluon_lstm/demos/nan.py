@@ -17,6 +17,7 @@ import numpy as np
 from gluon_lstm.demos import reconstruction, repaired
 from gluon_lstm.demos.reconstruction import ERRORS, PRINTED, Errors, N, TrainingCurve
 from gluon_lstm.demos.result import DemoResult, Table, lines
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
@@ -183,6 +184,7 @@ def predicted_overflow(rate: float) -> str:
     return _("output error times {growth:.3g} a step overflows after {steps:.0f}").format(growth=growth, steps=steps)
 
 
+@in_language()
 def save_plot(experiment: Experiment, path: Path) -> None:
     """Write a PNG: left the norm of the weights until they are NaN, right the error by sequence."""
     from matplotlib.figure import Figure
@@ -192,16 +194,21 @@ def save_plot(experiment: Experiment, path: Path) -> None:
     printed, steps = experiment.long[PRINTED], np.arange(1, LONG[1] + 1)
     for k, rate in enumerate(RATES):
         power = np.log10(printed.norm[: len(steps), k])
-        (line,) = left.plot(steps, power, label=f"as printed, rate {rate:g}")
+        (line,) = left.plot(steps, power, label=_("as printed, rate {rate:g}").format(rate=rate))
         if printed.nan_step[k]:
             last = np.flatnonzero(np.isfinite(power))[-1]
             left.plot(steps[last], power[last], "x", color=line.get_color(), markersize=9, markeredgewidth=2)
     at = np.arange(1, SHORT[0] + 1) * SHORT[1]
     within = at <= LONG[1]
-    left.plot(at[within], np.log10(experiment.repaired.norm[within, 0]), "k--", label=f"repaired, rate {BEST_RATE:g}")
+    left.plot(
+        at[within],
+        np.log10(experiment.repaired.norm[within, 0]),
+        "k--",
+        label=_("repaired, rate {rate:g}").format(rate=BEST_RATE),
+    )
     left.yaxis.set_major_formatter("1e{x:.0f}")  # a logarithmic axis overflows near 1e308
-    left.set(xlabel="step", ylabel="norm of all weights (x: then NaN)")
-    left.set_title("Notes 000")
+    left.set(xlabel=_("step"), ylabel=_("norm of all weights (x: then NaN)"))
+    left.set_title(_("Notes 000"))
 
     for errors in (REPAIRED, *(frozenset({error}) for error in ERRORS)):
         error = np.median(
@@ -209,13 +216,15 @@ def save_plot(experiment: Experiment, path: Path) -> None:
         )
         smooth = np.convolve(error, np.ones(10) / 10, mode="valid")
         style = {"color": "black", "linewidth": 2} if errors == REPAIRED else {}
-        label = "".join(ERRORS[error] for error in errors) or "repaired"
+        label = "".join(_(ERRORS[error]) for error in errors) or _("repaired")
         if not smooth.min() < MAX_PLOTTED_ERROR:
-            label += " (above the plot)"
+            label += _(" (above the plot)")
         right.plot(np.arange(len(smooth)) + 10, smooth, label=label, **style)
-    right.set(yscale="log", ylim=(0.03, MAX_PLOTTED_ERROR), xlabel="sequence", ylabel="error (1: that of the output 0)")
+    right.set(
+        yscale="log", ylim=(0.03, MAX_PLOTTED_ERROR), xlabel=_("sequence"), ylabel=_("error (1: that of the output 0)")
+    )
     right.yaxis.set_major_formatter("{x:g}")
-    right.set_title(f"The repaired version, and with one error, rate {BEST_RATE:g}")
+    right.set_title(_("The repaired version, and with one error, rate {rate:g}").format(rate=BEST_RATE))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)

@@ -17,6 +17,7 @@ import numpy as np
 from gluon_lstm.config import ModelConfig
 from gluon_lstm.demos.block_diagonal import BlockDiagonal
 from gluon_lstm.demos.result import DemoResult, Table, lines
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 from gluon_lstm.progress import Progress, silent
@@ -138,6 +139,7 @@ def sentences(results: dict[tuple[int, str], DelayScores]) -> list[str]:
     ]
 
 
+@in_language()
 def save_plot(results: dict[tuple[int, str], DelayScores], path: Path) -> None:
     """Write a PNG of the outputs of one cell for three delays, with the first seed."""
     from matplotlib.figure import Figure
@@ -145,11 +147,13 @@ def save_plot(results: dict[tuple[int, str], DelayScores], path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     for axes, variant in zip(figure.subplots(1, 2, sharey=True), VARIANTS):
         for k in (0, len(TEST_DELAYS) // 2, len(TEST_DELAYS) - 1):
-            (line,) = axes.plot(results[1, variant].outputs[:, k, 0], label=f"delay {TEST_DELAYS[k]}")
+            (line,) = axes.plot(
+                results[1, variant].outputs[:, k, 0], label=_("delay {steps}").format(steps=TEST_DELAYS[k])
+            )
             axes.plot(TEST_DELAYS[k], 1, "v", color=line.get_color())
         axes.axhline(0.5, color="gray", linestyle=":")
-        axes.set(title=f"{variant}, one cell", xlabel="step (triangle: target spike)")
+        axes.set(title=_("{variant}, one cell").format(variant=variant), xlabel=_("step (triangle: target spike)"))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.axes[0].set_ylabel("output")
+    figure.axes[0].set_ylabel(_("output"))
     write_png(figure, path)

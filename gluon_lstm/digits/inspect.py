@@ -23,8 +23,8 @@ def deciding_rows(probabilities: np.ndarray) -> np.ndarray:
     return np.where(other.any(axis=1), other.shape[1] - other[:, ::-1].argmax(axis=1), 0)
 
 
-def digits_page(images: Images, arrays: Mapping[str, np.ndarray], recipe: Recipe) -> str:
-    """Return the HTML page of a classifier with these weights on images."""
+def digits_page(images: Images, arrays: Mapping[str, np.ndarray], recipe: Recipe, language: str | None = None) -> str:
+    """Return the HTML page of a classifier with these weights on images; `language` None: that of the browser."""
     (values,) = trace.read(rows(images.pixels, recipe.white), arrays, recipe.config)
     z = values["h"] @ arrays["Why"] + arrays["by"]  # (8, N, 10)
     probabilities = np.exp(log_softmax(np.tanh(z) if recipe.bounded_logits else z)).transpose(1, 0, 2)
@@ -42,7 +42,7 @@ def digits_page(images: Images, arrays: Mapping[str, np.ndarray], recipe: Recipe
         title="gluon-lstm digits",
         styles=("style.css", "inspect.css", "digits.css"),
         scripts=SCRIPTS,
-        language=None,
+        language=language,
         labels=json_block(labels("cells", "digits")),
         data=json_block(data),
     )

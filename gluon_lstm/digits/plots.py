@@ -11,7 +11,9 @@ import numpy as np
 
 from gluon_lstm.digits.images import DIGITS, Images
 from gluon_lstm.digits.training import Record
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
+from gluon_lstm.language import _
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,24 +29,26 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return counts
 
 
+@in_language()
 def save_curves(records: Sequence[Record], path: Path) -> None:
     """Write a PNG of training and validation loss and accuracy by epoch."""
     figure = _figure(9, 4)
     losses, accuracies = figure.subplots(1, 2)
     epochs = [record.epoch for record in records]
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
-        axes.plot(epochs, [getattr(record, quantity) for record in records], label="training")
-        axes.plot(epochs, [getattr(record, f"validation_{quantity}") for record in records], label="validation")
-        axes.set_xlabel("epoch")
+        axes.plot(epochs, [getattr(record, quantity) for record in records], label=_("training"))
+        axes.plot(epochs, [getattr(record, f"validation_{quantity}") for record in records], label=_("validation"))
+        axes.set_xlabel(_("epoch"))
         axes.grid(alpha=0.3)
         axes.legend()
-    losses.set_ylabel("loss, nats per image")
+    losses.set_ylabel(_("loss, nats per image"))
     losses.set_yscale("log")
-    accuracies.set_ylabel("accuracy")
+    accuracies.set_ylabel(_("accuracy"))
     accuracies.set_ylim(top=1.0)
     write_png(figure, path)
 
 
+@in_language()
 def save_confusion(counts: np.ndarray, path: Path) -> None:
     """Write a PNG of the counts of `confusion_matrix`."""
     figure = _figure(5.5, 5.5)
@@ -55,8 +59,8 @@ def save_confusion(counts: np.ndarray, path: Path) -> None:
             axes.text(j, k, str(count), ha="center", va="center", color="white" if k == j else "black")
     axes.set_xticks(range(DIGITS))
     axes.set_yticks(range(DIGITS))
-    axes.set_xlabel("classified as")
-    axes.set_ylabel("digit")
+    axes.set_xlabel(_("classified as"))
+    axes.set_ylabel(_("digit"))
     write_png(figure, path)
 
 
@@ -66,20 +70,24 @@ def misclassified(labels: np.ndarray, logp: np.ndarray) -> np.ndarray:
     return wrong[np.argsort(-logp.max(axis=1)[wrong], kind="stable")]
 
 
+@in_language()
 def save_misclassified(images: Images, logp: np.ndarray, path: Path) -> None:
     """Write a PNG of the misclassified images, each with its label, the predicted digit and its probability."""
     wrong = misclassified(images.labels, logp)
     shown = wrong[:MAX_SHOWN]
     lines = max(math.ceil(len(shown) / COLUMNS), 1)
     figure = _figure(COLUMNS, 1.3 * lines + 0.5)
-    title = f"{len(wrong)} of {len(images)} misclassified"
-    figure.suptitle(title + (f", the {MAX_SHOWN} most confident" if len(wrong) > MAX_SHOWN else ""))
+    title = _("{wrong} of {images} misclassified").format(wrong=len(wrong), images=len(images))
+    if len(wrong) > MAX_SHOWN:
+        title += _(", the {shown} most confident").format(shown=MAX_SHOWN)
+    figure.suptitle(title)
     axes = figure.add_subplot()
     axes.axis("off")
     for cell, k in enumerate(shown):
         x, y = cell % COLUMNS, -1.3 * (cell // COLUMNS)
         axes.imshow(images.pixels[k], cmap="gray_r", vmin=0, vmax=1, extent=(x, x + 0.9, y - 0.9, y))
-        caption = f"{images.labels[k]} as {logp[k].argmax()}\np = {np.exp(logp[k].max()):.2f}"
+        answer = _("{digit} as {answer}").format(digit=images.labels[k], answer=logp[k].argmax())
+        caption = f"{answer}\np = {np.exp(logp[k].max()):.2f}"
         axes.text(x + 0.45, y + 0.03, caption, ha="center", va="bottom", fontsize=8)
     axes.set_xlim(0, COLUMNS)
     axes.set_ylim(-1.3 * lines + 0.3, 0.3)

@@ -19,13 +19,18 @@ from gluon_lstm.training.run_dir import CURVE, HISTORY
 
 
 def run(
-    recipe: Recipe, out: Path, notice: Notice = ignore, progress: Progress = silent, inspect: bool = False
+    recipe: Recipe,
+    out: Path,
+    notice: Notice = ignore,
+    progress: Progress = silent,
+    inspect: bool = False,
+    language: str | None = None,
 ) -> float:
     """Train by `recipe` and return the validation accuracy after the last epoch.
 
     After training, write history.jsonl (one Record a line), curve.png, confusion.png and misread.png into `out`, and
-    with `inspect` inspect.html, the page of the validation images. Raises ImportError without scikit-learn, ValueError
-    as `train`, and OSError when `out` cannot be written.
+    with `inspect` inspect.html, the page of the validation images, which begins in `language` (None: in the browser's).
+    Raises ImportError without scikit-learn, ValueError as `train`, and OSError when `out` cannot be written.
     """
     training, validation = images.load()
     out.mkdir(parents=True, exist_ok=True)
@@ -37,5 +42,5 @@ def run(
     plots.save_confusion(plots.confusion_matrix(validation.labels, logp.argmax(axis=1)), out / plots.CONFUSION)
     plots.save_misclassified(validation, logp, out / plots.MISREAD)
     if inspect:
-        write(digits_page(validation, W.to_numpy(), recipe), out / PAGE)
+        write(digits_page(validation, W.to_numpy(), recipe, language), out / PAGE)
     return records[-1].validation_accuracy

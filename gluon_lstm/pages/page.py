@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gluon_lstm.files import atomic_write
-from gluon_lstm.language import LANGUAGES, label
+from gluon_lstm.language import LANGUAGES, translate_labels
 
 FOLDER = Path(__file__).parent
 
@@ -49,14 +49,13 @@ def render(
 def labels(*pages: str) -> dict[str, dict[str, str]]:
     """Return language -> name -> label of one page, or of several together.
 
-    labels.json has the English ones, the catalogue the others, with the context `page.name`.
+    labels.json has the English ones, the catalogue the others.
     """
-    found = json.loads(_read("labels.json"))
+    english = json.loads(_read("labels.json"))
     return {
-        language: {
-            name: label(f"{page}.{name}", english, language) for page in pages for name, english in found[page].items()
-        }
+        language: {name: text for page in pages for name, text in translated[page].items()}
         for language in LANGUAGES
+        for translated in [translate_labels(english, language)]
     }
 
 

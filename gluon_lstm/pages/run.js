@@ -13,5 +13,6 @@ for (const button of document.querySelectorAll(".language"))
     location.replace("#" + mains.find((main) => main.hidden).lang);
     show(location.hash.slice(1));
   });
-const chosen = location.hash.slice(1), usual = navigator.language.startsWith("ja") ? "ja" : "en";
+const chosen = location.hash.slice(1);
+const usual = document.documentElement.lang || (navigator.language.startsWith("ja") ? "ja" : "en");
 show(mains.some((main) => main.lang === chosen) ? chosen : usual);

@@ -37,8 +37,8 @@ class RunView:
     base: str = "none"
 
 
-def run_page(view: RunView) -> str:
-    """Return the HTML page of a run."""
+def run_page(view: RunView, language: str | None = None) -> str:
+    """Return the HTML page of a run. It begins in `language`; None: in that of the reader's browser."""
     records, baselines = view.records, view.baselines
     last = records[-1] if records else None
     in_minutes = last is not None and last["seconds"] > SECONDS_UP_TO
@@ -54,7 +54,7 @@ def run_page(view: RunView) -> str:
         title=view.name,
         styles=("style.css", "run.css"),
         scripts=("run.js",),
-        language="en",
+        language=language,
         view=view,
         all_labels=page.labels("run"),
         reload=RELOAD_SECONDS if view.status == TRAINING else None,
@@ -76,6 +76,6 @@ def duration(seconds: float, labels: Mapping[str, str]) -> str:
     return labels["in_minutes"].format(seconds / 60)
 
 
-def write(view: RunView, path: str | os.PathLike[str]) -> None:
+def write(view: RunView, path: str | os.PathLike[str], language: str | None = None) -> None:
     """Write `run_page` to `path`, atomically. Raises OSError."""
-    page.write(run_page(view), path)
+    page.write(run_page(view, language), path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from gluon_lstm.language import _
+
 # import name -> distribution name
 LIBRARIES = {
     "sklearn": "scikit-learn",
@@ -14,9 +16,14 @@ LIBRARIES = {
 }
 
 
+def missing_libraries() -> list[str]:
+    """Return the libraries of the extra that are missing."""
+    return [package for name, package in LIBRARIES.items() if find_spec(name) is None]
+
+
 def check_libraries() -> None:
     """Raise ImportError with the pip command when a library of the extra is missing."""
-    missing = [package for name, package in LIBRARIES.items() if find_spec(name) is None]
-    if missing:
+    if missing := missing_libraries():
         command = f"pip install {' '.join(LIBRARIES.values())}"
-        raise ImportError(f"a report needs {', '.join(missing)}, part of the extra `report`: {command}")
+        message = _("a report needs {libraries}, part of the extra `report`: {command}")
+        raise ImportError(message.format(libraries=", ".join(missing), command=command))

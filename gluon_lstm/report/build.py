@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gluon_lstm.files import REPORT_FILES, atomic_write, check_outputs
+from gluon_lstm.language import LANGUAGES, _
 from gluon_lstm.options import check, option
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.report import plots
@@ -19,7 +20,7 @@ from gluon_lstm.report._dependencies import check_libraries
 from gluon_lstm.report.analysis import Analysis, AnalysisOptions, analyze
 from gluon_lstm.report.cooccurrence import strongest_pairs
 from gluon_lstm.report.findings import activity_findings, keyness_findings, memorization_findings, word_findings
-from gluon_lstm.report.render import LANGUAGES, load_labels, render_html
+from gluon_lstm.report.render import load_labels, render_html
 from gluon_lstm.report.words import ALL_WORDS, CONTENT_WORDS, Selection, WordTable, word_tables
 from gluon_lstm.sampling.memorization import memorization
 from gluon_lstm.text.cleaning import CleaningOptions
@@ -74,7 +75,10 @@ def build_report(
     analysis = analyze(paths, options.analysis, notice, progress)
     if options.daily and np.isnat(analysis.dates).all():
         raise ValueError(
-            "`daily`: no post has a date; use posts with dates (Twitter archives, or a column or field such as `date`)"
+            _(
+                "`daily`: no post has a date;"
+                " use posts with dates (Twitter archives, or a column or field such as `date`)"
+            )
         )
     other = _analyze_compared(options, notice, progress) if options.compare else None
     measured = None
@@ -85,7 +89,7 @@ def build_report(
     for summary in (*analysis.summaries, *(other.summaries if other else ())):
         notice(summary.line())
     tables = word_tables(analysis, options.selection)
-    with progress("ranking", len(analysis), "posts") as advance:
+    with progress(_("ranking"), len(analysis), _("posts")) as advance:
         all_posts = np.arange(len(analysis))
         limits = options.top, options.summary, options.summary_chars
         findings = {
@@ -107,7 +111,7 @@ def build_report(
     out.mkdir(parents=True, exist_ok=True)
     days = list(_write_day_pages(out, analysis, tables, options, progress)) if options.daily else []
     if days:
-        findings["days"] = [day for day, _ in days]
+        findings["days"] = [day for day, _words in days]
     index = [
         {"day": day["day"], "link": f"{DAYS_DIR}/{day['day']}.html", "posts": day["posts"], "words": words}
         for day, words in days
@@ -156,7 +160,7 @@ def _draw_plots(
         "activity": lambda: plots.activity(analysis.dates, labels),
     }
     pngs = {}
-    with progress("drawing", len(draw), "plots") as advance:
+    with progress(_("drawing"), len(draw), _("plots")) as advance:
         for name, plot in draw.items():
             png = plot()
             advance(1)
@@ -175,7 +179,7 @@ def _write_day_pages(
     days = np.unique(day_of[~np.isnat(day_of)])
     summary_posts = None if options.summary is None else min(options.summary, MAX_DAY_SUMMARY_POSTS)
     limits = options.top, summary_posts, options.summary_chars
-    with progress("by day", len(days), "days") as advance:
+    with progress(_("by day"), len(days), _("days")) as advance:
         for day in days:
             posts, others = np.flatnonzero(day_of == day), np.flatnonzero(~np.isnat(day_of) & (day_of != day))
             findings = {"day": str(day), **word_findings(analysis, tables, posts, *limits)}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gluon_lstm.columns import rjust, width
+from gluon_lstm.language import translate_labels
 
-LANGUAGES = ("en", "ja")
 _TEMPLATE = Path(__file__).with_name("report.html")
 _LABELS = Path(__file__).with_name("labels.json")
 _NON_PRINTING = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories replaced by a space: control, surrogate, separators
@@ -20,10 +20,8 @@ _MAX_POST_LENGTH = 200  # maximum characters of a post in a terminal
 
 
 def load_labels(language: str) -> dict[str, Any]:
-    """Return the headings and labels in `language`; raise ValueError for a language not in LANGUAGES."""
-    if language not in LANGUAGES:
-        raise ValueError(f"`language` {language}: use one of {', '.join(LANGUAGES)}")
-    return json.loads(_LABELS.read_text(encoding="utf-8"))[language]
+    """Return the headings and labels in `language`. labels.json has the English ones, the catalogue the others."""
+    return translate_labels(json.loads(_LABELS.read_text(encoding="utf-8")), language)["report"]
 
 
 def render_html(
@@ -45,7 +43,13 @@ def render_html(
     labels = load_labels(language)
     embedded = {name: base64.b64encode(png).decode("ascii") for name, png in plots.items()}
     return template.render(
-        r=findings, plots=embedded, t=labels, heading=heading or labels["title"], links=links, days=days
+        r=findings,
+        plots=embedded,
+        t=labels,
+        language=language,
+        heading=heading or labels["title"],
+        links=links,
+        days=days,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import regex
 
+from gluon_lstm.language import _
 from gluon_lstm.report.analysis import Analysis
 from gluon_lstm.text.janome.analyzer import Word
 from gluon_lstm.text.janome.atomic import ATOMIC_KINDS, EMOJI, HASHTAG, KAOMOJI, MENTION
@@ -34,6 +35,7 @@ OTHER_TABLES = {
 }
 DEFAULT_SELECTION = Path(__file__).with_name("words.json")  # without words that say nothing alone: の, さん, れる
 NOTES_SELECTION = Path(__file__).with_name("words_notes.json")  # as in notes 003: all but numbers
+EXAMPLE = '{"parts_of_speech": {"nouns": ["名詞"]}, "stop": {"words": ["こと"]}}'  # of a selection
 
 # A letter: Janome tags ASCII punctuation as nouns, and digits or long vowel marks (ーーー) alone are not words either.
 _LETTER = regex.compile(r"[\p{L}--\p{Lm}]|々|〆", regex.V1)
@@ -78,16 +80,16 @@ class Selection:
             more = frozenset(filter(None, map(str.strip, lines)))
             selection = cls(parts, stop._replace(words=stop.words | more), light)
         except UnicodeDecodeError as error:
-            where = path if stop_words is None else f"{path} or {stop_words}"
-            raise ValueError(f"{where}: not UTF-8; save it as UTF-8") from error
+            where = path if stop_words is None else _("{one} or {other}").format(one=path, other=stop_words)
+            raise ValueError(_("{file}: not UTF-8; save it as UTF-8").format(file=where)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f'{path}: invalid selection of words; use JSON such as {{"parts_of_speech": {{"nouns": ["名詞"]}},'
-                ' "stop": {"words": ["こと"]}}'
+                _("{file}: invalid selection of words; use JSON such as {example}").format(file=path, example=EXAMPLE)
             ) from error
         reserved = {ALL_WORDS, CONTENT_WORDS, *OTHER_TABLES} & parts.keys()
         if reserved or not parts:
-            raise ValueError(f"{path}: {', '.join(reserved) or 'no table'}: use other names for the tables")
+            message = _("{file}: use other names for the tables than {names}") if reserved else _("{file}: no table")
+            raise ValueError(message.format(file=path, names=", ".join(sorted(reserved))))
         return selection
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from gluon_lstm.files import RUN_FILES, check_outputs
+from gluon_lstm.language import LANGUAGES
 from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.system import paused_gc
@@ -34,6 +35,7 @@ class RunOptions:
     checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", above=0)
     ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C")
     prefix: str = option("こんにち", "beginning of the samples", "TEXT", SAMPLES)
+    language: str | None = option(None, "language of the page (default: the browser's)", choices=LANGUAGES)
 
     def __post_init__(self) -> None:
         check(self)
@@ -116,7 +118,7 @@ def train(
         from gluon_lstm.training.schedule import Schedule
 
     schedule = Schedule(checkpoint_minutes=run.checkpoint_minutes)
-    session.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume, arrays)
+    session.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume, arrays, run.language)
 
 
 def _choose_device(name: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gluon_lstm.figures import in_language
 from gluon_lstm.files import write_png
 from gluon_lstm.language import _
 
@@ -95,6 +96,7 @@ def read(path: Path) -> list[Record]:
             ) from error
 
 
+@in_language()
 def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | None = None) -> None:
     """Plot training and validation loss against training time as a PNG; baselines (nats per token) are lines."""
     from matplotlib.figure import Figure
@@ -104,13 +106,13 @@ def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | No
     minutes = [record.seconds / 60 for record in records]
     trained = [(m, r.moving_loss) for m, r in zip(minutes, records) if r.moving_loss is not None]
     validated = [(m, r.val_loss) for m, r in zip(minutes, records) if r.val_loss is not None]
-    for points, label, style in ((trained, "training (moving average)", "-"), (validated, "validation", "o-")):
+    for points, label, style in ((trained, _("training (moving average)"), "-"), (validated, _("validation"), "o-")):
         if points:
             axes.plot(*zip(*points), style, label=label, markersize=3)
     for k, (name, loss) in enumerate((baselines or {}).items()):
         axes.axhline(loss, color="gray", linestyle=[":", "--", "-."][k % 3], linewidth=1, label=f"{name} {loss:.2f}")
-    axes.set_xlabel("training time, minutes")
-    axes.set_ylabel("loss, nats per token")
+    axes.set_xlabel(_("training time, minutes"))
+    axes.set_ylabel(_("loss, nats per token"))
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()

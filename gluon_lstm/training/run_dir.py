@@ -66,11 +66,11 @@ class RunDirectory:
     """Files of one training run.
 
     Records, samples and checkpoints during training may fail on a full disk: `notice` reports the failure, and the next
-    write retries. The writes that end a run raise OSError.
+    write retries. The writes that end a run raise OSError. The page begins in `language`; None: in the browser's.
     """
 
-    def __init__(self, out: Path, notice: Notice = ignore) -> None:
-        self.out, self.notice = out, notice
+    def __init__(self, out: Path, notice: Notice = ignore, language: str | None = None) -> None:
+        self.out, self.notice, self.language = out, notice, language
         self.history = History(out / HISTORY)
         self.samples = LogFile(out / SAMPLES)
         self._unsaved_best: Model | None = None  # best weights whose write failed
@@ -209,7 +209,7 @@ class RunDirectory:
 
     def show(self, view: RunView) -> None:
         """Write the page of the run. Raises OSError."""
-        run_page.write(view, self.out / RUN_PAGE)
+        run_page.write(view, self.out / RUN_PAGE, self.language)
 
     def draw(self, baselines: dict[str, float]) -> None:
         """Plot the history to curve.png. Raises OSError."""

@@ -77,9 +77,12 @@ def out_of_patience() -> str:
 
 
 def time_left(seconds: float, resumed: bool) -> str:
-    """Return an estimate of the training time left."""
-    message = _("about {minutes:.1f} minutes more") if resumed else _("about {minutes:.1f} minutes")
-    return message.format(minutes=seconds / 60)
+    """Return an estimate of the training time left, in seconds below a minute, else in minutes."""
+    if seconds < 60:
+        message = _("about {seconds:.0f} s more") if resumed else _("about {seconds:.0f} s")
+    else:
+        message = _("about {minutes:.1f} minutes more") if resumed else _("about {minutes:.1f} minutes")
+    return message.format(seconds=seconds, minutes=seconds / 60)
 
 
 def measurement(record: Record, tokens_per_second: float) -> str:

@@ -39,13 +39,14 @@ def train(
     schedule: Schedule | None = None,
     resume: bool = False,
     arrays: Mapping[str, np.ndarray] | None = None,
+    language: str | None = None,
 ) -> Model:
     """Train a model, write the run to the directory `out`, and return the model. See `Run` and `fit` for errors.
 
-    `arrays`: initial weights; None: as in the recipe.
+    `arrays`: initial weights; None: as in the recipe. `language`: of the page; None: that of the reader's browser.
     """
     run = Run(corpus, recipe, ctx, arrays)
-    fit(run, RunDirectory(out, notice), prefix, progress, schedule, resume)
+    fit(run, RunDirectory(out, notice, language), prefix, progress, schedule, resume)
     return run.model()
 
 

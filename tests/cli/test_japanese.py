@@ -16,6 +16,8 @@ from wcwidth import wcswidth
 
 from gluon_lstm.cli.main import COMMANDS, main, parser
 from gluon_lstm.language import use
+from gluon_lstm.pages.run import COMPLETE, RunView, write
+from gluon_lstm.report._dependencies import missing_libraries
 
 TINY = [
     "--implementation",
@@ -147,6 +149,51 @@ def test_option_and_locale_decide(environment, arguments, japanese):
         assert bool(JAPANESE.search(done.stdout)) == bool(JAPANESE.search(refused.stderr)) == japanese
 
 
+# locale -> what its training, its report and a command that does not exist say
+LOCALES = {
+    "ja_JP.UTF-8": ("投稿 12 件", "名詞", "引数 COMMAND："),
+    "C": ("12 posts", "Nouns", "argument COMMAND:"),
+    "xx_YY.UTF-8": ("12 posts", "Nouns", "argument COMMAND:"),
+}
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """Locale -> (directory, outputs of the commands of the quick start as processes, in few steps)."""
+    found = {}
+    for locale in LOCALES:
+        folder = tmp_path_factory.mktemp("locale")
+        posts, out = str(posts_file(folder, POSTS)), str(folder / "run")
+        commands = [
+            ["train", posts, "--out", out, *TINY],
+            ["generate", out, "--prefix", "今日", "--posts", "2", "--seed", "1"],
+        ]
+        if not missing_libraries():
+            commands.append(["report", posts, "--out", str(folder / "report"), "--no-cache"])
+        found[locale] = folder, [run(command, LANG=locale) for command in commands]
+    return found
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_commands_succeed_in_every_locale_and_speak_its_language(started, locale):
+    (train_says, report_says, unknown_says), (_folder, (train, generate, *report)) = LOCALES[locale], started[locale]
+    assert [done.returncode for done in (train, generate, *report)] == [0] * (2 + len(report))
+    assert train_says in train.stderr and all(report_says in done.stdout for done in report)
+    refused = run(["frobnicate"], LANG=locale)
+    assert refused.returncode == 2 and unknown_says in refused.stderr
+
+
+def test_results_are_the_same_in_every_locale(started):
+    histories, texts, reports = [], [], []
+    for folder, (_train, generate, *_report) in started.values():
+        lines = (folder / "run" / "history.jsonl").read_text(encoding="utf-8").splitlines()
+        histories.append([{**json.loads(line), "seconds": 0} for line in lines])
+        texts.append(generate.stdout)
+        reports += [path.read_bytes() for path in folder.glob("report/report.json")]
+    assert len(histories[0]) > 0 and texts[0].startswith("今日")
+    assert all(len({str(each) for each in results}) <= 1 for results in (histories, texts, reports))
+
+
 def test_language_may_stand_before_the_command(capsys):
     assert main(["--language", "ja", "models"]) == 0
     assert "語彙" in capsys.readouterr().out
@@ -167,6 +214,14 @@ def test_training_speaks_japanese(runs):
     assert f"{out}/index.html：" in lines[-2]
     numbers = [re.findall(r"\d+\.\d{3,}", line) for line in lines if line.startswith("ベースライン")]
     assert numbers == [re.findall(r"\d+\.\d{3,}", line) for line in english if line.startswith("baselines")]
+
+
+def test_page_of_a_run_begins_in_the_language_of_the_command(runs, tmp_path):
+    for language, (out, _lines) in runs.items():
+        assert f'<html lang="{language}">' in (out / "index.html").read_text(encoding="utf-8")
+    with use("ja"):  # the locale does not decide: the reader's browser does
+        write(RunView("run", COMPLETE, [], {}, 1.0, [], {}, 1, 1), tmp_path / "index.html")
+    assert '<html lang="">' in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_run_is_the_same_in_both_languages(runs):

@@ -110,6 +110,20 @@ def test_page_in_a_browser(width, scheme, opened, tmp_path):
         assert "Overfitting since 20 s" in page.inner_text("main:visible")
 
 
+@pytest.mark.parametrize(
+    ("language", "locale", "shown"),
+    [("ja", "en-US", "ja"), ("en", "ja-JP", "en"), (None, "ja-JP", "ja"), (None, "de-DE", "en")],
+)
+def test_page_begins_in_its_language_else_in_that_of_the_browser(language, locale, shown, opened, tmp_path):
+    write(RunView("run", COMPLETE, records(5.9), {}, 1.4, [], {}, 900, 10**6), tmp_path / "index.html", language)
+    with opened(tmp_path / "index.html", locale=locale) as page:
+        assert page.evaluate("document.documentElement.lang") == shown
+        assert page.get_attribute("main:visible", "lang") == shown
+        page.click("main:visible .language")  # the choice of the reader survives the next reload
+        page.reload()
+        assert page.get_attribute("main:visible", "lang") != shown
+
+
 def test_page_reloads_itself_until_the_run_ends(opened, tmp_path):
     view = RunView("run", TRAINING, records(5.9), {}, 1.4, [], {}, 900, 10**6, seconds_left=300)
     for status, expected in ((TRAINING, 1), (COMPLETE, 0)):

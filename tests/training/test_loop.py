@@ -400,6 +400,8 @@ def test_time_left_follows_the_first_updates_where_a_run_ends_by_steps(posts, co
     trained(corpus_of(posts), replace(SMALL, steps=63), tmp_path / "out", lines.append, clock=second_per_update())
     assert "about 1.0 minutes" in lines  # 60 updates left of one second each
     assert not [line for line in lines[:3] if "about" in line]
+    trained(corpus_of(posts), replace(SMALL, steps=12), tmp_path / "short", lines.append, clock=second_per_update())
+    assert "about 9 s" in lines
 
 
 def test_first_checkpoint_that_cannot_be_written_ends_the_run(posts, corpus_of, tmp_path, monkeypatch):
