@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def loaded_nodes(node: ast.AST) -> Iterator[ast.AST]:
         yield from loaded_nodes(child)
 
 
+@functools.cache
 def own_imports(path: Path, lazy: bool = True) -> set[str]:
     """Return the modules of this package that a file imports."""
     return {name for name in imported(path, lazy) if name.split(".")[0] == "gluon_lstm"}

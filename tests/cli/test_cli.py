@@ -621,7 +621,7 @@ def assert_interrupted(child: subprocess.Popen[str], run: Path, code: int = 130)
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, number, code):
+def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, capsys, number, code):
     run = tmp_path / "a run"
     options = [*SMALL, "--patience", "0"]  # the run must end at its limits, however many updates precede the signal
     child = start_process("train", posts, "--out", run, "--minutes", "5", *options, before=ENABLE_SIGINT)
@@ -632,16 +632,14 @@ def test_signal_saves_checkpoint_and_prints_resume_command(posts, tmp_path, numb
     finally:
         child.kill()
     steps = Model.load(run / "last.safetensors").metadata["steps"]
-    again = start_process("train", posts, "--out", run, "--minutes", "0.0001", *options, "--resume")
-    _, err = again.communicate(timeout=30)
-    assert again.returncode == 2 and "--minutes 5.0, not 0.0001" in err
-    again = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *options, "--resume")
-    _, err = again.communicate(timeout=30)
-    assert again.returncode == 0 and f"resuming from step {steps:,}, " in err
+    again = ["train", str(posts), "--out", str(run), *options, "--resume", "--minutes"]
+    assert main([*again, "0.0001"]) == 2
+    assert "--minutes 5.0, not 0.0001" in capsys.readouterr().err
+    assert main([*again, "5", "--steps", str(steps + 3)]) == 0
+    assert f"resuming from step {steps:,}, " in capsys.readouterr().err
     assert Model.load(run / "last.safetensors").metadata["steps"] == steps + 3
-    finished = start_process("train", posts, "--out", run, "--minutes", "5", "--steps", steps + 3, *options, "--resume")
-    _, err = finished.communicate(timeout=30)
-    assert finished.returncode == 0 and "the training run is complete" in err
+    assert main([*again, "5", "--steps", str(steps + 3)]) == 0
+    assert "the training run is complete" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_destructor_stops_training(posts, tmp_path):

@@ -168,7 +168,7 @@ def started(tmp_path_factory):
             ["train", posts, "--out", out, *TINY],
             ["generate", out, "--prefix", "今日", "--posts", "2", "--seed", "1"],
         ]
-        if not missing_libraries():
+        if locale != "C" and not missing_libraries():
             commands.append(["report", posts, "--out", str(folder / "report"), "--no-cache"])
         found[locale] = folder, [run(command, LANG=locale) for command in commands]
     return found
