@@ -27,6 +27,7 @@ from gluon_lstm.cli.main import COMMANDS, parser
 from gluon_lstm.cli.options import GROUPS, explanation, summary
 from gluon_lstm.demos import DEMOS
 from gluon_lstm.language import DOMAIN, LOCALE
+from gluon_lstm.pretrained.catalogue import entries
 
 PACKAGE = LOCALE.parent
 PO = LOCALE / "ja" / "LC_MESSAGES" / f"{DOMAIN}.po"
@@ -92,6 +93,9 @@ def messages() -> Catalog:
         labels = json.loads((PACKAGE / room / "labels.json").read_text(encoding="utf-8"))
         for context, text in contexts(labels):
             catalog.add(text, locations=[(f"gluon_lstm/{room}/labels.json", 0)], context=context)
+    for entry in entries():
+        for text in entry.card_texts():
+            catalog.add(text, locations=[("gluon_lstm/cli/models.py", 0)])
     for text in GROUPS:
         catalog.add(text, locations=[("gluon_lstm/cli/options.py", 0)])
     for text in (*ARGPARSE, *SYSTEM):

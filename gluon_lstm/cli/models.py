@@ -44,10 +44,11 @@ def run(args: argparse.Namespace) -> int:
                 megabytes=entry.bytes / 1e6,
             )
         )
+        licence = entry.card["licence"]
         print("  " + _("made of:"))
-        print("\n".join(f"    {source}" for source in entry.card["made_of"]))
-        print("  " + _("licence: {licence}").format(licence=entry.card["licence"]))
-        figures = (f"{text} {bpc:.2f}" for text, bpc in entry.card["bits_per_character"].items())
+        print("\n".join(f"    {_(source)}" for source in entry.card["made_of"]))
+        print("  " + _("licence: {licence}").format(licence=_(licence)))
+        figures = (f"{_(text)} {bpc:.2f}" for text, bpc in entry.card["bits_per_character"].items())
         print("  " + _("bits per character: {figures}").format(figures="; ".join(figures)))
-        print("  " + _("more: {page}").format(page="docs/pretrained.md"))
+        print("  " + _("more: {page}").format(page=_("docs/pretrained.md")))
     return 0

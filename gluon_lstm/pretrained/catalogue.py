@@ -22,6 +22,11 @@ class Entry:
     tokenizer: str = ""
     card: dict[str, Any] | None = None  # made_of (list of str), licence, bits_per_character (text -> figure)
 
+    def card_texts(self) -> Iterator[str]:
+        """Yield the sentences of the card: what the model was made of, its licence, the names of its figures."""
+        if self.card is not None:
+            yield from (*self.card["made_of"], self.card["licence"], *self.card["bits_per_character"])
+
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the architecture in words."""
         architecture = f"{self.config.variant} cell, {self.config.size}" if self.config else ""
