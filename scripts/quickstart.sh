@@ -22,9 +22,13 @@ done
 "$venv/bin/python" -m gluon_lstm generate "$out" --prefix こんにち --posts 5 --seed 1 </dev/null
 
 quoted_root=$(printf '%s' "$root" | sed "s/'/'\\\\''/g")
+case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
+ja*) next='次は、自分の投稿で：' ;;
+*) next='Next, with posts of your own:' ;;
+esac
 cat <<END
 
-Next, with posts of your own:
+$next
   cd '$quoted_root'
   .venv/bin/gluon-lstm train my_posts.txt --out runs/mine
   .venv/bin/gluon-lstm generate runs/mine --prefix こんにち
