@@ -19,4 +19,5 @@ fi
 cd "$root"
 "$venv/bin/python" -m ruff check --quiet .
 "$venv/bin/python" -m mypy
-"$venv/bin/python" -m pytest -n auto --dist worksteal "$@" </dev/null
+# Each process of pytest has a core of its own: threads of BLAS would only wait for each other.
+OPENBLAS_NUM_THREADS=1 "$venv/bin/python" -m pytest -n auto --dist worksteal "$@" </dev/null
