@@ -259,7 +259,9 @@ def test_control_characters_of_a_text_are_escaped_on_the_terminal(terminal):
 def test_a_signal_at_the_prompt_ends_the_command_and_restores_the_terminal(terminal, number, code):
     import termios
 
+    before = signal.signal(number, signal.SIG_DFL)  # a child inherits an ignored signal, which nohup makes of SIGHUP
     chat = terminal()
+    signal.signal(number, before)
     chat.child.send_signal(number)
     assert chat.child.wait(timeout=SECONDS) == code
     assert termios.tcgetattr(chat.keyboard) == chat.before
