@@ -13,9 +13,8 @@ import re
 # parts of a line that are not divided: a word with its spaces before, or a full-width character with what cannot begin
 # a line after it and what cannot end one before it
 _PARTS = re.compile(r"\s*(?:[（「『【]*(?:[!-~]+|[^!-~\s])[、。，．：；・？！）」』】〜ー,;:ゃゅょっャュョッ…]*)")
-_WIDE = re.compile(
-    "[\u3000-\u3029\u3030-\u303e\u3041-\u3096\u309b-\u30ff\u4e00-\u9fff\uff01-\uff60]"
-)  # Japanese, full width
+# full-width Japanese
+_WIDE = re.compile("[\u3000-\u3029\u3030-\u303e\u3041-\u3096\u309b-\u30ff\u4e00-\u9fff\uff01-\uff60]")
 _PLAIN = re.compile(f"(?:[ -~…]|{_WIDE.pattern})*")
 
 

@@ -125,7 +125,7 @@ def lines(result: CompareResult) -> list[str]:
     """Return both learning curves, samples, and a table of the long-range task."""
     from gluon_lstm.demos.recall import SYMBOLS, UPDATES
 
-    table = [_(_("validation, bits per character"))]
+    table = [_("validation, bits per character")]
     headings = "".join(map(rjust, (_("seconds"), _("tokens"), _("bits")), (10, 12, 8)))
     for variant, one in result.trained.items():
         parameters = _("{variant}: {parameters:,} parameters").format(variant=variant, parameters=one.parameters)

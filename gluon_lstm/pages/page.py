@@ -51,11 +51,11 @@ def labels(*pages: str) -> dict[str, dict[str, str]]:
 
     labels.json has the English ones, the catalogue the others.
     """
-    english = json.loads(_read("labels.json"))
+    found = json.loads(_read("labels.json"))
+    english = {page: found[page] for page in pages}
     return {
-        language: {name: text for page in pages for name, text in translated[page].items()}
+        language: {name: text for texts in translate_labels(english, language).values() for name, text in texts.items()}
         for language in LANGUAGES
-        for translated in [translate_labels(english, language)]
     }
 
 

@@ -49,8 +49,9 @@ class AnalysisOptions:
     def __post_init__(self) -> None:
         check_entries(self.user_dictionary)
 
+    @cached_property
     def dictionary(self) -> tuple[str, ...]:
-        """Return the entries added to Janome's dictionary: those of the user, then those of this package."""
+        """The entries added to Janome's dictionary: those of the user, then those of this package."""
         return (*self.user_dictionary, *(read_user_dictionary(NET_WORDS) if self.net_words else ()))
 
 
@@ -92,7 +93,7 @@ def analyze(
 ) -> Analysis:
     """Return the analysis of the posts in `paths`. Raises TextError, ValueError and OSError as `prepare` does."""
     options = options or AnalysisOptions()
-    settings = [vars(options.cleaning), options.dictionary(), options.compound_nouns]
+    settings = [vars(options.cleaning), options.dictionary, options.compound_nouns]
     key = key_of(fingerprint(paths, options.reading), settings, text_library_versions())
     cache = open_cache(options.cache)
     try:
@@ -129,7 +130,7 @@ def _write(folder: Path, source: FileSource, options: AnalysisOptions, progress:
         dates.append(NO_DATE if post.date is None else post.date)
 
     def tokenize(posts: Iterable[str], advance: Advance) -> Iterator[list[Word]]:
-        return analyze_posts(posts, options.dictionary(), options.compound_nouns, options.processes, advance)
+        return analyze_posts(posts, options.dictionary, options.compound_nouns, options.processes, advance)
 
     with (
         tokenized_posts(source.sources(), cleaner, tokenize, folder, progress, add_date) as text,

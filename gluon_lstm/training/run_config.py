@@ -17,11 +17,8 @@ from gluon_lstm.text.corpus import Corpus
 from gluon_lstm.text.token_stream import blocks_of
 from gluon_lstm.training.recipe import Recipe
 
-_EARLIER = {
-    "phones": "keep",
-    "from_": "none",
-    "post_order": "text",
-}  # options that earlier runs did not have, with what these runs did
+# options that earlier runs did not have, with what these runs did
+_EARLIER = {"phones": "keep", "from_": "none", "post_order": "text"}
 LIMITS = ("epochs", "steps", "minutes")  # fields of a recipe that may grow on resume
 
 

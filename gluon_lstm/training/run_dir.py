@@ -41,16 +41,13 @@ def check_free(out: Path, resume: bool = False) -> None:
         if (out / name).exists():
             if resume and name == STATE:
                 break
-            raise ValueError(
-                (
-                    _(
-                        "{out}: already contains a training run ({name}); continue it with `resume`, or use another"
-                        " directory for `out`"
-                    )
-                    if name == STATE
-                    else _("{out}: already contains a training run ({name}); use another directory for `out`")
-                ).format(out=out, name=name)
-            )
+            message = _("{out}: already contains a training run ({name}); use another directory for `out`")
+            if name == STATE:
+                message = _(
+                    "{out}: already contains a training run ({name}); continue it with `resume`, or use another"
+                    " directory for `out`"
+                )
+            raise ValueError(message.format(out=out, name=name))
     nearest = out
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

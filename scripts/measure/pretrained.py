@@ -27,12 +27,20 @@ from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 
 LABELS = {
     "en": {
-        **{"none": "from random weights", "ja": "from ja", " posts": " posts", " lines": " lines"},
-        **{"seconds": "seconds of training", "bpc": "bits per character"},
+        "none": "from random weights",
+        "ja": "from ja",
+        " posts": " posts",
+        " lines": " lines",
+        "seconds": "seconds of training",
+        "bpc": "bits per character",
     },
     "ja": {
-        **{"none": "乱数の重みから", "ja": "ja から", " posts": " 件", " lines": " 行"},
-        **{"seconds": "学習時間（秒）", "bpc": "1 文字あたりのビット数"},
+        "none": "乱数の重みから",
+        "ja": "ja から",
+        " posts": " 件",
+        " lines": " 行",
+        "seconds": "学習時間（秒）",
+        "bpc": "1 文字あたりのビット数",
     },
 }
 STARTS = {"none": {"color": "0.6", "linestyle": "--"}, "ja": {"color": "tab:blue"}}  # model -> style of its curves
