@@ -15,6 +15,9 @@ SIGNALS = [
 ]
 
 
+_deferred: list[int] = []  # signals that wait for the function of `defer_signals`
+
+
 class Interrupted(KeyboardInterrupt):
     """Raised for one of SIGNALS. `at_once`: raised at an arbitrary instruction, so the state must not be saved."""
 
@@ -41,19 +44,25 @@ def defer_signals() -> Iterator[Callable[[], None]]:
     Python discards exceptions raised in destructors and in callbacks from C, and training runs both all the time: an
     exception raised at the first signal's arrival could be lost.
     """
-    pending: list[int] = []
+    _deferred.clear()
 
     def record(number: int, _: Any) -> None:
-        pending.append(number)
-        if len(pending) > 1:
+        _deferred.append(number)
+        if len(_deferred) > 1:
             raise Interrupted(number)
 
     def check() -> None:
-        if pending:
-            raise Interrupted(pending[0], at_once=False)
+        if _deferred:
+            raise Interrupted(_deferred[0], at_once=False)
 
     with _handler(record):
         yield check
+
+
+def defer(number: int) -> None:
+    """Defer a signal that another process of the same work has received, unless one is deferred already."""
+    if not _deferred:
+        _deferred.append(number)
 
 
 @contextmanager

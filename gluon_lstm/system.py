@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
@@ -17,6 +17,20 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def launched_processes(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of processes that mpirun or srun has started with this one: 1 without them."""
+    names = ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]  # MPICH and its relatives, Open MPI, MVAPICH
+    if "PMIX_RANK" in environment:  # srun --mpi=pmix
+        names.append("SLURM_STEP_NUM_TASKS")
+    return max((int(environment[name]) for name in names if environment.get(name, "").isdecimal()), default=1)
+
+
+def launched_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of this process among those of `launched_processes`, from 0."""
+    names = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+    return next((int(environment[name]) for name in names if environment.get(name, "").isdecimal()), 0)
 
 
 def cpu_name() -> str:

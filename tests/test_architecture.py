@@ -60,7 +60,7 @@ WITHOUT_MXNET = {
 MODULES_WITHOUT_MXNET = {
     "gluon_lstm.lstm.reference", "gluon_lstm.lstm.layers", "gluon_lstm.lstm.initializers", "gluon_lstm.demos.nan",
     "gluon_lstm.demos.timing", "gluon_lstm.demos.gradients",
-    "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir",
+    "gluon_lstm.training.recipe", "gluon_lstm.training.run_dir", "gluon_lstm.training.processes",
 }  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))

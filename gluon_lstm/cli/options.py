@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from gluon_lstm.columns import wrap
 from gluon_lstm.language import LANGUAGES, _, ngettext
 from gluon_lstm.options import Option, options_of, type_of
+from gluon_lstm.system import launched_rank
 
 vars(argparse).update(_=_, ngettext=ngettext)  # the functions that argparse passes its own sentences to
 
@@ -44,6 +45,8 @@ class Parser(argparse.ArgumentParser):
         self.commands: dict[str, Parser] = {}
 
     def error(self, message: str) -> NoReturn:
+        if launched_rank():  # of the processes of mpirun the first one says it
+            self.exit(2)
         self.exit(2, _("{program}: {message} (see {program} --help)").format(program=self.prog, message=message) + "\n")
 
     def format_usage(self) -> str:

@@ -13,6 +13,9 @@ With --resume the same command continues a run after any interruption. Ctrl-C an
 (exit codes 130 and 143); a second one exits at once. With --steps or --epochs the weights are then equal to the last
 bit. Limits are totals and may grow.
 
+On several machines or cores: mpirun -n W gluon-lstm train ... divides each update among W processes, with the same
+result: see docs/cluster.md.
+
 history.jsonl has a JSON object a line: step, epoch (from 0), seconds (training alone), tokens, train_loss, moving_loss,
 val_loss, val_bpc, val_perplexity, learning_rate, rolled_back_to; null where nothing was measured.
 """
@@ -22,15 +25,21 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import RUN_PAGE
 from gluon_lstm.language import _
-from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
+from gluon_lstm.system import disable_malloc_trim, launched_processes, launched_rank, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
+
+if TYPE_CHECKING:
+    from gluon_lstm.training.processes import Processes
 
 EXAMPLES = (
     "gluon-lstm train twitter-archive.zip --out runs/words --tokenizer janome",
@@ -58,23 +67,45 @@ def run(args: argparse.Namespace) -> int:
     disable_malloc_trim()
     if options.get("implementation") != "scratch":
         limit_blas_threads()
-    try:
-        train(args.files, args.out, args.recipe, args.notice, progress, **options)
-    except KeyboardInterrupt:
-        command = resume_command(args.command_line)
-        notice(_("continue with: {command}").format(command=command))  # not args.notice, which can change a command
-        raise
+    with _processes(options.get("hang_seconds", RunOptions.hang_seconds)) as processes:
+        if processes and processes.rank:
+            processes.bind_cores()
+            from gluon_lstm.training.distributed import work  # libraries that start a thread for each core
+
+            work(processes)
+            return 0
+        try:
+            train(args.files, args.out, args.recipe, args.notice, progress, processes, **options)
+        except KeyboardInterrupt:
+            command = resume_command(args.command_line, processes.size if processes else 1)
+            notice(_("continue with: {command}").format(command=command))  # args.notice can change a command
+            raise
     notice(_("{page}: the run as a page, for a browser").format(page=args.out / RUN_PAGE))
     command = generate_command(args.out, options.get("prefix", RunOptions.prefix))
     notice(_("{out}: write with: {command}").format(out=args.out, command=command))
     return 0
 
 
-def resume_command(arguments: Sequence[str]) -> str:
+def _processes(hang_seconds: float) -> AbstractContextManager[Processes | None]:
+    """Return the processes of mpirun; None for a process alone. Their first one raises ImportError without mpi4py."""
+    if launched_processes() == 1:
+        return nullcontext()
+    try:
+        from gluon_lstm.training.processes import Processes
+
+        return Processes(hang_seconds, lambda line: print(f"gluon-lstm: {line}", file=sys.stderr, flush=True))
+    except ImportError:
+        if launched_rank():
+            raise SystemExit(2) from None
+        raise
+
+
+def resume_command(arguments: Sequence[str], processes: int = 1) -> str:
     """Return the command that continues a run started with these arguments, quoted for a shell."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)  # only files follow a --
     resume = [] if "--resume" in arguments[:end] else ["--resume"]
-    return shlex.join(["gluon-lstm", *arguments[:end], *resume, *arguments[end:]])
+    launcher = ["mpirun", "-n", str(processes)] if processes > 1 else []
+    return shlex.join([*launcher, "gluon-lstm", *arguments[:end], *resume, *arguments[end:]])
 
 
 def generate_command(out: Path, prefix: str) -> str:

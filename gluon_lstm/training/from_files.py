@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from gluon_lstm.files import RUN_FILES, check_outputs
-from gluon_lstm.language import LANGUAGES
+from gluon_lstm.language import LANGUAGES, _
 from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
 from gluon_lstm.system import paused_gc
@@ -24,6 +25,9 @@ from gluon_lstm.text.tokenizers.registry import accepts_raw
 from gluon_lstm.text.user_dictionary import DictionaryOptions
 from gluon_lstm.training.recipe import SAMPLES, Recipe, recipe_of
 
+if TYPE_CHECKING:
+    from gluon_lstm.training.processes import Processes
+
 Paths = Sequence[Union[str, "os.PathLike[str]"]]
 
 
@@ -35,6 +39,9 @@ class RunOptions:
     checkpoint_minutes: float = option(1.0, "minutes of training between two checkpoints", "M", above=0)
     ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C")
     prefix: str = option("こんにち", "beginning of the samples", "TEXT", SAMPLES)
+    hang_seconds: float = option(
+        300.0, "seconds without an answer after which one of several processes (mpirun) ends the run", "S", above=0
+    )
     language: str | None = option(None, "language of the page (default: the browser's)", choices=LANGUAGES)
 
     def __post_init__(self) -> None:
@@ -59,14 +66,15 @@ def train(
     recipe: str = "standard",
     notice: Notice = ignore,
     progress: Progress = silent,
+    processes: Processes | None = None,
     **options: Any,
 ) -> None:
     """Train a model on the posts in `paths` and write it to the run directory `out`.
 
-    `recipe` is standard or notes; `options` are the fields of OPTIONS by name, as docs/cli.md lists them. Raises
-    ValueError for an invalid option, a text that is too short, and a run directory that holds another run or would
-    overwrite a file that is read; TrainingError for a run that diverges, OSError for files that cannot be read or
-    written, KeyboardInterrupt after saving.
+    `recipe` is standard or notes; `options` are the fields of OPTIONS by name, as docs/cli.md lists them. `processes`
+    of mpirun divide each batch among them. Raises ValueError for an invalid option, a text that is too short, and a run
+    directory that holds another run or would overwrite a file that is read; TrainingError for a run that diverges,
+    OSError for files that cannot be read or written, KeyboardInterrupt after saving.
     """
     out, values = Path(out), dict(options)
     run = RunOptions(**take(RunOptions, values))
@@ -105,6 +113,9 @@ def train(
         files = tokenize_files(paths, settings, corpus_options, notice, progress)
         base = base or default_base(chosen, files, given_recipe, notice)
         corpus, chosen, arrays = prepare_run(files, base, chosen, given_recipe, notice)
+        if processes:
+            processes.bind_cores()  # only now: reading the text uses all cores
+            notice(_("{size} processes (mpirun) divide each update among them").format(size=processes.size))
         with paused_gc():
             ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process
             import_module("gluon_lstm.lstm.fast.jit")  # Numba
@@ -116,9 +127,25 @@ def train(
     with paused_gc():
         from gluon_lstm.training import session  # reads the machine code of the kernels
         from gluon_lstm.training.schedule import Schedule
+        from gluon_lstm.training.trainer import Trainer
 
-    schedule = Schedule(checkpoint_minutes=run.checkpoint_minutes)
-    session.train(corpus, chosen, out, ctx, run.prefix, notice, progress, schedule, run.resume, arrays, run.language)
+        if processes:
+            from gluon_lstm.training.distributed import first_trainer
+
+    session.train(
+        corpus,
+        chosen,
+        out,
+        ctx,
+        run.prefix,
+        notice,
+        progress,
+        schedule=Schedule(checkpoint_minutes=run.checkpoint_minutes),
+        resume=run.resume,
+        arrays=arrays,
+        language=run.language,
+        make_trainer=partial(first_trainer, processes) if processes else Trainer,
+    )
 
 
 def _choose_device(name: str) -> Any:

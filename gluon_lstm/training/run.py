@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,10 +31,15 @@ class Run:
     """
 
     def __init__(
-        self, corpus: Corpus, recipe: Recipe, ctx: Any = None, arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        corpus: Corpus,
+        recipe: Recipe,
+        ctx: Any = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        make_trainer: Callable[..., Trainer] = Trainer,
     ) -> None:
         self.corpus, self.recipe = corpus, recipe
-        self.trainer = Trainer(recipe, len(corpus.codec.vocabulary), ctx, arrays, corpus.counts)
+        self.trainer = make_trainer(recipe, len(corpus.codec.vocabulary), ctx, arrays, corpus.counts)
         self.batches = Batches(corpus.train, recipe, corpus.codec.end_of_post)
         self.limits = Limits.of(recipe, self.batches.steps_per_epoch)
         self.model_view().check_size()

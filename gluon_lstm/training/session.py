@@ -25,7 +25,7 @@ from gluon_lstm.training.run import Run
 from gluon_lstm.training.run_dir import RunDirectory
 from gluon_lstm.training.run_view import run_view
 from gluon_lstm.training.schedule import Schedule
-from gluon_lstm.training.trainer import TrainingError
+from gluon_lstm.training.trainer import Trainer, TrainingError
 
 
 def train(
@@ -40,12 +40,13 @@ def train(
     resume: bool = False,
     arrays: Mapping[str, np.ndarray] | None = None,
     language: str | None = None,
+    make_trainer: Callable[..., Trainer] = Trainer,
 ) -> Model:
     """Train a model, write the run to the directory `out`, and return the model. See `Run` and `fit` for errors.
 
     `arrays`: initial weights; None: as in the recipe. `language`: of the page; None: that of the reader's browser.
     """
-    run = Run(corpus, recipe, ctx, arrays)
+    run = Run(corpus, recipe, ctx, arrays, make_trainer)
     fit(run, RunDirectory(out, notice, language), prefix, progress, schedule, resume)
     return run.model()
 

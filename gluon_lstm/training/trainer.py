@@ -18,8 +18,9 @@ from gluon_lstm.lstm.parameters import Parameters
 from gluon_lstm.numerics import clip_coef
 from gluon_lstm.training.optimizer import OPTIMIZERS, global_norm
 from gluon_lstm.training.recipe import NO_BASE, Recipe
-from gluon_lstm.training.rng import training_rng
+from gluon_lstm.training.rng import random_uint16, training_rng
 
+ALL_LANES = slice(None)
 MAX_UPDATE_NORM = 1e30  # maximum norm of an SGD update: far below the float32 maximum, so weights stay finite
 
 
@@ -91,13 +92,19 @@ class Trainer:
         self.steps += 1
         return value, h, c
 
-    def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any) -> tuple[Any, Any, Any]:
-        """Compute the gradients into W. Return the loss () and the last state h, c, detached from the graph."""
-        input_mask = self._mask("input rows", self.recipe.input_dropout, (*x.shape, 1))
-        hidden_mask = self._mask("hidden states", self.recipe.dropout, (self.recipe.layers * x.size, self.W.H))
+    def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any, lanes: slice = ALL_LANES) -> tuple[Any, Any, Any]:
+        """Compute the gradients of some lanes of x, y (T, N) into W; h, c are the state of these lanes.
+
+        Return the loss () and the last state h, c, detached from the graph.
+        """
+        (T, N), L = x.shape, self.recipe.layers
+        input_mask = self._mask("input rows", self.recipe.input_dropout, (T, N, 1), lanes)
+        hidden_mask = self._mask("hidden states", self.recipe.dropout, (L * T, N, self.W.H), lanes)
+        if hidden_mask is not None:
+            hidden_mask = hidden_mask.reshape(-1, self.W.H)
         with self._dropconnect():
             with mx.autograd.record():
-                loss, h, c = self.cell.loss(x, y, h, c, self.W, input_mask, hidden_mask)
+                loss, h, c = self.cell.loss(x[:, lanes], y[:, lanes], h, c, self.W, input_mask, hidden_mask)
             loss.backward()
         if self._outputs is not None:
             for param in (self.W.Why, self.W.by):
@@ -146,13 +153,13 @@ class Trainer:
                 weights[:] = before
                 gradient *= mask
 
-    def _mask(self, purpose: str, P: float, shape: tuple[int, ...]) -> Any:
+    def _mask(self, purpose: str, P: float, shape: tuple[int, int, int], lanes: slice = ALL_LANES) -> Any:
         """Return an inverted dropout mask: 0 with probability P, else 1 / (1 - P); None if P is 0.
 
+        Of some lanes (the second axis) it is the same part of the mask of all.
         It applies between layers, never to the recurrence (Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329).
         """
         if not P:
             return None
-        rng = training_rng(self.recipe, purpose, self.steps)
-        kept = rng.integers(0, 1 << 16, shape, dtype=np.uint16) >= math.ceil(P * (1 << 16))
+        kept = random_uint16(self.recipe, purpose, self.steps, shape, lanes) >= math.ceil(P * (1 << 16))
         return np.multiply(kept, np.float32(1 / (1 - P)), dtype=np.float32)

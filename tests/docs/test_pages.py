@@ -20,7 +20,8 @@ OUTPUTS = [
     (page, page.with_suffix(".ja.md"))
     for page in (READMES[0], *(DOCS / f"{n}.md" for n in ("export", "sources", "writing")))
 ]
-BOTH = ["architecture", "gallery", "benchmarks", "inspect", "writing"]  # pages in two languages with the same sections
+# pages in two languages with the same sections
+BOTH = ["architecture", "gallery", "benchmarks", "inspect", "writing", "cluster"]
 architecture = pytest.mark.parametrize("page", ["architecture.md", "architecture.ja.md"])
 
 
