@@ -24,6 +24,7 @@ from gluon_lstm.system import launched_processes
 
 BEGIN, LOAD, UPDATE, END = range(4)  # orders
 MAX_PAUSE = 0.002  # seconds between two looks for a message
+FORWARDING = 0.5  # seconds for mpirun to print what it has received: it discards that of a killed process
 GRACE = 3.0  # seconds that a worker waits longer than the first process, which knows who is missing
 
 
@@ -47,7 +48,7 @@ class Processes:
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         if error and (self.rank or self.in_update):
-            atexit.register(self.comm.Abort, 1)  # when this process has printed its error
+            atexit.register(self._end_all)  # when this process has printed its error
         elif not self.rank:
             self.show_stack(end=True)  # if a worker does not end
             self.order(END)
@@ -115,8 +116,12 @@ class Processes:
                 sentence = _("no answer for {seconds:g} seconds from rank {ranks}; all processes end, and the last"
                              " checkpoint stays")  # fmt: skip
                 self.report(sentence.format(seconds=self.hang_seconds, ranks=", ".join(map(str, missing))))
-                self.comm.Abort(1)
+                self._end_all()
             time.sleep(min(waited / 20, MAX_PAUSE))  # leaves the core to a process that computes
+
+    def _end_all(self) -> None:
+        time.sleep(FORWARDING)
+        self.comm.Abort(1)
 
     def show_stack(self, end: bool = False) -> None:
         """Show the stack of this process after `hang_seconds`, unless `hide_stack` is called; `end` it then."""
