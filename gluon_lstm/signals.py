@@ -59,6 +59,11 @@ def defer_signals() -> Iterator[Callable[[], None]]:
         yield check
 
 
+def deferred_signal() -> int:
+    """Return the signal that `defer_signals` has deferred, for another process of the same work; 0 for none."""
+    return _deferred[0] if _deferred else 0
+
+
 def defer(number: int) -> None:
     """Defer a signal that another process of the same work has received, unless one is deferred already."""
     if not _deferred:

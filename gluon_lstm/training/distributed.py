@@ -18,7 +18,7 @@ import numpy as np
 
 from gluon_lstm.compat import mx
 from gluon_lstm.language import _
-from gluon_lstm.signals import Interrupted, defer_signals
+from gluon_lstm.signals import defer_signals
 from gluon_lstm.training.processes import BEGIN, END, LOAD, UPDATE, Processes
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.trainer import ALL_LANES, Trainer, TrainingError
@@ -27,21 +27,12 @@ MIN_MESSAGE_BYTES = 1 << 16  # gradients of fewer bytes are sent in one message
 
 
 def work(processes: Processes) -> None:
-    """Follow the orders of the first process until the last one."""
-    with defer_signals() as check_signals:
-
-        def received_signal() -> int:
-            try:
-                check_signals()
-            except Interrupted as interrupted:
-                return interrupted.number
-            return 0
-
+    """Follow the orders of the first process until the last one. Signals are left to the first process."""
+    with defer_signals():
         while (order := processes.next_order())[0] != END:
             kind, first, second, rate = order
             if kind == BEGIN:
                 trainer = _joined_trainer(processes, length=first, V=second)
-                trainer.received_signal = received_signal
             elif kind == LOAD:
                 trainer.share_state(steps=first)
             else:
@@ -87,7 +78,6 @@ class DistributedTrainer(Trainer):
     def __init__(self, processes: Processes, recipe: Recipe, V: int, arrays: Any, counts: Any) -> None:
         super().__init__(recipe, V, None, arrays, counts)
         self.processes, self.comm = processes, processes.comm
-        self.received_signal = lambda: 0
 
     def begin_state(self, N: int) -> tuple[Any, Any]:
         if self.processes.size > N:
@@ -131,7 +121,7 @@ class DistributedTrainer(Trainer):
         h, c = self._scatter(h, c, counts)
         loss, h, c = super().gradients(x, y, h, c, slice(ends[rank], ends[rank + 1]))
         share = counts[rank] / N
-        total = self.processes.meet(float(loss.asscalar()) * share, self.received_signal)
+        total = self.processes.meet(float(loss.asscalar()) * share)
         self.processes.show_stack(end=True)
         self._average_gradients(share, np.unique(x))
         h, c = self._gather(h, c, counts)

@@ -12,14 +12,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gluon_lstm.language import _
 from gluon_lstm.progress import Notice
-from gluon_lstm.signals import SIGNALS, defer
+from gluon_lstm.signals import SIGNALS, defer, deferred_signal
 from gluon_lstm.system import launched_processes
 
 BEGIN, LOAD, UPDATE, END = range(4)  # orders
@@ -85,14 +85,14 @@ class Processes:
         kind, first, second, value = order
         return int(kind), int(first), int(second), value
 
-    def meet(self, loss: float, received_signal: Callable[[], int]) -> float:
+    def meet(self, loss: float) -> float:
         """Wait until all processes are here; return the sum of their losses.
 
-        `received_signal` returns the number of a signal that this worker has received, or 0; the first process defers
-        it. Processes that do not come in `hang_seconds` are named, and all end.
+        The first process defers signals that a worker has deferred. Processes that do not come in `hang_seconds` are
+        named, and all end.
         """
         if self.rank:
-            self.comm.Send(np.array([loss, received_signal()]), 0)
+            self.comm.Send(np.array([loss, deferred_signal()]), 0)
             total = np.empty(1)
             self._wait_for({0: self._broadcast(total)}, 1.1 * self.hang_seconds + GRACE)
             return float(total[0])

@@ -267,9 +267,11 @@ def test_a_signal_to_one_process_saves_the_run_and_says_how_to_continue(failed):
 def test_a_signal_of_two_processes_is_one():
     with signals.defer_signals() as check:
         check()
+        assert signals.deferred_signal() == 0
         os.kill(os.getpid(), signal.SIGTERM)
         signals.defer(signal.SIGINT)  # received by a worker
         signals.defer(signal.SIGTERM)
+        assert signals.deferred_signal() == signal.SIGTERM
         for _again in range(2):
             with pytest.raises(signals.Interrupted) as interrupted:
                 check()
