@@ -26,15 +26,16 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import RUN_PAGE
 from gluon_lstm.language import _
+from gluon_lstm.options import take
 from gluon_lstm.system import disable_malloc_trim, launched_processes, launched_rank, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     disable_malloc_trim()
     if options.get("implementation") != "scratch":
         limit_blas_threads()
-    with _processes(options.get("hang_seconds", RunOptions.hang_seconds)) as processes:
+    with _processes(options) as processes:
         if processes and processes.rank:
             processes.bind_cores()
             from gluon_lstm.training.distributed import work  # libraries that start a thread for each core
@@ -86,15 +87,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _processes(hang_seconds: float) -> AbstractContextManager[Processes | None]:
-    """Return the processes of mpirun; None for a process alone. Their first one raises ImportError without mpi4py."""
+def _processes(options: Mapping[str, Any]) -> AbstractContextManager[Processes | None]:
+    """Return the processes of mpirun; None for a process alone. Of their errors the first process says one."""
+    from gluon_lstm.training.from_files import RunOptions
+
     if launched_processes() == 1:
         return nullcontext()
     try:
+        hang_seconds = RunOptions(**take(RunOptions, dict(options))).hang_seconds
         from gluon_lstm.training.processes import Processes
 
         return Processes(hang_seconds, lambda line: print(f"gluon-lstm: {line}", file=sys.stderr, flush=True))
-    except ImportError:
+    except (ImportError, ValueError):
         if launched_rank():
             raise SystemExit(2) from None
         raise

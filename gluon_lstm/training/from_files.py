@@ -40,7 +40,11 @@ class RunOptions:
     ctx: str = option("auto", "device: auto, cpu, gpu or gpu:K; auto uses a GPU where MXNet has one", "C")
     prefix: str = option("こんにち", "beginning of the samples", "TEXT", SAMPLES)
     hang_seconds: float = option(
-        300.0, "seconds without an answer after which one of several processes (mpirun) ends the run", "S", above=0
+        300.0,
+        "seconds without an answer after which one of several processes (mpirun) ends the run",
+        "S",
+        minimum=1,
+        maximum=86_400,
     )
     language: str | None = option(None, "language of the page (default: the browser's)", choices=LANGUAGES)
 
