@@ -131,19 +131,22 @@ class DistributedTrainer(Trainer):
 
     def _average_gradients(self, share: float, ids: np.ndarray) -> None:
         """Replace the gradients by their sum over the processes, each times its share of the lanes."""
-        gradients = {name: gradient for name, (_weights, gradient) in self.W.views().items()}
-        embeddings = [gradients.pop(name) for name in self.W.embedding_names]
-        small = [gradient for gradient in gradients.values() if gradient.nbytes < MIN_MESSAGE_BYTES]
-        large = [gradient for gradient in gradients.values() if gradient.nbytes >= MIN_MESSAGE_BYTES]
-        parts = [*(gradient[ids] for gradient in embeddings), *small]
-        packed = np.concatenate(parts, axis=None)  # one message instead of many short ones
-        for array in (packed, *large):
+
+        def average(array: np.ndarray) -> np.ndarray:
             array *= share
             self.comm.Allreduce(self.processes.MPI.IN_PLACE, array)
-        unpacked = np.split(packed, np.cumsum([part.size for part in parts])[:-1])
-        for gradient, values in zip(embeddings, unpacked):
-            gradient[ids] = values.reshape(len(ids), -1)
-        for gradient, values in zip(small, unpacked[len(embeddings) :]):
+            return array
+
+        small = []
+        for name, (_weights, gradient) in self.W.views().items():
+            if name in self.W.embedding_names:
+                gradient[ids] = average(gradient[ids])
+            elif gradient.nbytes < MIN_MESSAGE_BYTES:
+                small.append(gradient)
+            else:
+                average(gradient)
+        averaged = average(np.concatenate(small, axis=None))
+        for gradient, values in zip(small, np.split(averaged, np.cumsum([each.size for each in small]))):
             gradient[:] = values.reshape(gradient.shape)
 
     # ---- the carried state, of `counts` lanes in each process
