@@ -23,8 +23,6 @@ from gluon_lstm.training.processes import BEGIN, END, LOAD, UPDATE, Processes
 from gluon_lstm.training.recipe import Recipe
 from gluon_lstm.training.trainer import ALL_LANES, Trainer, TrainingError
 
-MIN_MESSAGE_BYTES = 1 << 16  # gradients of fewer bytes are sent in one message
-
 
 def work(processes: Processes) -> None:
     """Follow the orders of the first process until the last one. Signals are left to the first process."""
@@ -114,7 +112,7 @@ class DistributedTrainer(Trainer):
 
     def gradients(self, x: np.ndarray, y: np.ndarray, h: Any, c: Any, lanes: slice = ALL_LANES) -> tuple[Any, Any, Any]:
         """Compute the gradients of the whole batch. Return the loss and, in the first process, the last state."""
-        self.processes.show_stack()
+        self.processes.watch()
         N, W, rank = x.shape[1], self.processes.size, self.processes.rank
         ends = np.arange(W + 1) * N // W
         counts = np.diff(ends)
@@ -122,10 +120,10 @@ class DistributedTrainer(Trainer):
         loss, h, c = super().gradients(x, y, h, c, slice(ends[rank], ends[rank + 1]))
         share = counts[rank] / N
         total = self.processes.meet(float(loss.asscalar()) * share)
-        self.processes.show_stack(end=True)
+        self.processes.watch(end=True)
         self._average_gradients(share, np.unique(x))
         h, c = self._gather(h, c, counts)
-        self.processes.hide_stack()
+        self.processes.unwatch()
         self.processes.in_update = False
         return mx.nd.array([total]), h, c
 
@@ -137,17 +135,17 @@ class DistributedTrainer(Trainer):
             self.comm.Allreduce(self.processes.MPI.IN_PLACE, array)
             return array
 
-        small = []
+        vectors = []
         for name, (_weights, gradient) in self.W.views().items():
             if name in self.W.embedding_names:
                 gradient[ids] = average(gradient[ids])
-            elif gradient.nbytes < MIN_MESSAGE_BYTES:
-                small.append(gradient)
-            else:
+            elif len(gradient) > 1:
                 average(gradient)
-        averaged = average(np.concatenate(small, axis=None))
-        for gradient, values in zip(small, np.split(averaged, np.cumsum([each.size for each in small]))):
-            gradient[:] = values.reshape(gradient.shape)
+            else:
+                vectors.append(gradient)
+        averaged = average(np.concatenate(vectors, axis=1))  # one message
+        for gradient, values in zip(vectors, np.split(averaged, np.cumsum([each.size for each in vectors]), axis=1)):
+            gradient[:] = values
 
     # ---- the carried state, of `counts` lanes in each process
 

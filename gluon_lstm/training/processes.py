@@ -50,7 +50,7 @@ class Processes:
         if error and (self.rank or self.in_update):
             atexit.register(self._end_all)  # when this process has printed its error
         elif not self.rank:
-            self.show_stack(end=True)  # if a worker does not end
+            self.watch(end=True)  # if a worker does not end
             self.order(END)
 
     # ---- cores
@@ -123,12 +123,12 @@ class Processes:
         time.sleep(FORWARDING)
         self.comm.Abort(1)
 
-    def show_stack(self, end: bool = False) -> None:
-        """Show the stack of this process after `hang_seconds`, unless `hide_stack` is called; `end` it then."""
+    def watch(self, end: bool = False) -> None:
+        """Show the stack of this process if `unwatch` is not called in `hang_seconds`; with `end` end it then."""
         if sys.__stderr__:  # none where it is closed
             faulthandler.dump_traceback_later(self.hang_seconds, exit=end, file=sys.__stderr__)
 
-    def hide_stack(self) -> None:
+    def unwatch(self) -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
