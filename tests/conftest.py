@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -13,6 +14,17 @@ from helpers import SCRIPTS
 from gluon_lstm.config import ModelConfig
 
 os.environ["LC_ALL"] = "C.UTF-8"  # the commands speak English, also those that run as processes
+LONG = ("test_stress.py", "test_tutorial.py")  # files with tests of ten seconds and more
+
+
+def pytest_collection_modifyitems(items):
+    """Run the longest tests first: parallel processes then end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """Keep what the imports have made out of all later garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture

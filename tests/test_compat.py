@@ -77,6 +77,24 @@ def test_patched_names_work_inside_mxnet_and_are_removed():
             mx.np.npv(0.1, [1, 2])
 
 
+def test_operators_are_compiled_when_first_called():
+    """The first call and later ones agree, with positional arguments, keywords and defaults, in both interfaces."""
+    output = run(
+        "import inspect\n"
+        "from gluon_lstm.compat import mx\n"
+        "x = mx.nd.array([[1.0, 2.0], [3.0, 4.0]])\n"
+        "for function in (mx.nd.sum, mx.sym.sum):\n"
+        "    assert list(inspect.signature(function).parameters)[0] == 'args'\n"
+        "for _ in range(2):\n"
+        "    print(mx.nd.sum(x).asscalar(), mx.nd.sum(x, 0).asnumpy(), mx.nd.sum(data=x, axis=1).asnumpy())\n"
+        "    total = mx.sym.sum(mx.sym.var('x'), axis=0)\n"
+        "    print(total.eval(x=x)[0].asnumpy(), 'Computes the sum' in mx.nd.sum.__doc__)\n"
+        "for function in (mx.nd.sum, mx.sym.sum):\n"
+        "    assert list(inspect.signature(function).parameters)[:2] == ['data', 'axis']\n"
+    ).splitlines()
+    assert output == ["10.0 [4. 6.] [3. 7.]", "[4. 6.] True"] * 2
+
+
 def test_import_raises_no_warnings():
     code = "import numpy\nfrom gluon_lstm.compat import mx"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -55,6 +57,8 @@ COMMANDS = {
     "digits": digits,
     "demo": demo,
 }
+
+atexit.register(gc.freeze)  # Python looks for garbage when it ends: half a second after a training run
 
 EXIT_BAD_INPUT = 2
 SIGNAL_EXIT_BASE = 128  # exit code after a signal: this base plus the signal number

@@ -101,8 +101,8 @@ def draw(records: Sequence[Record], path: Path, baselines: dict[str, float] | No
     """Plot training and validation loss against training time as a PNG; baselines (nats per token) are lines."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(8, 4.5))
+    axes = figure.add_axes((0.08, 0.11, 0.9, 0.86))  # a layout engine takes half of the time
     minutes = [record.seconds / 60 for record in records]
     trained = [(m, r.moving_loss) for m, r in zip(minutes, records) if r.moving_loss is not None]
     validated = [(m, r.val_loss) for m, r in zip(minutes, records) if r.val_loss is not None]

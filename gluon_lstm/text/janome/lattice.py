@@ -8,6 +8,7 @@ Janome creates an object for each word that may start; here it is a tuple, and t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from gluon_lstm.text.janome.lookup import ConnectionCosts, Costs, Found, SystemWords, UnknownWords, UserWords
@@ -22,17 +23,22 @@ _MORE_THAN_ANY_PATH = 1 << 31
 _Node = tuple[int, Costs, int, int, Any, Any]
 
 
+@cache
+def _dictionary() -> tuple[ConnectionCosts, SystemWords, UnknownWords]:
+    """Return Janome's dictionary, with what of it is cached: all tokenizers of a process share it."""
+    from janome.tokenizer import Tokenizer  # imported here: it loads a dictionary of 80 MB
+
+    janome = Tokenizer()
+    costs = ConnectionCosts(janome.sys_dic.connections)
+    return costs, SystemWords(janome.matcher, janome.sys_dic, costs), UnknownWords(janome.sys_dic, costs)
+
+
 class Janome:
     """Janome's dictionary with additional entries, and the words of least cost."""
 
     def __init__(self, user_dictionary: Sequence[str] = ()) -> None:
-        from janome.tokenizer import Tokenizer  # imported here: it loads a dictionary of 80 MB
-
-        janome = Tokenizer()
-        costs = ConnectionCosts(janome.sys_dic.connections)
+        costs, self._system, self._unknown = _dictionary()
         self._user = UserWords(user_dictionary, costs)
-        self._system = SystemWords(janome.matcher, janome.sys_dic, costs)
-        self._unknown = UnknownWords(janome.sys_dic, costs)
         self._beginning: _Node = (0, costs.of(0), -1, 0, None, None)
 
     def tokenize(self, text: str) -> list[str]:
