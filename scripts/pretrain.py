@@ -9,7 +9,8 @@ DIR of the books is a clone of aozorahack/aozorabunko_text. FILE of the posts ar
 
 - `train` makes the runs of RUNS in turn, each from the weights of the one before, in DIR/1, DIR/2, ...: the text
   (mixture.txt), the works it is from (works.tsv), held-out text of both kinds, and the run (run/). The same command
-  continues after an interruption.
+  continues after an interruption. `mpirun -n W python scripts/pretrain.py train ...` trains in W processes
+  (docs/cluster.md).
 - `package` writes gluon_lstm/pretrained/ja.safetensors from the last checkpoint, at any time, and prints its figures.
 - `books` writes whole works as one text, to train a model of --raw on.
 """
@@ -21,6 +22,7 @@ import json
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -34,10 +36,11 @@ from gluon_lstm.blas import choose_blas_kernels
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import atomic_write
 from gluon_lstm.signals import Interrupted
-from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
+from gluon_lstm.system import disable_malloc_trim, launched_processes, limit_blas_threads
 
 if TYPE_CHECKING:
     from gluon_lstm.model import Model
+    from gluon_lstm.training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def prepare_text(
     notice(json.dumps(counts, ensure_ascii=False))
 
 
-def pretrain(folder: Path, run: Run, seed: int, start: str) -> None:
+def pretrain(folder: Path, run: Run, seed: int, start: str, processes: Processes | None) -> None:
     """Train on the text in `folder` from the model `start`, or "none"; the last lines are the validation set."""
     from gluon_lstm.training.from_files import train
     from gluon_lstm.training.run_dir import STATE
@@ -145,10 +148,10 @@ def pretrain(folder: Path, run: Run, seed: int, start: str) -> None:
         "resume": (folder / "run" / STATE).exists(),
         **({"hidden": HIDDEN} if start == "none" else {}),
     }
-    train([folder / "mixture.txt"], folder / "run", notice=notice, progress=progress, **options)
+    train([folder / "mixture.txt"], folder / "run", "standard", notice, progress, processes, **options)
 
 
-def make_runs(books: Path, posts: Sequence[Path], offensive: Path, out: Path) -> None:
+def make_runs(books: Path, posts: Sequence[Path], offensive: Path, out: Path, processes: Processes | None) -> None:
     """Make the runs that `out` lacks, or continue them."""
     from gluon_lstm.model import LAST
 
@@ -157,8 +160,18 @@ def make_runs(books: Path, posts: Sequence[Path], offensive: Path, out: Path) ->
         folder = out / str(seed)
         if not (folder / "text.json").exists():
             prepare_text(books, posts, offensive, run, random.Random(seed), folder)
-        pretrain(folder, run, seed, start)
+        pretrain(folder, run, seed, start, processes)
         start = str(folder / "run" / LAST)
+
+
+def processes_of_mpirun() -> AbstractContextManager[Processes | None]:
+    """Return the processes of mpirun; None for a process alone."""
+    if launched_processes() == 1:
+        return nullcontext()
+    from gluon_lstm.training.from_files import RunOptions
+    from gluon_lstm.training.processes import Processes
+
+    return Processes(RunOptions.hang_seconds, notice)
 
 
 def write_books(books: Path, characters: int, file: Path) -> None:
@@ -249,11 +262,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_books(args.books, round(args.characters), args.out)
         return 0
     if args.command == "train":
-        try:
-            make_runs(args.books, args.posts, args.offensive, args.out)
-        except Interrupted as interrupted:
-            notice("interrupted; the same command continues")
-            return 128 + interrupted.number
+        with processes_of_mpirun() as processes:
+            if processes and processes.rank:
+                from gluon_lstm.training.distributed import work
+
+                work(processes)
+                return 0
+            try:
+                make_runs(args.books, args.posts, args.offensive, args.out, processes)
+            except Interrupted as interrupted:
+                notice("interrupted; the same command continues")
+                return 128 + interrupted.number
         return 0
     from gluon_lstm.model import LAST, PRETRAINED_FOLDER  # NumPy, after its threads are set
 

@@ -70,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
         limit_blas_threads()
     with _processes(options) as processes:
         if processes and processes.rank:
-            processes.bind_cores()
-            from gluon_lstm.training.distributed import work  # libraries that start a thread for each core
+            from gluon_lstm.training.distributed import work
 
             work(processes)
             return 0

@@ -118,7 +118,7 @@ def train(
         base = base or default_base(chosen, files, given_recipe, notice)
         corpus, chosen, arrays = prepare_run(files, base, chosen, given_recipe, notice)
         if processes:
-            processes.bind_cores()  # only now: reading the text uses all cores
+            processes.bind_cores()
             notice(_("{size} processes (mpirun) divide each update among them").format(size=processes.size))
         with paused_gc():
             ctx = _choose_device(run.ctx)  # imports MXNet: its threads do not survive the fork of a tokenizer process

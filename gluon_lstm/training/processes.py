@@ -42,6 +42,8 @@ class Processes:
         self.hang_seconds, self.report = hang_seconds, report
         self.in_update = False  # the others wait for this process, or will
         self._cores = self._share_of_cores()
+        if self.rank:
+            self.bind_cores()
 
     def __enter__(self) -> Processes:
         return self
@@ -56,7 +58,10 @@ class Processes:
     # ---- cores
 
     def bind_cores(self) -> None:
-        """Bind this process to its share of the cores; libraries imported later start as many threads."""
+        """Bind this process to its share of the cores; libraries imported later start as many threads.
+
+        Called by the first process when it has read the text, on all cores.
+        """
         if self._cores:
             os.sched_setaffinity(0, self._cores)
 
