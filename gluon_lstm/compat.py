@@ -64,7 +64,9 @@ _TEMPORARY = {
 }
 
 
-SCIPY = "scipy.sparse"  # module hidden from MXNet during its import
+# Modules hidden from MXNet during its import. It imports SciPy, when installed, by a name that warns at each new array
+# and is removed in SciPy 2, and scikit-learn for a class that nobody uses here.
+_HIDDEN = ("scipy.sparse", "sklearn")
 _REGISTERS = ("mxnet.ndarray.register", "mxnet.symbol.register")  # modules that write functions
 _DEFINITION = re.compile(r"\s*def (\w+)\(")
 _exec = exec
@@ -119,9 +121,8 @@ def _patched() -> Iterator[None]:
     """Patch NumPy, sys.modules and `exec` for the import of MXNet; restore them afterwards."""
     modules = {} if find_spec("distutils") else _distutils()
     names = {name: value for name, value in _TEMPORARY.items() if not hasattr(np, name)}
-    # MXNet imports SciPy when installed, by a name that warns at each new array and is removed in SciPy 2.
-    before = {SCIPY: sys.modules[SCIPY]} if SCIPY in sys.modules else {}
-    sys.modules.update({**modules, SCIPY: None})  # type: ignore[dict-item]  # None: the import fails
+    before = {name: sys.modules[name] for name in _HIDDEN if name in sys.modules}
+    sys.modules.update({**modules, **dict.fromkeys(_HIDDEN)})  # type: ignore[dict-item]  # None: the import fails
     vars(np).update(names)
     builtins.exec = _lazy_exec  # type: ignore[assignment]
     try:
@@ -130,7 +131,7 @@ def _patched() -> Iterator[None]:
         builtins.exec = _exec
         for name in names:
             delattr(np, name)
-        for name in (*modules, SCIPY):
+        for name in (*modules, *_HIDDEN):
             del sys.modules[name]
         sys.modules.update(before)
 

@@ -19,6 +19,7 @@ fi
 cd "$root"
 "$venv/bin/python" -m ruff check --quiet .
 "$venv/bin/python" -m mypy
-unset PYTHONDONTWRITEBYTECODE # pytest rewrites the assertions of all test files in 5 s, and keeps the result as bytecode
+# pytest rewrites the assertions of all test files, which takes 5 s, and keeps the result as bytecode.
+unset PYTHONDONTWRITEBYTECODE
 # Each process of pytest has a core of its own: threads of BLAS would only wait for each other.
 OPENBLAS_NUM_THREADS=1 "$venv/bin/python" -m pytest -n auto --dist worksteal "$@" </dev/null

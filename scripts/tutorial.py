@@ -91,6 +91,7 @@ def execute(cells: Sequence[NotebookNode], first: str = "") -> None:
         record_timing=False,
         coalesce_streams=True,
         skip_cells_with_tag=SKIP,
+        shutdown_kernel="immediate",  # it has nothing to save
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env={**os.environ, LANGUAGES: " ".join(READERS)})

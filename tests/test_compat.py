@@ -129,18 +129,20 @@ def test_missing_package_error_says_how_to_fix_it(missing, advice):
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize("before", ["", "import scipy.sparse\n"])
-def test_scipy_stays_importable(before):
-    """MXNet would import SciPy and warn with each new array; other code can import it, before and after."""
-    pytest.importorskip("scipy")
+@pytest.mark.parametrize("before", ["", "import scipy.sparse, sklearn.base\n"])
+def test_scipy_and_sklearn_stay_importable(before):
+    """MXNet would import SciPy and warn with each new array; other code can import both, before and after."""
+    pytest.importorskip("sklearn")  # which needs SciPy
     output = run(
         "import sys, warnings\n"
         "warnings.simplefilter('error', DeprecationWarning)\n"
         f"{before}"
         "from gluon_lstm.compat import mx\n"
-        "print('scipy.sparse' in sys.modules)\n"
+        "print('scipy.sparse' in sys.modules, 'sklearn' in sys.modules)\n"
         "mx.nd.array([1.0])\n"
         "import scipy.sparse\n"
         "print(scipy.sparse.csr_matrix((2, 3)).shape)\n"
+        "import sklearn.base\n"
+        "print(sklearn.base.BaseEstimator().get_params())\n"
     ).splitlines()
-    assert output == [str(bool(before)), "(2, 3)"]
+    assert output == [f"{bool(before)} {bool(before)}", "(2, 3)", "{}"]
