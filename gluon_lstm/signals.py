@@ -79,7 +79,7 @@ def _handler(handler: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {number: old for number in SIGNALS if _is_replaceable(old := signal.getsignal(number))}
+    previous = handlers_of_signals()
     for number in previous:
         signal.signal(number, handler)
     try:
@@ -87,6 +87,11 @@ def _handler(handler: Callable[[int, Any], None]) -> Iterator[None]:
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+def handlers_of_signals() -> dict[int, Any]:
+    """Return the handlers of SIGNALS by signal, without foreign handlers."""
+    return {number: handler for number in SIGNALS if _is_replaceable(handler := signal.getsignal(number))}
 
 
 def _is_replaceable(handler: Any) -> bool:

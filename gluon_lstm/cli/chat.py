@@ -7,12 +7,15 @@ Type a beginning and choose a continuation by its number; an empty line offers o
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gluon_lstm.cli.options import add_model, add_options, given_options
 from gluon_lstm.cli.terminal import error_message, escape, input_lines, unescaped
 from gluon_lstm.language import _
+from gluon_lstm.signals import Interrupted, handlers_of_signals
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -69,9 +72,9 @@ def _answer_terminal(chat: Chat, notice: Notice) -> None:
     print(_("type a beginning; /help lists the commands"))
     while not chat.finished:
         try:
-            line = prompt.prompt("> ")
+            line = _typed(prompt, "> ")
             if chat.edits(line):
-                line = "/edit " + prompt.prompt("edit> ", default=chat.session.text)
+                line = "/edit " + _typed(prompt, "edit> ", chat.session.text)
             _print(chat.answer(line))
         except EOFError:
             return
@@ -80,6 +83,29 @@ def _answer_terminal(chat: Chat, notice: Notice) -> None:
                 raise
         except (ValueError, OSError) as error:
             notice(error_message(error))
+
+
+def _typed(prompt: PromptSession[str], message: str, default: str = "") -> str:
+    """Return the line typed on the terminal. A signal is raised when the prompt has restored the terminal."""
+    import asyncio
+
+    handlers = handlers_of_signals()
+    handlers.pop(signal.SIGINT, None)  # to the prompt this is the key
+
+    def leave(number: int) -> None:
+        if not prompt.app.is_done:
+            prompt.app.exit(exception=Interrupted(number))
+
+    def receive_signals() -> None:
+        with suppress(NotImplementedError):  # Windows
+            for number in handlers:
+                asyncio.get_running_loop().add_signal_handler(number, leave, number)
+
+    try:
+        return prompt.prompt(message, default=default, pre_run=receive_signals)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # asyncio restores the one of the system
 
 
 def _prompt_session() -> PromptSession[str]:
