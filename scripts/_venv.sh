@@ -108,7 +108,7 @@ ensure_venv() { # EXTRAS ("[report]" or "[test]") MEGABYTES: creates .venv unles
     echo "Python $("$python" -c 'import platform; print(platform.python_version())') ($python)"
     if has_extras "[test]" || has_extras "$1"; then return; fi
     if has_extras "[report]"; then
-        echo "Adding what the tests need to .venv (about 45 MB to download)"
+        echo "Adding what the tests need to .venv (about 60 MB to download)"
     else
         echo "Making .venv (about $2 MB to download)"
         "$python" -m venv --clear "$venv"

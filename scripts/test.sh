@@ -5,7 +5,7 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=_venv.sh
 . "$(dirname "$0")/_venv.sh"
 
-ensure_venv "[test]" 325
+ensure_venv "[test]" 340
 
 # Pages are tested in a Chromium that is there; continuous integration installs Debian's, and fails without one.
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
