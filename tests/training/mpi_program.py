@@ -31,17 +31,23 @@ def train_all(runs):
             train(run.pop("paths"), run.pop("out"), processes=processes, **run)
 
 
-def hang():
+def hang(_trainer):
     time.sleep(1000)
 
 
+def poison(trainer):
+    trainer.W.by[:] = float("nan")
+
+
 FAULTS = {
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "kill": lambda _trainer: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda _trainer: os.kill(os.getpid(), signal.SIGSTOP),
     "hang": hang,
-    "error": lambda: [][1],
-    "interrupt": lambda: os.kill(os.getpid(), signal.SIGTERM),
-    "full": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),  # a write of more fails, as on a full disk
+    "error": lambda _trainer: [][1],
+    "interrupt": lambda _trainer: os.kill(os.getpid(), signal.SIGTERM),
+    # a write of more fails, as on a full disk
+    "full": lambda _trainer: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+    "poison": poison,
 }
 
 
@@ -53,9 +59,10 @@ def train_with(fault, arguments):
     gradients = trainer.Trainer.gradients
 
     def failing(self, *arguments):
-        if self.steps + 1 == fault["update"] and launched_rank() == fault["rank"]:
-            Path(fault["failed"]).touch()
-            FAULTS[fault["fault"]]()
+        failed = Path(fault["failed"])
+        if self.steps + 1 == fault["update"] and launched_rank() == fault["rank"] and not failed.exists():
+            failed.touch()
+            FAULTS[fault["fault"]](self)
         return gradients(self, *arguments)
 
     trainer.Trainer.gradients = failing

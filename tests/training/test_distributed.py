@@ -199,6 +199,7 @@ FAULTS = {  # failure, rank of the process that fails, further options
     "error": ("error", 1),
     "terminated": ("interrupt", 1),
     "full disk": ("full", 0),
+    "not finite": ("poison", 1),
 }
 
 
@@ -233,7 +234,7 @@ def processes_of(out):
 
 
 @needs_mpi
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "not finite"])
 def test_a_failure_of_one_process_ends_all(failed, name):
     out, code, error, seconds = failed(name)
     assert code != 0, error
@@ -296,6 +297,18 @@ def test_a_full_disk_of_the_first_process_ends_all_with_one_sentence(failed):
 @needs_mpi
 def test_an_error_of_one_process_shows_its_traceback(failed):
     assert "IndexError: list index out of range" in failed("error")[2]
+
+
+@needs_mpi
+def test_weights_that_are_not_finite_in_one_process_are_rolled_back_in_all(failed):
+    out, code, error, _seconds = failed("not finite")
+    assert code == 0, error
+    assert [record.rolled_back_to for record in history.read(out / "history.jsonl") if record.rolled_back_to] == [
+        UPDATE - 1
+    ]
+    state = array_file.load(out / STATE)
+    assert state[0]["steps"] == TINY["steps"]
+    assert all(np.isfinite(array).all() for array in state[1].values())
 
 
 # ---- the start
