@@ -52,8 +52,8 @@ class Processes:
         if error and (self.rank or self.in_update):
             atexit.register(self._end_all)  # when this process has printed its error
         elif not self.rank:
-            self.watch(end=True)  # if a worker does not end
             self.order(END)
+            atexit.register(self._end_mpi)
 
     # ---- cores
 
@@ -123,6 +123,12 @@ class Processes:
                 self.report(sentence.format(seconds=self.hang_seconds, ranks=", ".join(map(str, missing))))
                 self._end_all()
             time.sleep(min(waited / 20, MAX_PAUSE))  # leaves the core to a process that computes
+
+    def _end_mpi(self) -> None:
+        """End MPI, which waits for the workers, unless one hangs."""
+        self.watch(end=True)
+        self.MPI.Finalize()
+        self.unwatch()
 
     def _end_all(self) -> None:
         time.sleep(FORWARDING)
