@@ -117,6 +117,19 @@ def test_inference_cell_matches_the_reference(variant, layers):
         np.testing.assert_allclose(cell.logits(lanes.top.T), lanes.logits().T, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if not ModelConfig(4, name).cell.scratch_only])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_window_that_is_not_finite_leaves_nothing_to_the_next(variant, layers):
+    """The fast path reuses its buffers; with H = 7 their rows have padding."""
+    case = random_case(3, 5, 7, 11, dropout=0.4, variant=variant, layers=layers)
+    before = state_gradients(fast.loss, case)
+    for name in case.W:
+        weights = np.full_like(case.W[name], np.nan)
+        state_gradients(fast.loss, replace(case, W={**case.W, name: weights}))
+        for expected, found in zip(before, state_gradients(fast.loss, case)):
+            assert np.array_equal(expected, found), name
+
+
 @pytest.mark.parametrize("variant", ["peephole", "peephole-full"])
 def test_zero_peepholes_equal_the_standard_cell(variant):
     """Both variants differ from the standard cell by the peephole terms alone."""

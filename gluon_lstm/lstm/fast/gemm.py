@@ -261,6 +261,7 @@ def gemm_tn(A, a_row, B, b_panel, out):  # type: ignore[no-untyped-def]
 def pack(matrix, out, panel, row):  # type: ignore[no-untyped-def]
     """Copy a matrix (R, C), any strides, into the panels of `out` from `panel` on and their rows from `row` on.
 
+    The padding becomes 0: it is not, where the window before was not finite.
     Row by row: the matrix is not in a cache, and memory is read fastest in order.
     """
     R, C = matrix.shape
@@ -271,6 +272,8 @@ def pack(matrix, out, panel, row):  # type: ignore[no-untyped-def]
                 out[panel + j, row + r, v] = matrix[r, j * NR + v]
         for v in range(tail):
             out[panel + full_panels, row + r, v] = matrix[r, full_panels * NR + v]
+        if tail:
+            out[panel + full_panels, row + r, tail:] = 0
 
 
 def pack_transposed(matrix: np.ndarray, out: np.ndarray, panel: int, row: int) -> None:

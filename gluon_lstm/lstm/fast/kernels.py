@@ -71,6 +71,8 @@ def embed(Wx, x, input_mask, b, out, panel, row):  # type: ignore[no-untyped-def
                 out[panel + p, row + r, j] = Wx_r[p * NR + j] * mask_r + b[p * NR + j]
         for j in range(tail):
             out[panel + full_panels, row + r, j] = Wx_r[full_panels * NR + j] * mask_r + b[full_panels * NR + j]
+        if tail:
+            out[panel + full_panels, row + r, tail:] = 0  # the padding of a window that was not finite is not
 
 
 @njit(inline="always", **OPTIONS)
