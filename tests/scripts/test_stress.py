@@ -12,7 +12,7 @@ import pytest
 
 from gluon_lstm import array_file
 
-KILLS = 20
+KILLS = 12
 STEPS = 300
 
 
