@@ -21,5 +21,7 @@ cd "$root"
 "$venv/bin/python" -m mypy
 # pytest rewrites the assertions of all test files, which takes 5 s, and keeps the result as bytecode.
 unset PYTHONDONTWRITEBYTECODE
+# The kernels are compiled once, not by each process of pytest.
+"$venv/bin/python" -c 'from gluon_lstm.lstm.fast import precompile; precompile.wait(precompile.start())'
 # Each process of pytest has a core of its own: threads of BLAS would only wait for each other.
 OPENBLAS_NUM_THREADS=1 "$venv/bin/python" -m pytest -n auto --dist worksteal "$@" </dev/null

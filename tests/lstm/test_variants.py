@@ -123,7 +123,7 @@ def test_a_window_that_is_not_finite_leaves_nothing_to_the_next(variant, layers)
     """The fast path reuses its buffers; with H = 7 their rows have padding."""
     case = random_case(3, 5, 7, 11, dropout=0.4, variant=variant, layers=layers)
     before = state_gradients(fast.loss, case)
-    for name in case.W:
+    for name in (min(case.W), "Why", "by"):
         weights = np.full_like(case.W[name], np.nan)
         state_gradients(fast.loss, replace(case, W={**case.W, name: weights}))
         for expected, found in zip(before, state_gradients(fast.loss, case)):

@@ -107,7 +107,7 @@ openat(AT_FDCWD</r>, "/r/run", O_RDONLY|O_DIRECTORY) = 5</r/run>
 def test_fault_is_injected_or_reported_missing(script, tmp_path):
     """A fault that strace did not inject is an error."""
     fault_injection = script("fault_injection")
-    assert {end for _, end in fault_injection.inject_each(tmp_path, 100, fault_injection.kill_faults)} == {"killed"}
+    assert {end for _, end in fault_injection.inject_each(tmp_path, 150, fault_injection.kill_faults)} == {"killed"}
     crash_runs = script("crash_runs")
     run = crash_runs.CrashRun(
         tmp_path / "nowhere", tmp_path / "text.txt", [*fault_injection.STEPS, *crash_runs.CHECKPOINT_EACH_STEP]
