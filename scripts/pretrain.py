@@ -22,7 +22,6 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -36,7 +35,7 @@ from gluon_lstm.blas import choose_blas_kernels
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import atomic_write
 from gluon_lstm.signals import Interrupted
-from gluon_lstm.system import disable_malloc_trim, launched_processes, limit_blas_threads
+from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 
 if TYPE_CHECKING:
     from gluon_lstm.model import Model
@@ -164,16 +163,6 @@ def make_runs(books: Path, posts: Sequence[Path], offensive: Path, out: Path, pr
         start = str(folder / "run" / LAST)
 
 
-def processes_of_mpirun() -> AbstractContextManager[Processes | None]:
-    """Return the processes of mpirun; None for a process alone."""
-    if launched_processes() == 1:
-        return nullcontext()
-    from gluon_lstm.training.from_files import RunOptions
-    from gluon_lstm.training.processes import Processes
-
-    return Processes(RunOptions.hang_seconds, notice)
-
-
 def write_books(books: Path, characters: int, file: Path) -> None:
     """Write whole works in random order to `file`, about `characters` characters: text for a base of `--raw` models."""
     works = [work for work in Shelf(books).works() if not is_held_out(work)]
@@ -262,18 +251,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_books(args.books, round(args.characters), args.out)
         return 0
     if args.command == "train":
-        with processes_of_mpirun() as processes:
-            if processes and processes.rank:
-                from gluon_lstm.training.distributed import work
+        from gluon_lstm.training.from_files import in_processes
 
-                work(processes)
-                return 0
+        def first(processes: Processes | None) -> int:
             try:
                 make_runs(args.books, args.posts, args.offensive, args.out, processes)
             except Interrupted as interrupted:
                 notice("interrupted; the same command continues")
                 return 128 + interrupted.number
-        return 0
+            return 0
+
+        return in_processes(first, notice)
     from gluon_lstm.model import LAST, PRETRAINED_FOLDER  # NumPy, after its threads are set
 
     folders = [args.out / str(n) for n in range(1, len(RUNS) + 1)]

@@ -26,17 +26,15 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gluon_lstm.cli.options import add_files, add_options, given_options
 from gluon_lstm.cli.terminal import notice, progress
 from gluon_lstm.files import RUN_PAGE
 from gluon_lstm.language import _
-from gluon_lstm.options import take
-from gluon_lstm.system import disable_malloc_trim, launched_processes, launched_rank, limit_blas_threads
+from gluon_lstm.system import disable_malloc_trim, limit_blas_threads
 from gluon_lstm.training.recipe import NOTES, RECIPES
 
 if TYPE_CHECKING:
@@ -62,45 +60,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gluon_lstm.training.from_files import OPTIONS, RunOptions, train
+    from gluon_lstm.training.from_files import OPTIONS, RunOptions, in_processes, train
 
     options = given_options(args, *OPTIONS)
     disable_malloc_trim()
     if options.get("implementation") != "scratch":
         limit_blas_threads()
-    with _processes(options) as processes:
-        if processes and processes.rank:
-            from gluon_lstm.training.distributed import work
 
-            work(processes)
-            return 0
+    def first(processes: Processes | None) -> int:
         try:
             train(args.files, args.out, args.recipe, args.notice, progress, processes, **options)
         except KeyboardInterrupt:
             command = resume_command(args.command_line, processes.size if processes else 1)
             notice(_("continue with: {command}").format(command=command))  # args.notice can change a command
             raise
-    notice(_("{page}: the run as a page, for a browser").format(page=args.out / RUN_PAGE))
-    command = generate_command(args.out, options.get("prefix", RunOptions.prefix))
-    notice(_("{out}: write with: {command}").format(out=args.out, command=command))
-    return 0
+        notice(_("{page}: the run as a page, for a browser").format(page=args.out / RUN_PAGE))
+        command = generate_command(args.out, options.get("prefix", RunOptions.prefix))
+        notice(_("{out}: write with: {command}").format(out=args.out, command=command))
+        return 0
 
+    def report(line: str) -> None:
+        print(f"gluon-lstm: {line}", file=sys.stderr, flush=True)
 
-def _processes(options: Mapping[str, Any]) -> AbstractContextManager[Processes | None]:
-    """Return the processes of mpirun; None for a process alone. Of their errors the first process says one."""
-    from gluon_lstm.training.from_files import RunOptions
-
-    if launched_processes() == 1:
-        return nullcontext()
-    try:
-        hang_seconds = RunOptions(**take(RunOptions, dict(options))).hang_seconds
-        from gluon_lstm.training.processes import Processes
-
-        return Processes(hang_seconds, lambda line: print(f"gluon-lstm: {line}", file=sys.stderr, flush=True))
-    except (ImportError, ValueError):
-        if launched_rank():
-            raise SystemExit(2) from None
-        raise
+    return in_processes(first, report, options.get("hang_seconds", RunOptions.hang_seconds))
 
 
 def resume_command(arguments: Sequence[str], processes: int = 1) -> str:

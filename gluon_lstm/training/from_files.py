@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -15,7 +15,7 @@ from gluon_lstm.files import RUN_FILES, check_outputs
 from gluon_lstm.language import LANGUAGES, _
 from gluon_lstm.options import check, option, take
 from gluon_lstm.progress import Notice, Progress, ignore, silent
-from gluon_lstm.system import paused_gc
+from gluon_lstm.system import launched_processes, launched_rank, paused_gc
 from gluon_lstm.text.cache import CacheOptions
 from gluon_lstm.text.cleaning import CleaningOptions
 from gluon_lstm.text.settings import CorpusOptions, TextSettings
@@ -150,6 +150,33 @@ def train(
         language=run.language,
         make_trainer=partial(first_trainer, processes) if processes else Trainer,
     )
+
+
+def in_processes(
+    first: Callable[[Processes | None], int], report: Notice, hang_seconds: float = RunOptions.hang_seconds
+) -> int:
+    """Return the exit code of `first`, which the first process of mpirun calls, while the others work for it.
+
+    A process alone calls `first(None)`. `report`, `hang_seconds` and errors: see `Processes`; the first process alone
+    raises them.
+    """
+    if launched_processes() == 1:
+        return first(None)
+    from gluon_lstm.training.processes import Processes
+
+    try:
+        all_processes = Processes(RunOptions(hang_seconds=hang_seconds).hang_seconds, report)
+    except (ImportError, ValueError):
+        if launched_rank():
+            raise SystemExit(2) from None
+        raise
+    with all_processes as processes:
+        if processes.rank == 0:
+            return first(processes)
+        from gluon_lstm.training.distributed import work
+
+        work(processes)
+        return 0
 
 
 def _choose_device(name: str) -> Any:

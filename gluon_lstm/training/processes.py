@@ -81,12 +81,12 @@ class Processes:
 
     def order(self, kind: int, first: int = 0, second: int = 0, value: float = 0.0) -> None:
         """Give the workers an order."""
-        self._broadcast(np.array([kind, first, second, value])).Wait()
+        self.comm.Ibcast(np.array([kind, first, second, value])).Wait()
 
     def next_order(self) -> tuple[int, int, int, float]:
         """Return the next order; the first process may validate, sample or save for long before it."""
         order = np.empty(4)
-        self._wait_for({0: self._broadcast(order)}, math.inf)
+        self._wait_for({0: self.comm.Ibcast(order)}, math.inf)
         kind, first, second, value = order
         return int(kind), int(first), int(second), value
 
@@ -99,18 +99,15 @@ class Processes:
         if self.rank:
             self.comm.Send(np.array([loss, deferred_signal()]), 0)
             total = np.empty(1)
-            self._wait_for({0: self._broadcast(total)}, 1.1 * self.hang_seconds + GRACE)
+            self._wait_for({0: self.comm.Ibcast(total)}, 1.1 * self.hang_seconds + GRACE)
             return float(total[0])
         news = np.array([[loss, 0.0]] * self.size)
         self._wait_for({k: self.comm.Irecv(news[k], k) for k in range(1, self.size)}, self.hang_seconds)
         for number in {*news[:, 1]} & {*SIGNALS}:
             defer(int(number))
         total = news[:, :1].sum(axis=0)
-        self._broadcast(total).Wait()
+        self.comm.Ibcast(total).Wait()
         return float(total[0])
-
-    def _broadcast(self, array: np.ndarray) -> Any:
-        return self.comm.Ibcast(array)
 
     def _wait_for(self, requests: Mapping[int, Any], seconds: float) -> None:
         """Wait for a message of each rank; end all processes if some do not come in time."""

@@ -217,6 +217,7 @@ def failed(text, tmp_path_factory):
         (fault, rank, *options), mark = FAULTS[name], folder / f"{name} failed"
         task = {"fault": fault, "rank": rank, "update": UPDATE, "failed": str(mark)}
         code, error = mpirun(2, json.dumps(task), "train", text, "--out", folder / name, *tiny, *options)
+        assert mark.exists(), error
         return folder / name, code, error, time.time() - mark.stat().st_mtime
 
     with ThreadPoolExecutor(len(FAULTS)) as threads:
